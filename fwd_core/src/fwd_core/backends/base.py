@@ -1,0 +1,187 @@
+"""What a backend is: it compiles graphs to plans and runs plans."""
+
+from __future__ import annotations
+
+import difflib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from fwd_core.errors import OptionError
+from fwd_core.events import Events
+from fwd_core.ir.graph import Graph
+from fwd_core.ir.types import TensorType
+
+if TYPE_CHECKING:
+    from fwd_core.plugins import Plugins
+
+Mode = Literal["float32", "float16", "int8_calib", "int8"]
+
+
+@dataclass(frozen=True)
+class Availability:
+    """What a backend can do on this machine.
+
+    Attributes:
+        build: Whether it can compile here.
+        run: Whether it can run what it compiled here.
+        reason: Why not, and how to make it so; ``""`` when both are true.
+        versions: Versions of the libraries it found, by distribution.
+        devices: Devices that it would run on.
+    """
+
+    build: bool
+    run: bool
+    reason: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    devices: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Options:
+    """Base of a backend's options: a frozen dataclass with one documented field per option."""
+
+    @classmethod
+    def parse(cls, backend: str, given: Mapping[str, Any]) -> Options:
+        """Options from keyword arguments.
+
+        Raises:
+            OptionError: The backend has no option of that name, or refuses the value.
+        """
+        known = [item.name for item in fields(cls)]
+        for name in given:
+            if name not in known:
+                close = difflib.get_close_matches(name, known, 1)
+                raise OptionError(
+                    f"backend {backend!r} has no option {name!r}",
+                    expected=", ".join(known),
+                    hint=f"did you mean {close[0]!r}?" if close else "leave it out",
+                )
+        return cls(**given)
+
+
+@dataclass(frozen=True)
+class BuildConfig:
+    """Everything that a backend is told beside the graph.
+
+    Attributes:
+        mode: Numeric mode of the engine.
+        options: The backend's own options.
+        plugins: Where lowerings come from.
+        events: Where progress is told.
+    """
+
+    mode: Mode
+    options: Options
+    plugins: Plugins
+    events: Events = field(default_factory=Events)
+
+
+@dataclass(frozen=True)
+class Port:
+    """One input or output of an engine, in the source model's own type."""
+
+    name: str
+    type: TensorType
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.type}"
+
+
+class Plan(ABC):
+    """A compiled graph, not yet ready to run.
+
+    Attributes:
+        manifest: JSON about the plan that :meth:`Backend.read_plan` checks: library version,
+            device, compute type.
+    """
+
+    manifest: Mapping[str, Any]
+
+    @abstractmethod
+    def payload(self) -> bytes | memoryview:
+        """The plan's bytes, as an engine file holds them."""
+
+
+class Context(ABC):
+    """What one run at a time needs: buffers and the backend's execution state."""
+
+    @abstractmethod
+    def run(self, inputs: Sequence[Any], shapes: Sequence[tuple[int, ...]]) -> list[Any]:
+        """Run once and return new output arrays.
+
+        Args:
+            inputs: Arrays in port order, of the ports' dtypes, C-contiguous, of shapes that the
+                ports allow. A bfloat16 array comes as uint16 words.
+            shapes: Shapes of the outputs for these inputs.
+        """
+
+
+class Executable(ABC):
+    """A loaded plan. Contexts share its weights.
+
+    Attributes:
+        parallel: How many contexts are worth having at once.
+    """
+
+    parallel: int = 1
+
+    @abstractmethod
+    def context(self) -> Context:
+        """A new context. Several may run at once in different threads."""
+
+    def close(self) -> None:  # noqa: B027 - most backends free with the object
+        """Free what garbage collection would not."""
+
+
+class Backend(ABC):
+    """A way to compile and run graphs.
+
+    Importing the backend's own libraries waits until a method needs them, so that a backend
+    can be registered, listed and asked for its availability where they are not installed.
+    """
+
+    #: Unique name, as in ``backend="openvino"``.
+    name: ClassVar[str]
+    #: ``backend="auto"`` takes the usable backend with the greatest number.
+    priority: ClassVar[int]
+    #: ``typed``: the graph's types are what is computed in, so half needs casts in the graph.
+    #: ``hint``: the graph stays float32 and the backend is told the precision.
+    precision: ClassVar[Literal["typed", "hint"]]
+    #: The backend's options.
+    options: ClassVar[type[Options]]
+
+    @abstractmethod
+    def availability(self) -> Availability:
+        """What this backend can do on this machine, and why not more. Never raises."""
+
+    @abstractmethod
+    def build(self, graph: Graph, config: BuildConfig) -> Plan:
+        """Compile a graph.
+
+        Raises:
+            BuildError: An operator has no lowering, or the backend's compiler refuses; the
+                message holds the node, the user's line and the backend's own words.
+            OptionError: An option cannot be honoured for this graph or machine.
+        """
+
+    @abstractmethod
+    def read_plan(self, manifest: Mapping[str, Any], payload: memoryview) -> Plan:
+        """A plan from an engine file, after checking that this machine can run it.
+
+        Raises:
+            EngineFileError: Version or device differ; the message says which and how.
+        """
+
+    @abstractmethod
+    def load(self, plan: Plan, ports: tuple[Sequence[Port], Sequence[Port]]) -> Executable:
+        """Make a plan ready to run.
+
+        Args:
+            plan: From :meth:`build` or :meth:`read_plan`.
+            ports: Inputs and outputs of the engine.
+
+        Raises:
+            BuildError: The device is not there or refuses the plan.
+        """

@@ -1,0 +1,119 @@
+"""Walking a graph through a backend's lowerings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Generic, TypeVar
+
+from fwd_core.errors import BuildError, ForwardError
+from fwd_core.events import Events
+from fwd_core.ir.emitter import Emitter
+from fwd_core.ir.graph import Graph, Node, Value
+from fwd_core.plugins.markers import lowering_mark
+from fwd_core.plugins.registers import Lowering, lowering_key
+
+T = TypeVar("T")
+
+
+class LoweringContext(Generic[T]):
+    """What a lowering is handed: backend tensors by graph value, and the node under way.
+
+    Backends subclass it and add what their lowerings need.
+
+    Attributes:
+        node: The node being lowered.
+    """
+
+    def __init__(self, backend: str, graph: Graph) -> None:
+        self.backend = backend
+        self.graph = graph
+        self.node: Node | None = None
+        self._tensors: dict[Value, T] = {}
+
+    def __getitem__(self, value: Value) -> T:
+        """The backend's tensor of an operand."""
+        return self._tensors[value]
+
+    def __setitem__(self, value: Value, tensor: T) -> None:
+        self._tensors[value] = tensor
+
+    def error(self, what: str, **parts: Any) -> BuildError:
+        """A :class:`BuildError` that names the node under way and the user's line."""
+        where = None if self.node is None else f"{self.node.name} {self.node.location}".strip()
+        return BuildError(what, where=where, **parts)
+
+
+def legalize(context: LoweringContext[Any], lowerings: Mapping[str, Lowering]) -> None:
+    """Decompose operators that the backend has no lowering for, until all have one.
+
+    A lowering may refuse a node by its ``unless``; then too the decomposition is tried.
+
+    Raises:
+        BuildError: Operators have neither; all are listed, with reasons and the user's lines.
+    """
+    problems: list[str] = []
+    _legalize(context, context.graph, lowerings, problems)
+    if problems:
+        raise BuildError(
+            f"{len(problems)} operators cannot be lowered to {context.backend}",
+            details=problems,
+            hint="another backend may take them, or a pack may add a lowering",
+        )
+
+
+def _legalize(
+    context: LoweringContext[Any],
+    graph: Graph,
+    lowerings: Mapping[str, Lowering],
+    problems: list[str],
+) -> None:
+    pending = list(graph)
+    while pending:
+        node = pending.pop()
+        for inner in node.op.graphs():
+            _legalize(context, inner, lowerings, problems)
+        function = lowerings.get(lowering_key(context.backend, type(node.op)))
+        reason = "no lowering" if function is None else _refusal(function, context, node)
+        if reason is None:
+            continue
+        emit = Emitter.before(node)
+        simpler = node.op.decompose(emit)
+        if simpler is None:
+            place = str(node.location)
+            types = ", ".join(str(value.type) for value in node.op.operands())
+            problems.append(f"{node.op.kind()} ({types}): {reason}" + (f"  at {place}" if place else ""))
+            continue
+        graph.replace_node(node, simpler)
+        pending += emit.added
+
+
+def lower(context: LoweringContext[T], lowerings: Mapping[str, Lowering], events: Events) -> None:
+    """Lower every node in order; the context then holds a tensor for every value.
+
+    Raises:
+        BuildError: A lowering failed; the message names the node and the user's line.
+    """
+    with events.phase("lower", total=len(context.graph)) as phase:
+        for node in context.graph:
+            context.node = node
+            function = lowerings[lowering_key(context.backend, type(node.op))]
+            try:
+                result = function(context, node.op)
+            except ForwardError:
+                raise
+            except Exception as error:  # a backend's binding may raise anything
+                raise context.error(
+                    f"{context.backend} refused {node.op.kind()}", details=[str(error)]
+                ) from error
+            results = result if isinstance(result, tuple) else (result,)
+            for value, tensor in zip(node.outputs, results, strict=True):
+                context[value] = tensor
+            phase.step(node.name)
+    context.node = None
+
+
+def _refusal(function: Lowering, context: LoweringContext[Any], node: Node) -> str | None:
+    mark = lowering_mark(function)
+    if mark is None or mark.unless is None:
+        return None
+    return mark.unless(context, node.op)

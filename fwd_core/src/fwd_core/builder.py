@@ -1,0 +1,251 @@
+"""The road from a model to an engine: import, clean-up, fusion, precision, lowering."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import typing
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from fwd_core import rewrite
+from fwd_core.backends.base import Backend, BuildConfig, Mode, Port
+from fwd_core.engine.engine import Engine
+from fwd_core.errors import BuildError, OptionError, UnsupportedModelError
+from fwd_core.events import Events, Listener
+from fwd_core.importing import DynamicDims, Importer, ImportRequest, OptBatch
+from fwd_core.ir.graph import Graph
+from fwd_core.plugins import Plugins
+
+if TYPE_CHECKING:
+    from fwd_core.rewrite import Rewrite
+
+MODES: tuple[str, ...] = typing.get_args(Mode)
+_ALIASES = {"float": "float32", "half": "float16"}
+EngineType = TypeVar("EngineType", bound=Engine)
+
+
+class Builder:
+    """Builds engines. One instance may build many models.
+
+    Args:
+        backend: Name of a backend, or ``auto`` for the best that can run here.
+        mode: ``float32`` (or ``float``) or ``float16`` (or ``half``).
+        options: Options of the backend, by name.
+        embed_graph: Keep the graph in the engine, so that its file can be compiled again on
+            another machine.
+        plugins: Packs to use; by default all that are installed.
+        on_event: Called with every :class:`~fwd_core.events.Event` of progress.
+
+    Raises:
+        OptionError: The mode is unknown.
+
+    Example:
+        >>> builder = Builder(backend="openvino", mode="float16", options={"threads": 2})
+        >>> engine = builder.build("model.pth", [array])            # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        *,
+        backend: str = "auto",
+        mode: str = "float32",
+        options: Mapping[str, Any] | None = None,
+        embed_graph: bool = False,
+        plugins: Plugins | None = None,
+        on_event: Listener | None = None,
+    ) -> None:
+        self.backend_name = backend
+        self.mode = parse_mode(mode)
+        self.options = dict(options or {})
+        self.embed_graph = embed_graph
+        self.plugins = plugins if plugins is not None else Plugins.discover()
+        listeners = [self.plugins.send] + ([on_event] if on_event is not None else [])
+        self.events = Events(*listeners)
+
+    def build(
+        self,
+        source: object,
+        inputs: tuple[object, ...] | Mapping[str, object],
+        *,
+        dynamic: DynamicDims | OptBatch | None = None,
+        engine_type: type[EngineType] = Engine,  # type: ignore[assignment]
+    ) -> EngineType:
+        """Import a model and compile it.
+
+        Args:
+            source: A model, or the path of a file, of a kind that an importer accepts.
+            inputs: Example inputs in the source framework's own tensors.
+            dynamic: Which sizes may change from run to run; none by default.
+            engine_type: Class of the engine.
+
+        Raises:
+            ForwardError: A subclass that says which step failed, where and why.
+        """
+        self.backend()  # an unusable backend is told before minutes of import
+        graph = self.import_model(source, inputs, dynamic=dynamic)
+        return self.compile(graph, engine_type=engine_type)
+
+    def import_model(
+        self,
+        source: object,
+        inputs: tuple[object, ...] | Mapping[str, object],
+        *,
+        dynamic: DynamicDims | OptBatch | None = None,
+    ) -> Graph:
+        """The model as a graph, after clean-up."""
+        importer = self.importer(source)
+        request = ImportRequest(inputs, self.plugins, dynamic, self.events)
+        with self.events.phase("import", detail=importer.name):
+            graph = importer.load(source, request)
+        with self.events.phase("rewrite", detail="clean-up"):
+            rewrite.run(graph, self._rewrites("clean-up"))
+        return graph
+
+    def compile(
+        self,
+        graph: Graph,
+        *,
+        engine_type: type[EngineType] = Engine,  # type: ignore[assignment]
+    ) -> EngineType:
+        """An engine from a graph. The graph is changed; import or load it again to reuse it."""
+        backend = self.backend()
+        options = backend.options.parse(backend.name, self.options)
+        embedded = _copy(graph, self.plugins) if self.embed_graph else None
+        with self.events.phase("rewrite", detail="fusion"):
+            rewrite.run(graph, self._rewrites("fusion"))
+            rewrite.run(graph, self._rewrites("clean-up"))
+        if self.mode == "float16" and backend.precision == "typed":
+            from fwd_core.rewrite.precision import to_half
+
+            with self.events.phase("rewrite", detail="precision"):
+                to_half(graph)
+                rewrite.run(graph, self._rewrites("clean-up"))
+        inputs = [Port(value.name, value.type) for value in graph.inputs]
+        outputs = [
+            Port(name, value.type)
+            for name, value in zip(graph.output_names, graph.outputs, strict=True)
+        ]
+        plan = backend.build(graph, BuildConfig(self.mode, options, self.plugins, self.events))
+        manifest = {
+            "forward": _version(),
+            "backend": backend.name,
+            "mode": self.mode,
+            "options": {
+                item.name: getattr(options, item.name) for item in dataclasses.fields(options)
+            },
+            "packs": sorted(self._packs_used(graph, backend)),
+            **plan.manifest,
+        }
+        engine = engine_type(
+            backend,
+            plan,
+            inputs,
+            outputs,
+            manifest,
+            (graph.input_structure, graph.output_structure),
+        )
+        engine.graph = embedded
+        return engine
+
+    def importer(self, source: object) -> Importer:
+        """The importer that accepts a source.
+
+        Raises:
+            UnsupportedModelError: None does.
+        """
+        importers = sorted(self.plugins.importers.values(), key=lambda one: -one.priority)
+        for importer in importers:
+            if importer.accepts(source):
+                return importer
+        failed = [f"pack {p.name!r}: {p.failure}" for p in self.plugins.packs.values() if p.failure]
+        shown = source if isinstance(source, (str, bytes)) else type(source).__name__
+        raise UnsupportedModelError(
+            f"no importer takes {shown}",
+            expected=", ".join(one.name for one in importers) or "a pack with importers",
+            details=[f"not loaded: {line}" for line in failed],
+            hint="`pip install fwd-ops-torch` reads PyTorch models" if not importers else None,
+        )
+
+    def backend(self) -> Backend:
+        """The backend that is built for.
+
+        Raises:
+            OptionError: There is no backend of that name.
+            BuildError: It cannot build here, or (``auto``) none can run here.
+        """
+        backends = self.plugins.backends
+        if self.backend_name != "auto":
+            if (chosen := backends.get(self.backend_name)) is None:
+                raise OptionError(
+                    f"there is no backend {self.backend_name!r}",
+                    expected=", ".join(["auto", *backends]),
+                    hint=_closest(self.backend_name, backends),
+                )
+            if not (state := chosen.availability()).build:
+                raise BuildError(f"backend {chosen.name!r} cannot build here", details=[state.reason])
+            return chosen
+        reasons = []
+        for backend in sorted(backends.values(), key=lambda one: -one.priority):
+            state = backend.availability()
+            if state.build and state.run:
+                return backend
+            reasons.append(f"{backend.name}: {state.reason}")
+        raise BuildError(
+            "no backend can run on this machine",
+            details=reasons,
+            hint="`pip install fwd-core[openvino]` runs on any CPU",
+        )
+
+    def _rewrites(self, stage: str) -> list[Rewrite]:
+        return [rewrite for rewrite, at in self.plugins.rewrites.values() if at == stage]
+
+    def _packs_used(self, graph: Graph, backend: Backend) -> set[str]:
+        from fwd_core.plugins.registers import lowering_key
+
+        used = {self.plugins.backends.owner(backend.name)}
+        for node in graph:
+            key = lowering_key(backend.name, type(node.op))
+            if key in self.plugins.lowerings:
+                used.add(self.plugins.lowerings.owner(key))
+        return used
+
+
+def parse_mode(mode: str) -> Mode:
+    """A mode by its name or its old alias.
+
+    Raises:
+        OptionError: There is no such mode, or this version cannot build it.
+    """
+    name = _ALIASES.get(mode, mode)
+    if name not in MODES:
+        raise OptionError(
+            f"there is no mode {mode!r}",
+            expected=", ".join(MODES),
+            hint=_closest(mode, [*MODES, *_ALIASES]),
+        )
+    if name in ("int8", "int8_calib"):
+        raise OptionError(
+            f"mode {mode!r} is not in this version: quantization comes with the next",
+            expected="float32 or float16",
+        )
+    return typing.cast(Mode, name)
+
+
+def _closest(name: str, known: typing.Iterable[str]) -> str | None:
+    found = difflib.get_close_matches(name, list(known), 1)
+    return f"did you mean {found[0]!r}?" if found else None
+
+
+def _copy(graph: Graph, plugins: Plugins) -> Graph:
+    from fwd_core.ir.serialize import from_parts, to_parts
+
+    document, tensors = to_parts(graph)
+    arrays = {key: tensor.data for key, tensor in tensors.items()}
+    return from_parts(document, arrays, plugins.operators)
+
+
+def _version() -> str:
+    from fwd_core import __version__
+
+    return __version__

@@ -1,0 +1,48 @@
+"""The core's own pack: its operators, rewrites, backends and commands, by the public hooks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fwd_core.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from fwd_core.plugins import registers as reg
+
+
+@hookimpl
+def fwd_register_operators(register: reg.OperatorRegister) -> None:
+    """All operators of :mod:`fwd_core.ir.ops`."""
+    from fwd_core.ir.ops import core_operators
+
+    for operator in core_operators():
+        register.add(operator)
+
+
+@hookimpl
+def fwd_register_rewrites(register: reg.RewriteRegister) -> None:
+    """The clean-up of any graph."""
+    from fwd_core.rewrite import cleanup
+
+    for rewrite in cleanup.all_rewrites():
+        register.add(rewrite, stage="clean-up")
+
+
+@hookimpl
+def fwd_register_backends(register: reg.BackendRegister) -> None:
+    """OpenVINO and TensorRT."""
+    from fwd_core.backends.openvino import OpenVINOBackend
+    from fwd_core.backends.tensorrt import TensorRTBackend
+
+    register.add(OpenVINOBackend())
+    register.add(TensorRTBackend())
+
+
+@hookimpl
+def fwd_register_lowerings(register: reg.LoweringRegister) -> None:
+    """Lowerings of both backends, a module per operator family."""
+    from fwd_core.backends.openvino import lowering as openvino
+    from fwd_core.backends.tensorrt import lowering as tensorrt
+
+    for module in (*openvino.FAMILIES, *tensorrt.FAMILIES):
+        register.add_module(module)

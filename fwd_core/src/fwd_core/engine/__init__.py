@@ -1,0 +1,5 @@
+"""Engines: running compiled models, and the files that hold them."""
+
+from fwd_core.engine.engine import Engine
+
+__all__ = ["Engine"]

@@ -1,0 +1,205 @@
+"""Engines: compiled models that run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from fwd_core.backends.base import Backend, Plan, Port
+from fwd_core.engine.inputs import as_array, bind, collect
+from fwd_core.engine.pool import Pool
+from fwd_core.errors import InputError
+from fwd_core.ir.dims import evaluate
+from fwd_core.ir.structure import LEAF, Structure, describe, flatten, unflatten
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from typing_extensions import Self
+
+    from fwd_core.ir.graph import Graph
+    from fwd_core.plugins import Plugins
+
+#: Shape combinations whose checks are remembered; a model that sees more forgets them all.
+_REMEMBERED = 256
+
+
+class Engine:
+    """A compiled model. Safe to run from many threads at once.
+
+    Made by :class:`~fwd_core.Builder` or :meth:`load`.
+
+    Attributes:
+        inputs: Names and types of the inputs, as the source model has them.
+        outputs: Names and types of the outputs.
+        manifest: What the engine is: backend, versions, mode, compute type, device.
+
+    Example:
+        >>> engine = Engine.load("model.engine")                    # doctest: +SKIP
+        >>> engine.run({"x": array})["output"]                      # doctest: +SKIP
+        >>> engine(array)                                           # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        plan: Plan,
+        inputs: Sequence[Port],
+        outputs: Sequence[Port],
+        manifest: Mapping[str, Any],
+        structures: tuple[Structure | None, Structure | None] = (None, None),
+        contexts: int | None = None,
+    ) -> None:
+        self.inputs = tuple(inputs)
+        self.outputs = tuple(outputs)
+        self.manifest = dict(manifest)
+        self.plan = plan
+        self._input_structure, self._output_structure = structures
+        self._executable = backend.load(plan, (self.inputs, self.outputs))
+        self.contexts = Pool(
+            self._executable.context, self._executable.parallel if contexts is None else contexts
+        )
+        #: The graph, if it was asked to be kept in the engine's file.
+        self.graph: Graph | None = None
+        self._known: dict[tuple[tuple[int, ...], ...], list[tuple[int, ...]]] = {}
+
+    def run(self, feeds: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+        """Run on inputs by name.
+
+        Args:
+            feeds: One array per input: NumPy, or anything on the host that speaks DLPack.
+
+        Returns:
+            New NumPy arrays by output name. The arrays are the caller's to keep and change.
+
+        Raises:
+            InputError: A name, dtype, rank or size does not fit.
+        """
+        results = self.run_list(collect(self.inputs, feeds))
+        return {port.name: array for port, array in zip(self.outputs, results, strict=True)}
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run on inputs by position (nested as the source model takes them) or by name.
+
+        Returns:
+            The outputs, nested as the source model returns them.
+
+        Raises:
+            InputError: As :meth:`run`, or the nesting differs.
+        """
+        given = self.flatten_inputs(args, kwargs)
+        return self.unflatten_outputs(self.run_list(given))
+
+    def run_list(self, given: Sequence[Any]) -> list[NDArray[Any]]:
+        """Run on arrays in the order of :attr:`inputs`; outputs in the order of :attr:`outputs`."""
+        arrays = [as_array(port, item) for port, item in zip(self.inputs, given, strict=True)]
+        sizes = tuple([array.shape for array in arrays])
+        shapes = self._known.get(sizes)
+        if shapes is None:
+            shapes = self._output_shapes(sizes)
+        context = self.contexts.acquire()
+        try:
+            return context.run(arrays, shapes)
+        finally:
+            self.contexts.release(context)
+
+    def flatten_inputs(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
+        """Call arguments in the order of :attr:`inputs`.
+
+        Raises:
+            InputError: Too many, too few, or nested otherwise than the source model takes them.
+        """
+        if not kwargs and len(args) == len(self.inputs) and self._flat:
+            return list(args)
+        leaves, structure = flatten(tuple(args))
+        positional = self.inputs[: len(leaves)]
+        wanted = self._input_structure
+        if len(leaves) > len(self.inputs) or (
+            not kwargs and wanted is not None and structure != wanted
+        ):
+            raise InputError(
+                "the inputs are not nested as the model takes them",
+                expected=describe(wanted, [port.name for port in self.inputs])
+                if wanted is not None
+                else f"({', '.join(port.name for port in self.inputs)})",
+                got=describe(structure),
+            )
+        feeds = {port.name: leaf for port, leaf in zip(positional, leaves, strict=True)}
+        if twice := sorted(set(feeds) & set(kwargs)):
+            raise InputError(f"inputs given by position and by name: {', '.join(twice)}")
+        return collect(self.inputs, {**feeds, **kwargs})
+
+    def unflatten_outputs(self, results: Sequence[Any]) -> Any:
+        """Outputs nested as the source model returns them."""
+        if self._output_structure is not None:
+            return unflatten(self._output_structure, results)
+        return results[0] if len(results) == 1 else tuple(results)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the engine to one file, atomically.
+
+        Raises:
+            EngineFileError: The folder does not exist or cannot be written.
+        """
+        from fwd_core.engine.file import save
+
+        save(self, path)
+
+    @classmethod
+    def load(
+        cls, path: str | os.PathLike[str], *, plugins: Plugins | None = None, rebuild: bool = False
+    ) -> Self:
+        """Read an engine file.
+
+        Args:
+            path: The file.
+            plugins: Packs to take the backend from; by default all that are installed.
+            rebuild: If the plan does not fit this machine and the file holds the graph too
+                (``embed_graph=True`` when it was built), compile the graph again.
+
+        Raises:
+            EngineFileError: The file is missing, damaged or altered, or made for another
+                version or device; the message says what differs.
+        """
+        from fwd_core.engine.file import load
+
+        return load(cls, path, plugins, rebuild)
+
+    @property
+    def structures(self) -> tuple[Structure | None, Structure | None]:
+        """How the source model nests its inputs and outputs; ``None`` for a flat tuple."""
+        return (self._input_structure, self._output_structure)
+
+    @property
+    def _flat(self) -> bool:
+        wanted = self._input_structure
+        return wanted is None or (
+            isinstance(wanted, dict) and all(item == LEAF for item in wanted.get("tuple", [None]))
+        )
+
+    def _output_shapes(self, sizes: tuple[tuple[int, ...], ...]) -> list[tuple[int, ...]]:
+        values = bind(self.inputs, sizes)
+        shapes = [
+            tuple(evaluate(dim, values) for dim in port.type.shape) for port in self.outputs
+        ]
+        if len(self._known) >= _REMEMBERED:
+            self._known = {}
+        self._known[sizes] = shapes
+        return shapes
+
+    def close(self) -> None:
+        """Free the backend's resources now instead of with the last reference."""
+        self.contexts.drain()
+        self._executable.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        inputs = ", ".join(map(str, self.inputs))
+        outputs = ", ".join(map(str, self.outputs))
+        mode, backend = self.manifest.get("mode"), self.manifest.get("backend")
+        return f"<Engine {backend} {mode} ({inputs}) -> ({outputs})>"

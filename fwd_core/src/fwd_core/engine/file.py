@@ -1,0 +1,151 @@
+"""Engine files: one safetensors container with the plan's bytes and a manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from fwd_core import files
+from fwd_core.backends.base import Backend, Port
+from fwd_core.errors import EngineFileError
+from fwd_core.ir.attribute_json import Decoder, Encoder
+
+if TYPE_CHECKING:
+    from fwd_core.engine.engine import Engine
+    from fwd_core.plugins import Plugins
+
+FORMAT, VERSION = "forward-engine", 1
+_PLAN, _GRAPH = "plan", "graph/"
+EngineType = TypeVar("EngineType", bound="Engine")
+
+
+def save(engine: Engine, path: str | os.PathLike[str]) -> None:
+    """Write an engine. See :meth:`Engine.save`."""
+    payload = np.frombuffer(engine.plan.payload(), np.uint8)
+    tensors = {_PLAN: payload}
+    encoder = Encoder()
+    document: dict[str, Any] = {
+        "format": FORMAT,
+        "version": VERSION,
+        "manifest": engine.manifest,
+        "plan": dict(engine.plan.manifest),
+        "inputs": [[port.name, encoder.type(port.type)] for port in engine.inputs],
+        "outputs": [[port.name, encoder.type(port.type)] for port in engine.outputs],
+        "structures": list(engine.structures),
+        "symbols": encoder.symbols(),
+    }
+    if engine.graph is not None:
+        from fwd_core.ir.serialize import to_parts
+
+        document["graph"], constants = to_parts(engine.graph)
+        tensors.update({_GRAPH + key: tensor.data for key, tensor in constants.items()})
+    document["sha256"] = _digest(document, tensors)
+    files.write(path, document, tensors)
+
+
+def load(
+    cls: type[EngineType],
+    path: str | os.PathLike[str],
+    plugins: Plugins | None,
+    rebuild: bool,
+) -> EngineType:
+    """Read an engine. See :meth:`Engine.load`."""
+    from fwd_core.plugins import Plugins
+
+    document, tensors = read(path)
+    plugins = plugins if plugins is not None else Plugins.discover()
+    manifest = document["manifest"]
+    backend = _backend(path, manifest, plugins)
+    decoder = Decoder()
+    decoder.declare(document["symbols"])
+    ports = [
+        [Port(name, decoder.type(kind)) for name, kind in document[side]]
+        for side in ("inputs", "outputs")
+    ]
+    try:
+        plan = backend.read_plan(document["plan"], tensors[_PLAN].data)
+    except EngineFileError as error:
+        if not rebuild or "graph" not in document:
+            raise error.located(path) from None
+        return _rebuilt(cls, document, tensors, plugins)
+    structures = document["structures"]
+    return cls(backend, plan, ports[0], ports[1], manifest, (structures[0], structures[1]))
+
+
+def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The checked document and tensors of an engine file, without making an engine.
+
+    Raises:
+        EngineFileError: The file is missing, damaged, altered, or of another format or version.
+    """
+    document, tensors = files.read(path)
+    if document.get("format") != FORMAT:
+        raise EngineFileError(
+            f"{path} holds no engine", expected=FORMAT, got=document.get("format", "nothing")
+        )
+    if document.get("version") != VERSION:
+        raise EngineFileError(
+            f"{path} has another engine format",
+            expected=f"version {VERSION}",
+            got=f"version {document.get('version')}",
+            hint="build the engine again with this version of Forward",
+        )
+    stated = document.pop("sha256", None)
+    found = _digest(document, tensors)
+    if stated != found:
+        raise EngineFileError(
+            f"{path} was altered or damaged: its SHA-256 does not fit",
+            expected=stated,
+            got=found,
+            hint="build the engine again, or copy the file again",
+        )
+    return document, tensors
+
+
+def _backend(path: object, manifest: Mapping[str, Any], plugins: Plugins) -> Backend:
+    name = manifest["backend"]
+    backend = plugins.backends.get(name)
+    if backend is None:
+        raise EngineFileError(
+            f"{path} needs backend {name!r}, which no loaded pack has",
+            expected=name,
+            got=", ".join(plugins.backends) or "no backend",
+            hint=f"install what made it: {', '.join(manifest.get('packs', [])) or name}",
+        )
+    return backend
+
+
+def _rebuilt(
+    cls: type[EngineType], document: dict[str, Any], tensors: dict[str, Any], plugins: Plugins
+) -> EngineType:
+    from fwd_core.builder import Builder
+    from fwd_core.ir.serialize import from_parts
+
+    arrays = {
+        name[len(_GRAPH) :]: array for name, array in tensors.items() if name.startswith(_GRAPH)
+    }
+    graph = from_parts(document["graph"], arrays, plugins.operators)
+    manifest = document["manifest"]
+    builder = Builder(
+        backend=manifest["backend"],
+        mode=manifest["mode"],
+        options=manifest["options"],
+        embed_graph=True,
+        plugins=plugins,
+    )
+    return builder.compile(graph, engine_type=cls)
+
+
+def _digest(document: Mapping[str, Any], tensors: Mapping[str, Any]) -> str:
+    state = hashlib.sha256()
+    for name in sorted(tensors):
+        state.update(f"{name} {tensors[name].dtype} {tensors[name].shape};".encode())
+        state.update(tensors[name].reshape(-1).view(np.uint8).data if tensors[name].size else b"")
+    # Sorted keys make the text the same before and after the file.
+    state.update(json.dumps(document, sort_keys=True).encode())
+    return state.hexdigest()

@@ -1,0 +1,64 @@
+"""A bounded pool of execution contexts."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Pool(Generic[T]):
+    """Lends each object to one thread at a time; makes new ones until there are ``limit``.
+
+    The object used last is lent first, because its buffers are warm. When all are lent, a
+    thread waits.
+
+    Args:
+        create: Makes one object.
+        limit: How many there may be at once, 1 or more.
+    """
+
+    def __init__(self, create: Callable[[], T], limit: int) -> None:
+        if limit < 1:
+            raise ValueError(f"a pool needs room for one context or more, not {limit}")
+        self._create = create
+        self._idle: deque[T] = deque()
+        self._permits = threading.Semaphore(limit)
+        self._lock = threading.Lock()
+        self._lent = 0
+        self.limit = limit
+        #: The most that were lent at one time.
+        self.peak = 0
+
+    def acquire(self) -> T:
+        """An object that no other thread has; give it back with :meth:`release`."""
+        self._permits.acquire()
+        with self._lock:
+            self._lent += 1
+            self.peak = max(self.peak, self._lent)
+            if self._idle:
+                return self._idle.pop()
+        try:
+            return self._create()
+        except BaseException:
+            with self._lock:
+                self._lent -= 1
+            self._permits.release()
+            raise
+
+    def release(self, item: T) -> None:
+        """Give an object back."""
+        with self._lock:
+            self._lent -= 1
+            self._idle.append(item)
+        self._permits.release()
+
+    def drain(self) -> list[T]:
+        """Take out all idle objects, for closing."""
+        with self._lock:
+            items = list(self._idle)
+            self._idle.clear()
+        return items

@@ -1,0 +1,116 @@
+"""The one family of errors that Forward raises, and the one form of their text.
+
+Every message says what failed, where in the user's model, what was expected and what was
+there, and what to do next. Nothing in Forward logs a failure and returns ``None``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class ForwardError(Exception):
+    """Base of every error that Forward raises on purpose.
+
+    Args:
+        what: One line that says what failed.
+        where: Place in the user's model (a :class:`~fwd_core.ir.Location` or text).
+        expected: What would have been right.
+        got: What was there.
+        details: Further lines, for example a backend's own log lines.
+        hint: What to do next.
+
+    Example:
+        >>> print(ForwardError("cannot add", expected="rank 2", got="rank 3", hint="squeeze x"))
+        cannot add
+          expected: rank 2
+          got:      rank 3
+          Hint: squeeze x
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: object | None = None,
+        expected: object | None = None,
+        got: object | None = None,
+        details: Iterable[str] = (),
+        hint: str | None = None,
+    ) -> None:
+        self.what = what
+        self.where = where
+        self.expected = expected
+        self.got = got
+        self.details = tuple(details)
+        self.hint = hint
+        super().__init__(self._text())
+
+    def _text(self) -> str:
+        lines = [self.what]
+        if self.where is not None and (place := str(self.where)):
+            lines.append(f"  at {place}")
+        if self.expected is not None:
+            lines.append(f"  expected: {self.expected}")
+        if self.got is not None:
+            lines.append(f"  got:      {self.got}")
+        for detail in self.details:
+            lines.extend(f"  {line}" for line in detail.splitlines())
+        if self.hint:
+            lines.append(f"  Hint: {self.hint}")
+        return "\n".join(lines)
+
+    def located(self, where: object) -> ForwardError:
+        """Return this error with a place, unless it already names one.
+
+        Code that knows what is wrong is often not the code that knows where: the inner part
+        raises without a place and the caller that holds the location adds it.
+        """
+        if self.where is None:
+            self.where = where
+            self.args = (self._text(),)
+        return self
+
+
+class UnsupportedModelError(ForwardError):
+    """The model cannot be converted: operators without a converter, or control flow on data.
+
+    Common causes: an operator that no installed pack converts (the message lists all of
+    them at once), a branch or loop that depends on tensor values, a model in training mode.
+    """
+
+
+class ConversionError(ForwardError):
+    """One operator of the model could not be converted with these arguments or shapes.
+
+    Common causes: dummy inputs of the wrong shape, a size that the trace fixed although the
+    input was declared dynamic, an argument that the converter does not take.
+    """
+
+
+class GraphError(ForwardError):
+    """A graph breaks a rule of the IR. In a user's hands this is a bug in a pack or in Forward."""
+
+
+class BuildError(ForwardError):
+    """A backend could not turn the graph into an engine. Holds the backend's own words."""
+
+
+class InputError(ForwardError):
+    """An input of a build or of a run does not fit: name, count, dtype, rank, range or device."""
+
+
+class EngineFileError(ForwardError):
+    """An engine or graph file is missing, damaged, of another format, or of another machine."""
+
+
+class CalibrationError(ForwardError):
+    """Int8 was asked for without what it needs, or calibration data does not fit the model."""
+
+
+class PluginError(ForwardError):
+    """A pack cannot be used: it failed to import, claims a taken name, or misuses a hook."""
+
+
+class OptionError(ForwardError):
+    """An option or its value is unknown, or the chosen backend cannot honour it."""

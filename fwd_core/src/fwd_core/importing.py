@@ -1,0 +1,147 @@
+"""From a source model to a graph: what importers are, and how dynamic sizes are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, Union, runtime_checkable
+
+from fwd_core.errors import InputError
+from fwd_core.events import Events
+from fwd_core.ir.dims import Dim, symbol
+from fwd_core.ir.graph import Graph
+
+if TYPE_CHECKING:
+    from fwd_core.plugins import Plugins
+
+#: ``(name, min, opt, max)``; the same name at two places is the same size.
+DimRange = tuple[str, int, int, int]
+#: Input name to axis to range, as in ``{"x": {0: ("batch", 1, 4, 8)}}``.
+DynamicDims = Mapping[str, Mapping[int, DimRange]]
+
+
+@dataclass(frozen=True)
+class OptBatch:
+    """The short way to ask for a dynamic batch.
+
+    Axis 0 of every input whose first size equals the first input's becomes the size ``batch``
+    in 1 … that size, tuned for ``opt`` (by default the greatest).
+    """
+
+    opt: int | None = None
+
+
+@dataclass(frozen=True)
+class ImportRequest:
+    """What an importer is asked for.
+
+    Attributes:
+        inputs: Example inputs, as the source framework's own tensors: a sequence by position
+            or a mapping by input name. Their sizes are the greatest ones where dims are dynamic.
+        dynamic: Which sizes change from run to run; ``None`` means that none does.
+        plugins: Converters and operators.
+        events: Where progress is told.
+    """
+
+    inputs: Union[tuple[object, ...], Mapping[str, object]]
+    plugins: Plugins
+    dynamic: Union[DynamicDims, OptBatch, None] = None
+    events: Events = field(default_factory=Events)
+
+
+@runtime_checkable
+class Importer(Protocol):
+    """Reads one kind of model.
+
+    Attributes:
+        name: Unique, for example ``torchscript``.
+        priority: Importers with greater numbers are asked first.
+    """
+
+    name: str
+    priority: int
+
+    def accepts(self, source: object) -> bool:
+        """Whether the source (an object, or a path to a file) is of this importer's kind."""
+        ...
+
+    def load(self, source: object, request: ImportRequest) -> Graph:
+        """The model as a graph.
+
+        Raises:
+            UnsupportedModelError: Operators have no converter, or control flow depends on data.
+            ConversionError: An operator's arguments or shapes do not fit.
+            InputError: Example inputs or dynamic dims do not fit the model.
+        """
+        ...
+
+
+def resolve_dynamic(
+    dynamic: DynamicDims | OptBatch | None, shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, tuple[Dim, ...]]:
+    """Shapes of the inputs with symbols in place of the sizes that change.
+
+    Args:
+        dynamic: What was asked for.
+        shapes: Shapes of the example inputs, in order.
+
+    Raises:
+        InputError: An input or axis does not exist, a range is wrong or does not hold the
+            example's size, or one name has two ranges.
+    """
+    if dynamic is None:
+        return {name: tuple(shape) for name, shape in shapes.items()}
+    wanted = _opt_batch(dynamic, shapes) if isinstance(dynamic, OptBatch) else dynamic
+    if unknown := sorted(set(wanted) - set(shapes)):
+        raise InputError(
+            f"dynamic dims for inputs that the model does not have: {', '.join(unknown)}",
+            expected=", ".join(shapes) or "no inputs",
+        )
+    ranges: dict[str, DimRange] = {}
+    result: dict[str, tuple[Dim, ...]] = {}
+    for name, shape in shapes.items():
+        dims: list[Dim] = list(shape)
+        for axis, asked in wanted.get(name, {}).items():
+            if not 0 <= axis < len(shape):
+                raise InputError(
+                    f"dynamic dim of input {name!r}: there is no axis {axis}",
+                    expected=f"0 … {len(shape) - 1}",
+                )
+            dims[axis] = _symbol(name, axis, shape[axis], asked, ranges)
+        result[name] = tuple(dims)
+    return result
+
+
+def _symbol(
+    name: str, axis: int, size: int, asked: DimRange, ranges: dict[str, DimRange]
+) -> Dim:
+    label, low, opt, high = asked
+    if ranges.setdefault(label, asked) != asked:
+        raise InputError(f"dim {label!r} has two ranges: {ranges[label][1:]} and {asked[1:]}")
+    if not low <= size <= high:
+        raise InputError(
+            f"dim {label!r} of input {name!r} axis {axis}: the example's size is out of range",
+            expected=f"{low} … {high}",
+            got=size,
+        )
+    try:
+        return symbol(label, low, opt, high)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
+def _opt_batch(asked: OptBatch, shapes: Mapping[str, tuple[int, ...]]) -> DynamicDims:
+    ranked = {name: shape for name, shape in shapes.items() if shape}
+    if not ranked:
+        raise InputError("a dynamic batch needs an input with at least one axis")
+    batch = next(iter(ranked.values()))[0]
+    opt = batch if asked.opt is None else asked.opt
+    if not 1 <= opt <= batch:
+        raise InputError(
+            "the batch size to tune for is out of range",
+            expected=f"1 … {batch}, the first size of the first example input",
+            got=opt,
+        )
+    return {
+        name: {0: ("batch", 1, opt, batch)} for name, shape in ranked.items() if shape[0] == batch
+    }

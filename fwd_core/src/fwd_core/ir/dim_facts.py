@@ -1,0 +1,118 @@
+"""What is certainly true of sizes: equality and order, over every value of their symbols."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+
+from fwd_core.ir.dims import Dim, DimExpr, Operation, Symbol, bounds, evaluate, symbols
+
+#: Up to so many value combinations are tried one by one before sympy is asked.
+ENUMERATION_LIMIT = 4096
+
+
+def is_equal(a: Dim, b: Dim) -> bool | None:
+    """Whether two sizes are equal: always (True), never (False), or it depends (None)."""
+    if isinstance(a, int) and isinstance(b, int):
+        return a == b
+    difference = a - b
+    if isinstance(difference, int):
+        return difference == 0
+    low, high = bounds(difference)
+    if low > 0 or high < 0:
+        return False
+    return _settled(difference, "==")
+
+
+def is_less(a: Dim, b: Dim) -> bool | None:
+    """Whether ``a < b``: always (True), never (False), or it depends (None)."""
+    if isinstance(a, int) and isinstance(b, int):
+        return a < b
+    difference = a - b
+    low, high = bounds(difference)
+    if high < 0:
+        return True
+    if low >= 0:
+        return False
+    return None if isinstance(difference, int) else _settled(difference, "<")
+
+
+def broadcast(*shapes: Sequence[Dim]) -> tuple[Dim, ...]:
+    """The shape that NumPy's broadcasting gives.
+
+    Raises:
+        ValueError: Two sizes of one axis are different, or may be and neither is 1.
+    """
+    rank = max((len(shape) for shape in shapes), default=0)
+    result: list[Dim] = [1] * rank
+    for shape in shapes:
+        for axis, dim in enumerate(shape, start=rank - len(shape)):
+            have = result[axis]
+            if have == 1:
+                result[axis] = dim
+            elif dim != 1 and is_equal(have, dim) is not True:
+                listed = " and ".join(str(list(s)) for s in shapes)
+                raise ValueError(f"shapes {listed} do not broadcast: {have} against {dim}")
+    return tuple(result)
+
+
+@lru_cache(maxsize=4096)
+def _settled(difference: DimExpr, question: str) -> bool | None:
+    """The answer that is the same for every value of the symbols, if there is one."""
+    variables = symbols(difference)
+    count = 1
+    for variable in variables:
+        count *= variable.max - variable.min + 1
+    if count <= ENUMERATION_LIMIT:
+        answers = {_holds(value, question) for value in _values(difference, variables)}
+        return answers.pop() if len(answers) == 1 else None
+    return _ask_sympy(difference, variables, question)
+
+
+def _values(difference: DimExpr, variables: Sequence[Symbol]) -> Iterator[int | None]:
+    for point in itertools.product(*(range(v.min, v.max + 1) for v in variables)):
+        try:
+            yield evaluate(difference, {v.name: n for v, n in zip(variables, point, strict=True)})
+        except ZeroDivisionError:
+            yield None
+
+
+def _holds(value: int | None, question: str) -> bool | None:
+    if value is None:
+        return None
+    return value == 0 if question == "==" else value < 0
+
+
+def _ask_sympy(difference: DimExpr, variables: Sequence[Symbol], question: str) -> bool | None:
+    import sympy  # 0.3 s to import, and needed by very few models
+
+    names = {v: sympy.Symbol(v.name, integer=True, positive=v.min > 0) for v in variables}
+    simple = sympy.simplify(_to_sympy(difference, names))
+    answer = sympy.Eq(simple, 0) if question == "==" else simple < 0
+    return {sympy.true: True, sympy.false: False}.get(answer)
+
+
+def _to_sympy(dim: Dim, names: dict[Symbol, Any]) -> Any:
+    import sympy
+
+    if isinstance(dim, int):
+        return sympy.Integer(dim)
+    total = sympy.Integer(0)
+    for monomial, coefficient in dim.terms:
+        term = sympy.Integer(coefficient)
+        for atom, power in monomial:
+            if isinstance(atom, Operation):
+                left, right = _to_sympy(atom.left, names), _to_sympy(atom.right, names)
+                value = {
+                    "//": lambda a, b: sympy.floor(a / b),
+                    "%": sympy.Mod,
+                    "min": sympy.Min,
+                    "max": sympy.Max,
+                }[atom.kind](left, right)
+            else:
+                value = names[atom]
+            term *= value**power
+        total += term
+    return total

@@ -1,0 +1,316 @@
+"""Operators that act on each element alone; binary ones broadcast as NumPy does.
+
+There is no implicit promotion: operands of one operator have one element type, and importers
+insert :class:`Cast` where the source framework promotes.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from fwd_core.ir.dtypes import DType
+from fwd_core.ir.graph import Value
+from fwd_core.ir.operator import Operator, operator
+from fwd_core.ir.ops import _checks as check
+from fwd_core.ir.types import TensorType
+
+
+@operator
+class Cast(Operator):
+    """x converted to ``dtype``: floats truncate toward zero to integers, nonzero is true."""
+
+    x: Value
+    dtype: DType
+
+    def infer(self) -> TensorType:
+        return self.x.type.with_dtype(self.dtype)
+
+
+@operator
+class FloatUnary(Operator):
+    """Base of functions of one float tensor; same shape and dtype out."""
+
+    x: Value
+
+    def infer(self) -> TensorType:
+        check.require_dtype(self.kind(), self.x, check.FLOATS)
+        return self.x.type
+
+
+@operator
+class NumberUnary(Operator):
+    """Base of functions of one tensor of numbers; same shape and dtype out."""
+
+    x: Value
+
+    def infer(self) -> TensorType:
+        check.require_dtype(self.kind(), self.x, check.NUMBERS)
+        return self.x.type
+
+
+@operator
+class Relu(NumberUnary):
+    """max(x, 0)."""
+
+
+@operator
+class Abs(NumberUnary):
+    """The magnitude of x."""
+
+
+@operator
+class Neg(NumberUnary):
+    """x negated; integers wrap."""
+
+
+@operator
+class Sign(NumberUnary):
+    """-1, 0 or 1 as x is negative, zero or positive."""
+
+
+@operator
+class Exp(FloatUnary):
+    """e to the power x."""
+
+
+@operator
+class Log(FloatUnary):
+    """Natural logarithm of x."""
+
+
+@operator
+class Sqrt(FloatUnary):
+    """Square root of x."""
+
+
+@operator
+class Reciprocal(FloatUnary):
+    """1 / x."""
+
+
+@operator
+class Erf(FloatUnary):
+    """The Gauss error function of x."""
+
+
+@operator
+class Sin(FloatUnary):
+    """Sine of x in radians."""
+
+
+@operator
+class Cos(FloatUnary):
+    """Cosine of x in radians."""
+
+
+@operator
+class Tanh(FloatUnary):
+    """Hyperbolic tangent of x."""
+
+
+@operator
+class Sigmoid(FloatUnary):
+    """1 / (1 + exp(-x))."""
+
+
+@operator
+class Floor(FloatUnary):
+    """The greatest integer not above x."""
+
+
+@operator
+class Ceil(FloatUnary):
+    """The least integer not below x."""
+
+
+@operator
+class Silu(FloatUnary):
+    """x * sigmoid(x), also called swish."""
+
+
+@operator
+class Gelu(FloatUnary):
+    """The Gaussian error linear unit of x (Hendrycks and Gimpel, 2016).
+
+    ``none`` is the exact form x/2 * (1 + erf(x / sqrt(2))); ``tanh`` is
+    x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 x^3))). The two differ by up to 5e-4.
+    """
+
+    approximate: Literal["none", "tanh"] = "none"
+
+
+@operator
+class LeakyRelu(FloatUnary):
+    """x where x > 0, else alpha * x."""
+
+    alpha: float = 0.01
+
+
+@operator
+class Clamp(NumberUnary):
+    """x limited to [minimum, maximum]; a bound that is None does not limit."""
+
+    minimum: int | float | None = None
+    maximum: int | float | None = None
+
+
+@operator
+class NumberBinary(Operator):
+    """Base of functions of two tensors of numbers of one dtype; the same dtype out."""
+
+    a: Value
+    b: Value
+
+    def infer(self) -> TensorType:
+        check.require_dtype(self.kind(), self.a, check.NUMBERS)
+        dtype = check.require_same_dtype(self.kind(), self.a, self.b)
+        return TensorType(dtype, check.broadcast(self.kind(), self.a, self.b))
+
+
+@operator
+class Add(NumberBinary):
+    """a + b; integers wrap."""
+
+
+@operator
+class Sub(NumberBinary):
+    """a - b; integers wrap."""
+
+
+@operator
+class Mul(NumberBinary):
+    """a * b; integers wrap."""
+
+
+@operator
+class Maximum(NumberBinary):
+    """The greater of a and b."""
+
+
+@operator
+class Minimum(NumberBinary):
+    """The smaller of a and b."""
+
+
+@operator
+class FloorDiv(NumberBinary):
+    """a / b rounded toward minus infinity. Integer division by zero is undefined."""
+
+
+@operator
+class TruncDiv(NumberBinary):
+    """a / b rounded toward zero. Integer division by zero is undefined."""
+
+
+@operator
+class Mod(NumberBinary):
+    """a - floor(a / b) * b, with the sign of b. Integer modulo by zero is undefined."""
+
+
+@operator
+class Div(NumberBinary):
+    """a / b, true division of floats."""
+
+    def infer(self) -> TensorType:
+        check.require_dtype(self.kind(), self.a, check.FLOATS)
+        return super().infer()
+
+
+@operator
+class Pow(NumberBinary):
+    """a to the power b. Negative integer exponents of integers are undefined."""
+
+
+@operator
+class Comparison(Operator):
+    """Base of comparisons of two tensors of one dtype; bool out."""
+
+    a: Value
+    b: Value
+
+    def infer(self) -> TensorType:
+        check.require_same_dtype(self.kind(), self.a, self.b)
+        return TensorType(DType.BOOL, check.broadcast(self.kind(), self.a, self.b))
+
+
+@operator
+class Equal(Comparison):
+    """a == b; NaN equals nothing."""
+
+
+@operator
+class NotEqual(Comparison):
+    """a != b; NaN differs from everything."""
+
+
+@operator
+class Less(Comparison):
+    """a < b."""
+
+
+@operator
+class LessEqual(Comparison):
+    """a <= b."""
+
+
+@operator
+class Greater(Comparison):
+    """a > b."""
+
+
+@operator
+class GreaterEqual(Comparison):
+    """a >= b."""
+
+
+@operator
+class LogicalBinary(Operator):
+    """Base of functions of two bool tensors; bool out."""
+
+    a: Value
+    b: Value
+
+    def infer(self) -> TensorType:
+        check.require_dtype(self.kind(), self.a, check.BOOL)
+        check.require_dtype(self.kind(), self.b, check.BOOL)
+        return TensorType(DType.BOOL, check.broadcast(self.kind(), self.a, self.b))
+
+
+@operator
+class And(LogicalBinary):
+    """a and b."""
+
+
+@operator
+class Or(LogicalBinary):
+    """a or b."""
+
+
+@operator
+class Xor(LogicalBinary):
+    """a or b, not both."""
+
+
+@operator
+class Not(Operator):
+    """True where the bool x is false."""
+
+    x: Value
+
+    def infer(self) -> TensorType:
+        check.require_dtype(self.kind(), self.x, check.BOOL)
+        return self.x.type
+
+
+@operator
+class Where(Operator):
+    """a where the bool condition holds, else b; all three broadcast, a and b have one dtype."""
+
+    condition: Value
+    a: Value
+    b: Value
+
+    def infer(self) -> TensorType:
+        check.require_dtype(self.kind(), self.condition, check.BOOL)
+        dtype = check.require_same_dtype(self.kind(), self.a, self.b)
+        return TensorType(dtype, check.broadcast(self.kind(), self.condition, self.a, self.b))

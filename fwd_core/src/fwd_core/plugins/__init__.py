@@ -1,0 +1,7 @@
+"""Packs: finding them, loading them, and what they register."""
+
+from fwd_core.plugins.manager import Pack, Plugins
+from fwd_core.plugins.markers import lowering
+from fwd_core.plugins.registry import Entry, Registry
+
+__all__ = ["Entry", "Pack", "Plugins", "Registry", "lowering"]

@@ -1,0 +1,217 @@
+"""Finding packs, asking their hooks, and keeping what they register."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from fwd_core import hookspecs
+from fwd_core.errors import PluginError
+from fwd_core.events import Event
+from fwd_core.ir.operator import Operator
+from fwd_core.plugins import registers as reg
+from fwd_core.plugins.registry import Registry
+
+if TYPE_CHECKING:
+    from fwd_core.backends.base import Backend
+    from fwd_core.importing import Importer
+    from fwd_core.rewrite.base import Rewrite
+    from fwd_core.testing.reference import Reference
+
+GROUP = "fwd"
+ONLY, DISABLE, TRACE = "FWD_PACKS", "FWD_DISABLE_PACKS", "FWD_TRACE_HOOKS"
+#: The pack with the operators, backends and commands of the core cannot be left out.
+ESSENTIAL = "core"
+
+
+@dataclass
+class Pack:
+    """One pack, loaded or not.
+
+    Attributes:
+        name: Name of its entry point.
+        distribution: Name of the installed distribution, ``""`` for one registered by hand.
+        version: Version of the distribution.
+        hooks: Hooks that it implements.
+        failure: Why it is not used (in part: one hook of it failed), or ``""``.
+        disabled: Whether an environment variable left it out.
+    """
+
+    name: str
+    distribution: str = ""
+    version: str = ""
+    hooks: list[str] = field(default_factory=list)
+    failure: str = ""
+    disabled: bool = False
+
+
+class Plugins:
+    """All packs of one session and what they registered.
+
+    A :class:`~fwd_core.Builder` is handed one of these; nothing is kept in module globals.
+
+    Args:
+        packs: Modules or objects with hook implementations, by name. For packs installed in
+            the environment use :meth:`discover`.
+        trace: Print every hook call to standard error.
+
+    Raises:
+        PluginError: A hook implementation names parameters that the hook does not have.
+    """
+
+    def __init__(self, packs: Mapping[str, object] | None = None, *, trace: bool = False) -> None:
+        self._manager = pluggy.PluginManager(hookspecs.PROJECT)
+        self._manager.add_hookspecs(hookspecs)
+        if trace:
+            self._manager.trace.root.setwriter(lambda text: sys.stderr.write(text))
+            self._manager.enable_tracing()
+        self.packs: dict[str, Pack] = {}
+        for name, module in (packs or {}).items():
+            self.register(name, module)
+
+    @classmethod
+    def discover(cls, environ: Mapping[str, str] | None = None) -> Plugins:
+        """Load every installed pack.
+
+        ``FWD_PACKS=a,b`` loads exactly these (and the core), ``FWD_DISABLE_PACKS=c`` leaves
+        some out, ``FWD_TRACE_HOOKS=1`` prints hook calls. A pack that fails to import is kept
+        in :attr:`packs` with the reason, and the others load.
+
+        Raises:
+            PluginError: A variable names a pack that is not installed.
+        """
+        environ = os.environ if environ is None else environ
+        plugins = cls(trace=environ.get(TRACE, "0") not in ("", "0"))
+        found = {point.name: point for point in metadata.entry_points(group=GROUP)}
+        only = _names(environ, ONLY, found)
+        disabled = _names(environ, DISABLE, found) or set()
+        for name, point in sorted(found.items(), key=lambda item: (item[0] != ESSENTIAL, item[0])):
+            pack = Pack(name)
+            if point.dist is not None:
+                pack.distribution, pack.version = point.dist.name, point.dist.version
+            wanted = only is None or name in only
+            if name != ESSENTIAL and (not wanted or name in disabled):
+                pack.disabled = True
+                plugins.packs[name] = pack
+                continue
+            try:
+                module = point.load()
+            except Exception as error:  # a stranger's module may raise anything while it imports
+                pack.failure = _reason(error)
+                plugins.packs[name] = pack
+                continue
+            plugins.register(name, module, pack)
+        return plugins
+
+    def register(self, name: str, module: object, pack: Pack | None = None) -> None:
+        """Add one pack by hand, for example in a script or a test.
+
+        Raises:
+            PluginError: The name is taken, or a hook implementation is not valid.
+        """
+        if self._manager.has_plugin(name):
+            raise PluginError(f"two packs are called {name!r}", hint="give one another name")
+        pack = pack if pack is not None else Pack(name)
+        try:
+            self._manager.register(module, name)
+            self._manager.check_pending()
+        except pluggy.PluginValidationError as error:
+            self._manager.unregister(name=name)
+            if not pack.distribution:
+                raise PluginError(f"pack {name!r}: {error}") from None
+            pack.failure = str(error)
+        else:
+            callers = self._manager.get_hookcallers(module) or []
+            pack.hooks = sorted(caller.name for caller in callers)
+        self.packs[name] = pack
+
+    # --- what was registered; each property asks its hook once ----------------------------------
+
+    @cached_property
+    def operators(self) -> Registry[type[Operator]]:
+        """Operator classes by qualified name."""
+        return self._ask("fwd_register_operators", "operator", reg.OperatorRegister)
+
+    @cached_property
+    def importers(self) -> Registry[Importer]:
+        """Importers by name."""
+        return self._ask("fwd_register_importers", "importer", reg.ImporterRegister)
+
+    @cached_property
+    def converters(self) -> Registry[reg.Converter]:
+        """Converters by qualified operator of the source framework."""
+        return self._ask("fwd_register_converters", "converter", reg.ConverterRegister)
+
+    @cached_property
+    def lowerings(self) -> Registry[reg.Lowering]:
+        """Lowerings by ``backend:operator``."""
+        return self._ask("fwd_register_lowerings", "lowering", reg.LoweringRegister)
+
+    @cached_property
+    def rewrites(self) -> Registry[tuple[Rewrite, str]]:
+        """Rewrites and their stages by name."""
+        return self._ask("fwd_register_rewrites", "rewrite", reg.RewriteRegister)
+
+    @cached_property
+    def backends(self) -> Registry[Backend]:
+        """Backends by name."""
+        return self._ask("fwd_register_backends", "backend", reg.BackendRegister)
+
+    @cached_property
+    def references(self) -> Registry[Reference]:
+        """References by name."""
+        return self._ask("fwd_register_references", "reference", reg.ReferenceRegister)
+
+    @cached_property
+    def commands(self) -> Registry[Callable[..., Any]]:
+        """Subcommands by name."""
+        return self._ask("fwd_register_commands", "command", reg.CommandRegister)
+
+    def send(self, event: Event) -> None:
+        """Tell every pack of progress."""
+        self._manager.hook.fwd_event(event=event)
+
+    def _ask(self, hook: str, title: str, kind: Callable[[str], reg.Register[Any]]) -> Registry[Any]:
+        registry: Registry[Any] = Registry(title)
+        plugins = self._manager.get_plugins()
+        for name, module in self._manager.list_name_plugin():
+            pack = self.packs.get(name)
+            if module is None or pack is None or hook not in pack.hooks:
+                continue
+            register = kind(name)
+            others = [other for other in plugins if other is not module]
+            try:
+                self._manager.subset_hook_caller(hook, others)(register=register)
+            except Exception as error:  # a stranger's hook may raise anything
+                pack.failure = f"{hook}: {_reason(error)}"
+                continue
+            for entry in register.entries:
+                registry.claim(entry)
+        return registry
+
+
+def _names(environ: Mapping[str, str], variable: str, found: Iterable[str]) -> set[str] | None:
+    text = environ.get(variable)
+    if text is None:
+        return None
+    names = {part.strip() for part in text.split(",") if part.strip()}
+    if unknown := sorted(names - set(found)):
+        raise PluginError(
+            f"{variable} names packs that are not installed: {', '.join(unknown)}",
+            expected=", ".join(sorted(found)) or "no pack is installed",
+            hint="`fwd plugins` lists what is installed",
+        )
+    return names
+
+
+def _reason(error: BaseException) -> str:
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({frame.filename}:{frame.lineno})"

@@ -1,0 +1,22 @@
+"""Clean-up: what makes any graph simpler without changing what it computes."""
+
+from __future__ import annotations
+
+from fwd_core.rewrite.base import Rewrite
+from fwd_core.rewrite.cleanup.chains import MergeReshapes, MergeTransposes
+from fwd_core.rewrite.cleanup.constants import FoldConstants
+from fwd_core.rewrite.cleanup.dead_code import RemoveDeadCode
+from fwd_core.rewrite.cleanup.duplicates import MergeDuplicates
+from fwd_core.rewrite.cleanup.identities import RemoveIdentities
+
+
+def all_rewrites() -> list[Rewrite]:
+    """The clean-up stage in order."""
+    return [
+        RemoveDeadCode(),
+        RemoveIdentities(),
+        MergeReshapes(),
+        MergeTransposes(),
+        FoldConstants(),
+        MergeDuplicates(),
+    ]

@@ -1,0 +1,49 @@
+"""Compute equal things once."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+from fwd_core.ir.graph import Graph, Node
+
+
+class MergeDuplicates:
+    """Make readers of equal nodes (same operator, operands and attributes) read the first one."""
+
+    name = "merge-duplicates"
+
+    def apply(self, graph: Graph) -> int:
+        """Walk forward, so that merged operands make their readers equal in turn."""
+        seen: dict[Hashable, Node] = {}
+        changed = 0
+        for node in graph:
+            inner = list(node.op.graphs())
+            if inner:
+                changed += sum(self.apply(one) for one in inner)
+                continue
+            first = seen.setdefault(_key(node), node)
+            if first is node:
+                continue
+            for old, new in zip(node.outputs, first.outputs, strict=True):
+                graph.replace_uses(old, new, keep_name=False)
+            graph.remove(node)
+            changed += 1
+        return changed
+
+
+def _key(node: Node) -> Hashable:
+    op = node.op
+    operands: list[Any] = []
+    for field in op.operand_fields():
+        held = getattr(op, field.name)
+        operands.append(held if field.kind == "many" else (held,))
+    # The type keeps 1, 1.0 and True apart, which Python calls equal.
+    attributes = tuple((type(value), value) for value in op.attributes().values())
+    return (type(op), tuple(operands), _typed(attributes))
+
+
+def _typed(value: Any) -> Hashable:
+    if isinstance(value, tuple):
+        return tuple((type(item), _typed(item)) for item in value)
+    return value  # type: ignore[no-any-return]
