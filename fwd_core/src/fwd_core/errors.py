@@ -7,6 +7,8 @@ there, and what to do next. Nothing in Forward logs a failure and returns ``None
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
 
 
 class ForwardError(Exception):
@@ -72,12 +74,38 @@ class ForwardError(Exception):
         return self
 
 
+@dataclass(frozen=True)
+class Problem:
+    """One thing in a model that cannot be converted, however often it occurs.
+
+    Attributes:
+        operator: Qualified operator, for example ``aten::nonzero``.
+        reason: Why.
+        count: How often it occurs.
+        places: Where in the user's model, each once.
+        hint: What to do.
+    """
+
+    operator: str
+    reason: str
+    count: int
+    places: tuple[str, ...]
+    hint: str = ""
+
+
 class UnsupportedModelError(ForwardError):
     """The model cannot be converted: operators without a converter, or control flow on data.
 
     Common causes: an operator that no installed pack converts (the message lists all of
     them at once), a branch or loop that depends on tensor values, a model in training mode.
+
+    Attributes:
+        problems: Everything that was found, for programs that list it themselves.
     """
+
+    def __init__(self, what: str, *, problems: Iterable[Problem] = (), **parts: Any) -> None:
+        self.problems = tuple(problems)
+        super().__init__(what, **parts)
 
 
 class ConversionError(ForwardError):

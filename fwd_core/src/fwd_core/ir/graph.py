@@ -113,6 +113,7 @@ class Graph:
         self.input_structure: Structure | None = None
         self.constants: dict[str, Tensor] = {}
         self._values: dict[str, Value] = {}
+        self._ordinals: dict[str, int] = {}
         self._first: Node | None = None
         self._last: Node | None = None
         self._count = 0
@@ -171,11 +172,15 @@ class Graph:
 
     def unique_name(self, wanted: str) -> str:
         """``wanted``, or ``wanted_1``, ``wanted_2`` … if it is taken."""
-        name, ordinal = wanted, 0
-        while name in self._values:
+        if wanted not in self._values:
+            return wanted
+        ordinal = self._ordinals.get(wanted, 0)
+        while True:  # the remembered ordinal makes a chain of equal names linear, not quadratic
             ordinal += 1
             name = f"{wanted}_{ordinal}"
-        return name
+            if name not in self._values:
+                self._ordinals[wanted] = ordinal
+                return name
 
     def add_input(self, name: str, type: TensorType) -> Value:  # noqa: A002
         """Append an input.
