@@ -183,7 +183,9 @@ class Builder:
                     hint=_closest(self.backend_name, backends),
                 )
             if not (state := chosen.availability()).build:
-                raise BuildError(f"backend {chosen.name!r} cannot build here", details=[state.reason])
+                raise BuildError(
+                    f"backend {chosen.name!r} cannot build here", details=[state.reason]
+                )
             return chosen
         reasons = []
         for backend in sorted(backends.values(), key=lambda one: -one.priority):

@@ -1,18 +1,20 @@
 """The one container that Forward writes: a safetensors file with a JSON header.
 
 Graphs and engines are both such files: tensors (weights, or a plan's bytes) and one JSON
-document under the metadata key ``forward``. Files are written to a temporary name and moved
-into place, so a reader never sees half of one; they are checked before their contents are
-trusted; tensors are mapped, not read.
+document under the metadata key ``forward``, which names its format and version and holds the
+SHA-256 of everything. Files are written to a temporary name and moved into place, so a reader
+never sees half of one; they are checked before their contents are trusted; tensors are mapped,
+not read.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import mmap
 import os
+import secrets
 import struct
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fwd_core.errors import EngineFileError
+
+Tensors = Mapping[str, NDArray[Any]]
 
 _KEY = "forward"
 _DTYPES = {
@@ -43,73 +47,130 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A temporary path beside ``path`` that replaces it when the block ends without error.
 
     Raises:
-        EngineFileError: The folder does not exist or cannot be written.
+        EngineFileError: The folder does not exist or cannot be written, the disk is full, or
+            ``path`` is a folder. What was at ``path`` is as it was.
     """
     target = Path(path)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}")
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    except OSError as error:
-        raise EngineFileError(
-            f"cannot write {target}: {error.strerror}", hint="create the folder, or choose another"
-        ) from error
-    os.close(handle)
-    temporary = Path(name)
-    try:
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         yield temporary
         with temporary.open("rb+") as stream:
             os.fsync(stream.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)  # mkstemp makes files that only the owner may read
         temporary.replace(target)
+    except OSError as error:
+        raise EngineFileError(
+            f"cannot write {target}: {error.strerror or error}",
+            hint="create the folder, or choose another",
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def write(
-    path: str | os.PathLike[str], header: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]
+    path: str | os.PathLike[str],
+    header: Mapping[str, Any],
+    tensors: Tensors,
+    *,
+    format: str,  # noqa: A002 - the header's own word
+    version: int,
 ) -> None:
     """Write a container atomically.
 
+    Args:
+        path: The file.
+        header: What is not tensors, as JSON can hold it.
+        tensors: Arrays by name.
+        format: What kind of file it is, for example ``forward-graph``.
+        version: Version of that format.
+
     Raises:
-        EngineFileError: The folder does not exist or cannot be written.
+        EngineFileError: The folder does not exist or cannot be written, or the disk is full.
     """
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
-    document = json.dumps(header, allow_nan=False, separators=(",", ":"))
+    document = {"format": format, "version": version, **header}
+    document["sha256"] = _digest(document, tensors)
+    text = json.dumps(document, allow_nan=False, separators=(",", ":"))
     with atomic_path(path) as temporary:
-        save_file(dict(tensors), temporary, metadata={_KEY: document})
+        try:
+            save_file(dict(tensors), temporary, metadata={_KEY: text})
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
 
 
-def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def read(
+    path: str | os.PathLike[str],
+    *,
+    format: str,  # noqa: A002
+    version: int,
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """The JSON header, and the tensors as read-only arrays over the mapped file.
 
+    Args:
+        path: The file.
+        format: The kind of file that is wanted.
+        version: The version of that format that is wanted.
+
     Raises:
-        EngineFileError: The file is missing, damaged, or no container of Forward.
+        EngineFileError: The file is missing, damaged or altered, no container of Forward, or of
+            another format or version.
     """
+    target = Path(path)
+    document, tensors = _parsed(target)
+    if document.get("format") != format:
+        raise EngineFileError(
+            f"{target} is another kind of file",
+            expected=format,
+            got=document.get("format", "nothing"),
+        )
+    if document.get("version") != version:
+        raise EngineFileError(
+            f"{target} has another version of {format}",
+            expected=f"version {version}",
+            got=f"version {document.get('version')}",
+            hint="make it again with this version of Forward",
+        )
+    stated = document.pop("sha256", None)
+    found = _digest(document, tensors)
+    if stated != found:
+        raise EngineFileError(
+            f"{target} was altered or damaged: its SHA-256 does not fit",
+            expected=stated,
+            got=found,
+            hint="make it again, or copy it again",
+        )
+    return document, tensors
+
+
+def _parsed(target: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     from safetensors import SafetensorError, safe_open
 
-    target = Path(path)
     try:
+        with target.open("rb") as stream:
+            if not os.fstat(stream.fileno()).st_size:
+                raise ValueError("the file is empty")
+            buffer = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
         with safe_open(target, "np") as checked:  # checks offsets and sizes against the file
             metadata = checked.metadata() or {}
-        with target.open("rb") as stream:
-            buffer = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-    except (SafetensorError, OSError, ValueError) as error:
-        if not target.exists():
-            raise EngineFileError(f"there is no file {target}") from None
+        if _KEY in metadata:
+            return dict(json.loads(metadata[_KEY])), _mapped(buffer)
+    except FileNotFoundError:
+        raise EngineFileError(f"there is no file {target}") from None
+    except OSError as error:
+        raise EngineFileError(f"cannot read {target}: {error.strerror}") from error
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise EngineFileError(
             f"{target} is not a file that Forward wrote, or it is damaged",
             details=[str(error)],
-            hint="build it again",
+            hint="make it again, or copy it again",
         ) from None
-    if _KEY not in metadata:
-        raise EngineFileError(
-            f"{target} is a safetensors file, but Forward did not write it",
-            expected=f"metadata key {_KEY!r}",
-            got=sorted(metadata) or "no metadata",
-        )
-    return json.loads(metadata[_KEY]), _mapped(buffer)
+    raise EngineFileError(
+        f"{target} is a safetensors file, but Forward did not write it",
+        expected=f"metadata key {_KEY!r}",
+        got=sorted(metadata) or "no metadata",
+    )
 
 
 def _mapped(buffer: mmap.mmap) -> dict[str, NDArray[Any]]:
@@ -125,3 +186,15 @@ def _mapped(buffer: mmap.mmap) -> dict[str, NDArray[Any]]:
         flat = np.frombuffer(buffer, dtype, count, begin) if count else np.empty(0, dtype)
         tensors[name] = flat.reshape(shape)
     return tensors
+
+
+def _digest(document: Mapping[str, Any], tensors: Tensors) -> str:
+    state = hashlib.sha256()
+    for name in sorted(tensors):
+        array = tensors[name]
+        state.update(f"{name} {array.dtype} {array.shape};".encode())
+        if array.size:
+            state.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    # Sorted keys make the text the same before and after the file.
+    state.update(json.dumps(document, sort_keys=True).encode())
+    return state.hexdigest()

@@ -112,9 +112,7 @@ def resolve_dynamic(
     return result
 
 
-def _symbol(
-    name: str, axis: int, size: int, asked: DimRange, ranges: dict[str, DimRange]
-) -> Dim:
+def _symbol(name: str, axis: int, size: int, asked: DimRange, ranges: dict[str, DimRange]) -> Dim:
     label, low, opt, high = asked
     if ranges.setdefault(label, asked) != asked:
         raise InputError(f"dim {label!r} has two ranges: {ranges[label][1:]} and {asked[1:]}")

@@ -81,7 +81,9 @@ def _legalize(
         if simpler is None:
             place = str(node.location)
             types = ", ".join(str(value.type) for value in node.op.operands())
-            problems.append(f"{node.op.kind()} ({types}): {reason}" + (f"  at {place}" if place else ""))
+            problems.append(
+                f"{node.op.kind()} ({types}): {reason}" + (f"  at {place}" if place else "")
+            )
             continue
         graph.replace_node(node, simpler)
         pending += emit.added

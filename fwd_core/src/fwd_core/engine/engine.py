@@ -179,9 +179,7 @@ class Engine:
 
     def _output_shapes(self, sizes: tuple[tuple[int, ...], ...]) -> list[tuple[int, ...]]:
         values = bind(self.inputs, sizes)
-        shapes = [
-            tuple(evaluate(dim, values) for dim in port.type.shape) for port in self.outputs
-        ]
+        shapes = [tuple(evaluate(dim, values) for dim in port.type.shape) for port in self.outputs]
         if len(self._known) >= _REMEMBERED:
             self._known = {}
         self._known[sizes] = shapes

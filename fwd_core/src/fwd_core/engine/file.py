@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fwd_core import files
 from fwd_core.backends.base import Backend, Port
@@ -27,11 +26,9 @@ EngineType = TypeVar("EngineType", bound="Engine")
 def save(engine: Engine, path: str | os.PathLike[str]) -> None:
     """Write an engine. See :meth:`Engine.save`."""
     payload = np.frombuffer(engine.plan.payload(), np.uint8)
-    tensors = {_PLAN: payload}
+    tensors: dict[str, NDArray[Any]] = {_PLAN: payload}
     encoder = Encoder()
     document: dict[str, Any] = {
-        "format": FORMAT,
-        "version": VERSION,
         "manifest": engine.manifest,
         "plan": dict(engine.plan.manifest),
         "inputs": [[port.name, encoder.type(port.type)] for port in engine.inputs],
@@ -44,8 +41,7 @@ def save(engine: Engine, path: str | os.PathLike[str]) -> None:
 
         document["graph"], constants = to_parts(engine.graph)
         tensors.update({_GRAPH + key: tensor.data for key, tensor in constants.items()})
-    document["sha256"] = _digest(document, tensors)
-    files.write(path, document, tensors)
+    files.write(path, document, tensors, format=FORMAT, version=VERSION)
 
 
 def load(
@@ -83,28 +79,7 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     Raises:
         EngineFileError: The file is missing, damaged, altered, or of another format or version.
     """
-    document, tensors = files.read(path)
-    if document.get("format") != FORMAT:
-        raise EngineFileError(
-            f"{path} holds no engine", expected=FORMAT, got=document.get("format", "nothing")
-        )
-    if document.get("version") != VERSION:
-        raise EngineFileError(
-            f"{path} has another engine format",
-            expected=f"version {VERSION}",
-            got=f"version {document.get('version')}",
-            hint="build the engine again with this version of Forward",
-        )
-    stated = document.pop("sha256", None)
-    found = _digest(document, tensors)
-    if stated != found:
-        raise EngineFileError(
-            f"{path} was altered or damaged: its SHA-256 does not fit",
-            expected=stated,
-            got=found,
-            hint="build the engine again, or copy the file again",
-        )
-    return document, tensors
+    return files.read(path, format=FORMAT, version=VERSION)
 
 
 def _backend(path: object, manifest: Mapping[str, Any], plugins: Plugins) -> Backend:
@@ -139,13 +114,3 @@ def _rebuilt(
         plugins=plugins,
     )
     return builder.compile(graph, engine_type=cls)
-
-
-def _digest(document: Mapping[str, Any], tensors: Mapping[str, Any]) -> str:
-    state = hashlib.sha256()
-    for name in sorted(tensors):
-        state.update(f"{name} {tensors[name].dtype} {tensors[name].shape};".encode())
-        state.update(tensors[name].reshape(-1).view(np.uint8).data if tensors[name].size else b"")
-    # Sorted keys make the text the same before and after the file.
-    state.update(json.dumps(document, sort_keys=True).encode())
-    return state.hexdigest()

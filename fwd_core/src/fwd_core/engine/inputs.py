@@ -105,7 +105,9 @@ def _bind_one(port: Port, axis: int, dim: Dim, size: int, values: dict[str, int]
         raise _wrong_size(port, axis, f"{values[symbol.name]} ({symbol.name}, set before)", size)
 
 
-def _wrong_size(port: Port, axis: int, expected: str, got: int, hint: str | None = None) -> InputError:
+def _wrong_size(
+    port: Port, axis: int, expected: str, got: int, hint: str | None = None
+) -> InputError:
     return InputError(
         f"input {port.name!r}: size of axis {axis} of {port.type}",
         expected=expected,

@@ -7,7 +7,7 @@ tuples. Everything else is an object with one key that says what it is.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fwd_core.ir.dims import Dim, DimExpr, Operation, Symbol, combine, symbol
@@ -95,7 +95,7 @@ class Decoder:
         if not isinstance(value, dict):
             return value
         ((kind, held),) = value.items()
-        readers = {
+        readers: dict[str, Callable[[Any], Any]] = {
             "float": float,
             "dtype": DType.of,
             "dim": self.dim,

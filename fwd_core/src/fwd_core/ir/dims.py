@@ -86,12 +86,13 @@ class DimExpr:
         4
     """
 
-    __slots__ = ("_hash", "_key", "terms")
+    __slots__ = ("_bounds", "_hash", "_key", "terms")
 
     def __init__(self, terms: tuple[tuple[Monomial, int], ...]) -> None:
         self.terms = terms
         self._hash: int | None = None
         self._key: str | None = None
+        self._bounds: tuple[int, int] | None = None
 
     def __hash__(self) -> int:
         if self._hash is None:
@@ -130,29 +131,27 @@ class DimExpr:
         return self + other * -1
 
     def __rsub__(self, other: Dim) -> Dim:
-        return other + self * -1
+        return other + self * -1 if isinstance(other, int) else NotImplemented
 
     def __mul__(self, other: Dim) -> Dim:
         if not isinstance(other, (int, DimExpr)):
             return NotImplemented
-        products = (
-            (_times(m1, m2), c1 * c2) for m1, c1 in self.terms for m2, c2 in _terms(other)
-        )
+        products = ((_times(m1, m2), c1 * c2) for m1, c1 in self.terms for m2, c2 in _terms(other))
         return _build(products)
 
     __rmul__ = __mul__
 
     def __floordiv__(self, other: Dim) -> Dim:
-        return floordiv(self, other)
+        return floordiv(self, other) if isinstance(other, (int, DimExpr)) else NotImplemented
 
     def __rfloordiv__(self, other: Dim) -> Dim:
-        return floordiv(other, self)
+        return floordiv(other, self) if isinstance(other, int) else NotImplemented
 
     def __mod__(self, other: Dim) -> Dim:
-        return modulo(self, other)
+        return modulo(self, other) if isinstance(other, (int, DimExpr)) else NotImplemented
 
     def __rmod__(self, other: Dim) -> Dim:
-        return modulo(other, self)
+        return modulo(other, self) if isinstance(other, int) else NotImplemented
 
 
 Dim = Union[int, DimExpr]
@@ -202,7 +201,11 @@ def floordiv(a: Dim, b: Dim) -> Dim:
 
 
 def modulo(a: Dim, b: Dim) -> Dim:
-    """``a % b`` with the sign of ``b``, as Python's integers do."""
+    """``a % b`` with the sign of ``b``, as Python's integers do.
+
+    Raises:
+        ZeroDivisionError: ``b`` is the integer 0.
+    """
     if isinstance(a, int) and isinstance(b, int):
         return a % b
     if a == 0 or b == 1 or divide_exactly(a, b) is not None:
@@ -260,6 +263,12 @@ def bounds(dim: Dim) -> tuple[int, int]:
     """Least and greatest value over the symbols' ranges; may be wider than the true range."""
     if isinstance(dim, int):
         return (dim, dim)
+    if dim._bounds is None:  # kept, or expressions that share parts would cost exponential time
+        dim._bounds = _bounds(dim)
+    return dim._bounds
+
+
+def _bounds(dim: DimExpr) -> tuple[int, int]:
     low = high = 0
     for monomial, coefficient in dim.terms:
         a = b = coefficient

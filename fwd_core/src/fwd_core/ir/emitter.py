@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from fwd_core.errors import GraphError
 from fwd_core.ir.graph import Graph, Node, Value
 from fwd_core.ir.location import Location
 from fwd_core.ir.operator import Operator
@@ -35,9 +36,13 @@ class Emitter:
 
     @classmethod
     def before(cls, node: Node) -> Emitter:
-        """An emitter that adds before a node and speaks in its name."""
+        """An emitter that adds before a node and speaks in its name.
+
+        Raises:
+            GraphError: The node has been removed.
+        """
         if node.graph is None:
-            raise ValueError(f"{node} has been removed from its graph")
+            raise GraphError(f"{node} has been removed from its graph")
         return cls(node.graph, base=node.name, location=node.location, at=node)
 
     def __call__(self, op: Operator, name: str = "") -> Value:

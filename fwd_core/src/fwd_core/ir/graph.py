@@ -151,6 +151,10 @@ class Graph:
         """
         return self._values[name]
 
+    def find(self, name: str) -> Value | None:
+        """The value of that name, or ``None``."""
+        return self._values.get(name)
+
     def values(self) -> Iterator[Value]:
         """All values: inputs first, then in order of computation."""
         yield from self.inputs
@@ -236,6 +240,23 @@ class Graph:
             op, [(f"{wanted}.{i}", one) for i, one in enumerate(types)], location, before
         )
 
+    def add_named(
+        self, op: Operator, names: Sequence[str], *, location: Location | None = None
+    ) -> tuple[Value, ...]:
+        """Append an operator whose outputs have exactly these names, as a file says them.
+
+        Raises:
+            GraphError: As :meth:`add`, or a name is taken, or there are more or fewer outputs.
+        """
+        types = op.infer()
+        found = types if isinstance(types, tuple) else (types,)
+        if len(names) != len(found):
+            raise GraphError(f"{op.kind()} has {len(found)} outputs, not {len(names)}")
+        for name in names:
+            if name in self._values:
+                raise GraphError(f"value {name!r} exists already in graph {self.name!r}")
+        return self._insert(op, list(zip(names, found, strict=True)), location, None)
+
     def constant(
         self,
         data: Tensor | NDArray[np.generic],
@@ -261,19 +282,20 @@ class Graph:
         """Declare the outputs: one value may appear twice, and may be an input.
 
         Raises:
-            GraphError: Counts differ, a name repeats, or a value is of another graph.
+            GraphError: Counts differ, a name repeats, or a value is of another graph; the
+                graph is unchanged.
         """
-        self.outputs, self.output_names = list(values), list(names)
+        outputs, output_names = list(values), list(names)
+        if len(outputs) != len(output_names):
+            raise GraphError(f"{len(outputs)} outputs but {len(output_names)} names")
+        if len(set(output_names)) != len(output_names):
+            raise GraphError(f"output names repeat: {output_names}")
+        if structure is not None and leaf_count(structure) != len(outputs):
+            raise GraphError(f"the structure {structure} does not hold {len(outputs)} outputs")
+        for value in outputs:
+            self._require_own(value, "is an output")
+        self.outputs, self.output_names = outputs, output_names
         self.output_structure = structure
-        if len(self.outputs) != len(self.output_names):
-            raise GraphError(f"{len(self.outputs)} outputs but {len(self.output_names)} names")
-        if len(set(self.output_names)) != len(self.output_names):
-            raise GraphError(f"output names repeat: {self.output_names}")
-        if structure is not None and leaf_count(structure) != len(self.outputs):
-            raise GraphError(f"the structure {structure} does not hold {len(self.outputs)} outputs")
-        for value in self.outputs:
-            if value.graph is not self:
-                raise GraphError(f"output {value} belongs to graph {value.graph.name!r}")
 
     def rename(self, value: Value, wanted: str) -> None:
         """Give a value another name, made unique."""
@@ -289,15 +311,19 @@ class Graph:
         """Make every reader of ``old``, and the graph's outputs, read ``new`` instead.
 
         With ``keep_name`` a ``new`` that a node computes takes over ``old``'s name, so that
-        names stay as the importer gave them; ``old`` gets a derived one.
+        names stay as the importer gave them; ``old`` gets a derived one. Where ``new`` is
+        computed from ``old`` this would make a circle: the caller keeps such readers back.
 
         Raises:
-            GraphError: The types differ, so readers would no longer be right.
+            GraphError: The types differ, so readers would no longer be right, or a value is
+                of another graph.
         """
         if new.type != old.type:
             raise GraphError(f"{new} is {new.type}, but {old} that it replaces is {old.type}")
+        self._require_own(old, "is replaced")
+        self._require_own(new, f"replaces {old}")
         for user in list(old.users):
-            self.change_operator(user, user.op.map_operands(lambda v: new if v is old else v))
+            self._set_operator(user, user.op.map_operands(lambda v: new if v is old else v))
         self.outputs = [new if value is old else value for value in self.outputs]
         if keep_name and new.producer is not None and old.producer is not None:
             name = old.name
@@ -305,17 +331,32 @@ class Graph:
             self.rename(new, name)
 
     def change_operator(self, node: Node, op: Operator) -> None:
-        """Put another operator with the same output types at a node's place."""
-        self._count_uses(node, node.op, -1)
-        node.op = op
-        self._count_uses(node, op, 1)
+        """Put another operator with the same output types at a node's place.
+
+        Raises:
+            GraphError: The operator gives other types, or has operands of another graph; the
+                graph is unchanged.
+        """
+        types = op.infer()
+        found = types if isinstance(types, tuple) else (types,)
+        if found != tuple(value.type for value in node.outputs):
+            held = ", ".join(str(value.type) for value in node.outputs)
+            raise GraphError(
+                f"{op.kind()} cannot take the place of {node}", expected=held, got=types
+            )
+        for operand in op.operands():
+            self._require_own(operand, f"is an operand of {op.kind()}")
+        self._set_operator(node, op)
 
     def remove(self, node: Node) -> None:
         """Take out a node that nothing reads.
 
         Raises:
-            GraphError: An output is still read; the graph is unchanged.
+            GraphError: An output is still read, or the node is not in this graph; the graph is
+                unchanged.
         """
+        if node.graph is not self:
+            raise GraphError(f"{node} is not in graph {self.name!r}")
         for value in node.outputs:
             if value.users or any(value is output for output in self.outputs):
                 readers = [repr(user) for user in value.users] or ["the graph's outputs"]
@@ -339,7 +380,12 @@ class Graph:
         """Drop stored constants that no node uses."""
         from fwd_core.ir.ops.creation import Constant
 
-        used = {node.op.digest for node in self if isinstance(node.op, Constant)}
+        used: set[str] = set()
+        for node in self:
+            if isinstance(node.op, Constant):
+                used.add(node.op.digest)
+            for inner in node.op.graphs():
+                inner.collect_constants()
         self.constants = {key: value for key, value in self.constants.items() if key in used}
 
     # --- inside ---------------------------------------------------------------------------------
@@ -352,8 +398,9 @@ class Graph:
         before: Node | None,
     ) -> tuple[Value, ...]:
         for operand in op.operands():
-            if operand.graph is not self:
-                raise GraphError(f"{operand} of graph {operand.graph.name!r} is used in another")
+            self._require_own(operand, f"is an operand of {op.kind()}")
+        if before is not None and before.graph is not self:
+            raise GraphError(f"{before}, to insert before, is not in graph {self.name!r}")
         node = Node(self, op, location if location is not None else Location())
         node.outputs = tuple(
             self._new_value(self.unique_name(name), one, node) for name, one in results
@@ -362,10 +409,20 @@ class Graph:
         self._link(node, before)
         return node.outputs
 
+    def _require_own(self, value: Value, role: str) -> None:
+        if value.graph is not self or self._values.get(value.name) is not value:
+            theirs = "no longer in it" if value.graph is self else f"of graph {value.graph.name!r}"
+            raise GraphError(f"{value} {role} in graph {self.name!r}, but is {theirs}")
+
     def _new_value(self, name: str, type: TensorType, producer: Node | None) -> Value:  # noqa: A002
         value = Value(self, name, type, producer)
         self._values[name] = value
         return value
+
+    def _set_operator(self, node: Node, op: Operator) -> None:
+        self._count_uses(node, node.op, -1)
+        node.op = op
+        self._count_uses(node, op, 1)
 
     def _count_uses(self, node: Node, op: Operator, step: int) -> None:
         for operand in op.operands():

@@ -19,6 +19,7 @@ Example:
 from __future__ import annotations
 
 import dataclasses
+import sys
 import typing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ else:
 
 _Class = TypeVar("_Class", bound="type[Operator]")
 Types = typing.Union[TensorType, tuple[TensorType, ...]]
+Layout = tuple[tuple["OperandField", ...], tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,14 @@ class Operator:
 
     #: Who defines the operator. With the class name it makes the key in files and registries.
     namespace: ClassVar[str] = "fwd"
+    #: Whether the class is only a base that operators share; no graph holds one.
+    abstract: ClassVar[bool] = True
 
-    def __init_subclass__(cls, namespace: str | None = None, **options: Any) -> None:
+    def __init_subclass__(
+        cls, namespace: str | None = None, abstract: bool = False, **options: Any
+    ) -> None:
         super().__init_subclass__(**options)
+        cls.abstract = abstract
         if namespace is not None:
             cls.namespace = namespace
 
@@ -70,12 +77,12 @@ class Operator:
     @classmethod
     def operand_fields(cls) -> tuple[OperandField, ...]:
         """The fields that hold operands, in order."""
-        return _fields(cls)[0]
+        return _layout(cls)[0]
 
     @classmethod
     def attribute_fields(cls) -> tuple[str, ...]:
         """The names of all other fields, in order."""
-        return _fields(cls)[1]
+        return _layout(cls)[1]
 
     def infer(self) -> Types:
         """Types of the outputs: one type for one output, a tuple for several.
@@ -136,16 +143,22 @@ def operator(cls: _Class) -> _Class:
     Raises:
         TypeError: The class has no docstring (operator tables and reference pages need it).
     """
-    if not cls.__dict__.get("__doc__"):
+    # `python -OO` strips docstrings, and nothing that needs them runs there.
+    if not cls.__dict__.get("__doc__") and sys.flags.optimize < 2:
         raise TypeError(f"operator {cls.__name__} needs a docstring: meaning, shapes, dtypes")
     if shadowed := sorted(_RESERVED & set(cls.__dict__.get("__annotations__", {}))):
         raise TypeError(f"operator {cls.__name__}: fields may not be called {', '.join(shadowed)}")
     # eq=False keeps identity hashing: two nodes with equal fields are still two nodes.
-    return dataclass(frozen=True, eq=False)(cls)
+    dataclass(frozen=True, eq=False)(cls)
+    return cls
+
+
+def _layout(cls: type[Operator]) -> Layout:
+    return _fields(cls)  # type: ignore[arg-type] # mypy takes the class for one of its instances
 
 
 @lru_cache(maxsize=None)
-def _fields(cls: type[Operator]) -> tuple[tuple[OperandField, ...], tuple[str, ...]]:
+def _fields(cls: type[Operator]) -> Layout:
     from fwd_core.ir.graph import Value
 
     kinds = {Value: "one", typing.Optional[Value]: "optional", tuple[Value, ...]: "many"}

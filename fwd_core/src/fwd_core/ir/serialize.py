@@ -24,7 +24,8 @@ def save(graph: Graph, path: str | os.PathLike[str]) -> None:
         EngineFileError: The folder does not exist or cannot be written.
     """
     document, tensors = to_parts(graph)
-    files.write(path, document, {key: tensor.data for key, tensor in tensors.items()})
+    arrays = {key: tensor.data for key, tensor in tensors.items()}
+    files.write(path, document, arrays, format=FORMAT, version=VERSION)
 
 
 def load(
@@ -38,28 +39,17 @@ def load(
             with operators of other packs needs ``Plugins.operators``.
 
     Raises:
-        EngineFileError: The file is missing, damaged, of another format or version, or uses
-            operators that are not there.
+        EngineFileError: The file is missing, damaged or altered, of another format or version,
+            or uses operators that are not there.
     """
-    document, arrays = files.read(path)
-    if document.get("format") != FORMAT:
-        raise EngineFileError(
-            f"{path} holds no graph", expected=FORMAT, got=document.get("format", "nothing")
-        )
-    if document.get("version") != VERSION:
-        raise EngineFileError(
-            f"{path} has another graph version",
-            expected=VERSION,
-            got=document.get("version"),
-            hint="import the model again with this version of Forward",
-        )
+    document, arrays = files.read(path, format=FORMAT, version=VERSION)
     return from_parts(document, arrays, operators)
 
 
 def to_parts(graph: Graph) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """The graph as a JSON document and the constants it names."""
     tensors: dict[str, Tensor] = {}
-    return {"format": FORMAT, "version": VERSION, **_Writer(tensors).graph(graph)}, tensors
+    return _Writer(tensors).graph(graph), tensors
 
 
 def from_parts(
@@ -134,11 +124,10 @@ class _Reader(Decoder):
             if kind == "fwd.Constant":
                 digest = fields["digest"]
                 tensor = Tensor(self.arrays[digest], self.type(fields["type"]["type"]).dtype)
-                tensor.__dict__["digest"] = digest  # trusted: the file's hash is checked as a whole
+                tensor.__dict__["digest"] = digest  # trusted: the file's own hash holds for all
                 graph.constants[digest] = tensor
-            for value, name in zip(graph.add_all(op, location=places[place]), names, strict=True):
-                graph.rename(value, name)
-                values[name] = value
+            for value in graph.add_named(op, names, location=places[place]):
+                values[value.name] = value
         graph.set_outputs(
             [values[value] for _, value in document["outputs"]],
             [name for name, _ in document["outputs"]],

@@ -28,6 +28,7 @@ class Tensor:
         self.dtype = dtype if dtype is not None else DType.of(data.dtype)
         if data.dtype != self.dtype.storage:
             raise ValueError(f"{self.dtype} is held as {self.dtype.storage}, not {data.dtype}")
+        data = np.asarray(data)  # a NumPy scalar has a dtype too, but is no array
         if not data.flags.c_contiguous:
             data = data.copy(order="C")  # ascontiguousarray would turn 0-d into 1-d
         self.data: NDArray[np.generic] = data
@@ -57,7 +58,8 @@ class Tensor:
     def numpy(self) -> NDArray[np.generic]:
         """The elements as NumPy can compute with them: bfloat16 is widened to float32."""
         if self.dtype is DType.BFLOAT16:
-            return (self.data.astype(np.uint32) << 16).view(np.float32)
+            # asarray: an operation on a 0-d array gives a scalar
+            return np.asarray(self.data.astype(np.uint32) << 16).view(np.float32)
         return self.data
 
     def astype(self, dtype: DType) -> Tensor:
@@ -68,10 +70,10 @@ class Tensor:
         if dtype is not DType.BFLOAT16:
             with np.errstate(over="ignore", invalid="ignore"):
                 return Tensor(values.astype(dtype.storage), dtype)
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):  # words of NaN may wrap, unused
             single = values.astype(np.float32)
-        words = single.view(np.uint32)
-        rounded = (words + 0x7FFF + ((words >> 16) & 1)) >> 16
+            words = single.view(np.uint32)
+            rounded = (words + 0x7FFF + ((words >> 16) & 1)) >> 16
         return Tensor(np.where(np.isnan(single), 0x7FC0, rounded).astype(np.uint16), dtype)
 
     def item(self) -> int | float | bool:

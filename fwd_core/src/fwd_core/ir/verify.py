@@ -13,36 +13,40 @@ def verify(graph: Graph) -> None:
 
     Rules: operands are computed before they are read; types are what ``infer()`` says; users
     are counted right; names are unique and known; constants are stored; one name means one
-    symbol; outputs belong to the graph. Graphs inside operators are checked too.
+    symbol; outputs belong to the graph and have one name each. Graphs inside operators are
+    checked too.
 
     Raises:
         GraphError: A rule is broken.
     """
-    seen: set[Value] = set(graph.inputs)
     known: dict[str, Symbol] = {}
     uses: dict[Value, dict[Node, int]] = {value: {} for value in graph.inputs}
     for node in graph:
         for operand in node.op.operands():
-            if operand not in seen:
+            if (counted := uses.get(operand)) is None:
                 raise GraphError(f"{node} reads {operand} before it is computed")
-            counted = uses[operand]
             counted[node] = counted.get(node, 0) + 1
         _check_node(graph, node)
         for inner in node.op.graphs():
             verify(inner)
         for value in node.outputs:
-            seen.add(value)
+            if value.producer is not node:
+                raise GraphError(f"{value} is an output of {node}, but says {value.producer}")
             uses[value] = {}
-    for value in seen:
-        if graph.value(value.name) is not value:
+    for value, counted in uses.items():
+        if value.graph is not graph or graph.find(value.name) is not value:
             raise GraphError(f"{value} is not known by its name in graph {graph.name!r}")
-        if value.users != uses[value]:
+        if value.users != counted:
             raise GraphError(f"the users of {value} are counted wrong")
         for symbol in value.type.symbols:
             if known.setdefault(symbol.name, symbol) != symbol:
-                raise GraphError(f"dim {symbol.name!r} has two ranges: {known[symbol.name]}, {symbol}")
+                raise GraphError(
+                    f"dim {symbol.name!r} has two ranges: {known[symbol.name]}, {symbol}"
+                )
+    if len(graph.outputs) != len(graph.output_names):
+        raise GraphError(f"{len(graph.outputs)} outputs but {len(graph.output_names)} names")
     for value in graph.outputs:
-        if value not in seen:
+        if value not in uses:
             raise GraphError(f"output {value} is not computed in graph {graph.name!r}")
 
 
@@ -55,5 +59,9 @@ def _check_node(graph: Graph, node: Node) -> None:
     found = tuple(value.type for value in node.outputs)
     if found != expected:
         raise GraphError(f"{node} has outputs {found}, its operator says {expected}")
-    if isinstance(node.op, Constant) and node.op.digest not in graph.constants:
-        raise GraphError(f"{node} names a constant that the graph does not hold")
+    if isinstance(node.op, Constant):
+        held = graph.constants.get(node.op.digest)
+        if held is None:
+            raise GraphError(f"{node} names a constant that the graph does not hold")
+        if held.type != node.op.type:
+            raise GraphError(f"{node} says {node.op.type}, but its constant is {held.type}")

@@ -179,7 +179,9 @@ class Plugins:
         """Tell every pack of progress."""
         self._manager.hook.fwd_event(event=event)
 
-    def _ask(self, hook: str, title: str, kind: Callable[[str], reg.Register[Any]]) -> Registry[Any]:
+    def _ask(
+        self, hook: str, title: str, kind: Callable[[str], reg.Register[Any]]
+    ) -> Registry[Any]:
         registry: Registry[Any] = Registry(title)
         plugins = self._manager.get_plugins()
         for name, module in self._manager.list_name_plugin():

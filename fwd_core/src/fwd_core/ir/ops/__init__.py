@@ -110,5 +110,5 @@ def core_operators() -> list[type[Operator]]:
         if inspect.isclass(member)
         and issubclass(member, Operator)
         and member.__module__ == family.__name__
-        and not member.__doc__.startswith("Base of")
+        and not member.abstract
     ]

@@ -37,7 +37,9 @@ class Convolution(Operator):
         spatial = self.x.type.rank - 2
         listed = (self.stride, self.padding_before, self.padding_after, self.dilation)
         if any(len(entries) != spatial for entries in listed):
-            raise GraphError(f"fwd.Convolution: {spatial} entries per spatial attribute", got=listed)
+            raise GraphError(
+                f"fwd.Convolution: {spatial} entries per spatial attribute", got=listed
+            )
         maps, channels, *kernel = self.weight.type.shape
         batch, x_channels, *sizes = self.x.type.shape
         check.require_equal(f"{self.kind()} channels", channels * self.groups, x_channels)

@@ -27,7 +27,7 @@ class Cast(Operator):
 
 
 @operator
-class FloatUnary(Operator):
+class FloatUnary(Operator, abstract=True):
     """Base of functions of one float tensor; same shape and dtype out."""
 
     x: Value
@@ -38,7 +38,7 @@ class FloatUnary(Operator):
 
 
 @operator
-class NumberUnary(Operator):
+class NumberUnary(Operator, abstract=True):
     """Base of functions of one tensor of numbers; same shape and dtype out."""
 
     x: Value
@@ -155,7 +155,7 @@ class Clamp(NumberUnary):
 
 
 @operator
-class NumberBinary(Operator):
+class NumberBinary(Operator, abstract=True):
     """Base of functions of two tensors of numbers of one dtype; the same dtype out."""
 
     a: Value
@@ -222,7 +222,7 @@ class Pow(NumberBinary):
 
 
 @operator
-class Comparison(Operator):
+class Comparison(Operator, abstract=True):
     """Base of comparisons of two tensors of one dtype; bool out."""
 
     a: Value
@@ -264,7 +264,7 @@ class GreaterEqual(Comparison):
 
 
 @operator
-class LogicalBinary(Operator):
+class LogicalBinary(Operator, abstract=True):
     """Base of functions of two bool tensors; bool out."""
 
     a: Value

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fwd_core.ir import dim_facts
 from fwd_core.errors import GraphError
+from fwd_core.ir import dim_facts
 from fwd_core.ir.graph import Value
 from fwd_core.ir.operator import Operator, operator
 from fwd_core.ir.ops import _checks as check

@@ -10,7 +10,7 @@ from fwd_core.ir.types import Shape, TensorType
 
 
 @operator
-class Reduction(Operator):
+class Reduction(Operator, abstract=True):
     """Base of reductions of numbers over ``axes``; ``keepdims`` leaves them with size 1."""
 
     x: Value
@@ -60,7 +60,7 @@ class ReduceProd(Reduction):
 
 
 @operator
-class BoolReduction(Reduction):
+class BoolReduction(Reduction, abstract=True):
     """Base of reductions of bool; bool out."""
 
     def infer(self) -> TensorType:
