@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fwd_core import rewrite
-from fwd_core.backends.base import Backend, BuildConfig, Mode, Port
+from fwd_core.backends.base import Backend, BuildConfig, Mode, Options, Port
 from fwd_core.engine.engine import Engine
 from fwd_core.errors import BuildError, OptionError, UnsupportedModelError
 from fwd_core.events import Events, Listener
@@ -82,7 +82,7 @@ class Builder:
         Raises:
             ForwardError: A subclass that says which step failed, where and why.
         """
-        self.backend()  # an unusable backend is told before minutes of import
+        self._target()  # an unusable backend or option is told before minutes of import
         graph = self.import_model(source, inputs, dynamic=dynamic)
         return self.compile(graph, engine_type=engine_type)
 
@@ -109,8 +109,7 @@ class Builder:
         engine_type: type[EngineType] = Engine,  # type: ignore[assignment]
     ) -> EngineType:
         """An engine from a graph. The graph is changed; import or load it again to reuse it."""
-        backend = self.backend()
-        options = backend.options.parse(backend.name, self.options)
+        backend, options = self._target()
         embedded = _copy(graph, self.plugins) if self.embed_graph else None
         with self.events.phase("rewrite", detail="fusion"):
             rewrite.run(graph, self._rewrites("fusion"))
@@ -158,12 +157,11 @@ class Builder:
         for importer in importers:
             if importer.accepts(source):
                 return importer
-        failed = [f"pack {p.name!r}: {p.failure}" for p in self.plugins.packs.values() if p.failure]
-        shown = source if isinstance(source, (str, bytes)) else type(source).__name__
+        shown = source if isinstance(source, str) else type(source).__name__
         raise UnsupportedModelError(
             f"no importer takes {shown}",
             expected=", ".join(one.name for one in importers) or "a pack with importers",
-            details=[f"not loaded: {line}" for line in failed],
+            details=self.plugins.failures(),
             hint="`pip install fwd-ops-torch` reads PyTorch models" if not importers else None,
         )
 
@@ -180,6 +178,7 @@ class Builder:
                 raise OptionError(
                     f"there is no backend {self.backend_name!r}",
                     expected=", ".join(["auto", *backends]),
+                    details=self.plugins.failures(),
                     hint=_closest(self.backend_name, backends),
                 )
             if not (state := chosen.availability()).build:
@@ -195,9 +194,13 @@ class Builder:
             reasons.append(f"{backend.name}: {state.reason}")
         raise BuildError(
             "no backend can run on this machine",
-            details=reasons,
+            details=reasons + self.plugins.failures(),
             hint="`pip install fwd-core[openvino]` runs on any CPU",
         )
+
+    def _target(self) -> tuple[Backend, Options]:
+        backend = self.backend()
+        return backend, backend.options.parse(backend.name, self.options)
 
     def _rewrites(self, stage: str) -> list[Rewrite]:
         return [rewrite for rewrite, at in self.plugins.rewrites.values() if at == stage]

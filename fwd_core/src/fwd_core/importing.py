@@ -101,11 +101,18 @@ def resolve_dynamic(
     result: dict[str, tuple[Dim, ...]] = {}
     for name, shape in shapes.items():
         dims: list[Dim] = list(shape)
-        for axis, asked in wanted.get(name, {}).items():
-            if not 0 <= axis < len(shape):
+        axes = wanted.get(name, {})
+        if not isinstance(axes, Mapping):
+            raise InputError(
+                f"dynamic dims of input {name!r} are malformed",
+                expected="{axis: (name, min, opt, max)}",
+                got=repr(axes),
+            )
+        for axis, asked in axes.items():
+            if axis not in range(len(shape)):
                 raise InputError(
-                    f"dynamic dim of input {name!r}: there is no axis {axis}",
-                    expected=f"0 … {len(shape) - 1}",
+                    f"dynamic dim of input {name!r}: there is no axis {axis!r}",
+                    expected=f"0 … {len(shape) - 1}" if shape else "no axis: the input is 0-d",
                 )
             dims[axis] = _symbol(name, axis, shape[axis], asked, ranges)
         result[name] = tuple(dims)
@@ -113,6 +120,12 @@ def resolve_dynamic(
 
 
 def _symbol(name: str, axis: int, size: int, asked: DimRange, ranges: dict[str, DimRange]) -> Dim:
+    if not _well_formed(asked):
+        raise InputError(
+            f"dynamic dim of input {name!r} axis {axis} is malformed",
+            expected="(name, min, opt, max)",
+            got=repr(asked),
+        )
     label, low, opt, high = asked
     if ranges.setdefault(label, asked) != asked:
         raise InputError(f"dim {label!r} has two ranges: {ranges[label][1:]} and {asked[1:]}")
@@ -126,6 +139,15 @@ def _symbol(name: str, axis: int, size: int, asked: DimRange, ranges: dict[str, 
         return symbol(label, low, opt, high)
     except ValueError as error:
         raise InputError(str(error)) from None
+
+
+def _well_formed(asked: object) -> bool:
+    return (
+        isinstance(asked, tuple)
+        and len(asked) == 4
+        and isinstance(asked[0], str)
+        and all(type(size) is int for size in asked[1:])
+    )
 
 
 def _opt_batch(asked: OptBatch, shapes: Mapping[str, tuple[int, ...]]) -> DynamicDims:

@@ -39,8 +39,11 @@ class LoweringContext(Generic[T]):
 
     def error(self, what: str, **parts: Any) -> BuildError:
         """A :class:`BuildError` that names the node under way and the user's line."""
-        where = None if self.node is None else f"{self.node.name} {self.node.location}".strip()
-        return BuildError(what, where=where, **parts)
+        return BuildError(what, where=self.place(), **parts)
+
+    def place(self) -> str | None:
+        """The name and location of the node under way."""
+        return None if self.node is None else f"{self.node.name} {self.node.location}".strip()
 
 
 def legalize(context: LoweringContext[Any], lowerings: Mapping[str, Lowering]) -> None:
@@ -101,13 +104,19 @@ def lower(context: LoweringContext[T], lowerings: Mapping[str, Lowering], events
             function = lowerings[lowering_key(context.backend, type(node.op))]
             try:
                 result = function(context, node.op)
-            except ForwardError:
-                raise
+            except ForwardError as error:
+                raise error.located(context.place()) from None
             except Exception as error:  # a backend's binding may raise anything
                 raise context.error(
                     f"{context.backend} refused {node.op.kind()}", details=[str(error)]
                 ) from error
             results = result if isinstance(result, tuple) else (result,)
+            if len(results) != len(node.outputs):
+                raise context.error(
+                    f"the lowering of {node.op.kind()} to {context.backend} is wrong",
+                    expected=f"{len(node.outputs)} tensors",
+                    got=len(results),
+                )
             for value, tensor in zip(node.outputs, results, strict=True):
                 context[value] = tensor
             phase.step(node.name)

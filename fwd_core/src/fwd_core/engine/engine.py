@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fwd_core.backends.base import Backend, Plan, Port
@@ -59,8 +59,7 @@ class Engine:
         self.contexts = Pool(
             self._executable.context, self._executable.parallel if contexts is None else contexts
         )
-        #: The graph, if it was asked to be kept in the engine's file.
-        self.graph: Graph | None = None
+        self._graph: Graph | Callable[[], Graph] | None = None
         self._known: dict[tuple[tuple[int, ...], ...], list[tuple[int, ...]]] = {}
 
     def run(self, feeds: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
@@ -91,7 +90,18 @@ class Engine:
         return self.unflatten_outputs(self.run_list(given))
 
     def run_list(self, given: Sequence[Any]) -> list[NDArray[Any]]:
-        """Run on arrays in the order of :attr:`inputs`; outputs in the order of :attr:`outputs`."""
+        """Run on arrays in the order of :attr:`inputs`; outputs in the order of :attr:`outputs`.
+
+        Raises:
+            InputError: The count, a dtype, rank or size does not fit.
+            ForwardError: The engine is closed.
+        """
+        if len(given) != len(self.inputs):
+            raise InputError(
+                "wrong number of inputs",
+                expected=f"{len(self.inputs)}: {', '.join(map(str, self.inputs))}",
+                got=len(given),
+            )
         arrays = [as_array(port, item) for port, item in zip(self.inputs, given, strict=True)]
         sizes = tuple([array.shape for array in arrays])
         shapes = self._known.get(sizes)
@@ -166,6 +176,21 @@ class Engine:
         return load(cls, path, plugins, rebuild)
 
     @property
+    def graph(self) -> Graph | None:
+        """The graph, if it was asked to be kept in the engine's file.
+
+        Raises:
+            EngineFileError: It uses operators that no loaded pack defines.
+        """
+        if callable(self._graph):  # an engine from a file reads its graph when it is first needed
+            self._graph = self._graph()
+        return self._graph
+
+    @graph.setter
+    def graph(self, graph: Graph | Callable[[], Graph] | None) -> None:
+        self._graph = graph
+
+    @property
     def structures(self) -> tuple[Structure | None, Structure | None]:
         """How the source model nests its inputs and outputs; ``None`` for a flat tuple."""
         return (self._input_structure, self._output_structure)
@@ -179,15 +204,25 @@ class Engine:
 
     def _output_shapes(self, sizes: tuple[tuple[int, ...], ...]) -> list[tuple[int, ...]]:
         values = bind(self.inputs, sizes)
-        shapes = [tuple(evaluate(dim, values) for dim in port.type.shape) for port in self.outputs]
+        try:
+            shapes = [tuple([evaluate(dim, values) for dim in p.type.shape]) for p in self.outputs]
+        except ZeroDivisionError:
+            raise InputError(
+                "the model divides by a size that is 0 for these inputs",
+                expected=", ".join(map(str, self.inputs)),
+                got=", ".join(str(list(shape)) for shape in sizes),
+            ) from None
         if len(self._known) >= _REMEMBERED:
             self._known = {}
         self._known[sizes] = shapes
         return shapes
 
     def close(self) -> None:
-        """Free the backend's resources now instead of with the last reference."""
-        self.contexts.drain()
+        """Free the backend's resources now instead of with the last reference.
+
+        Waits for runs under way; later ones are refused.
+        """
+        self.contexts.close()
         self._executable.close()
 
     def __enter__(self) -> Self:

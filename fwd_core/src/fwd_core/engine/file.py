@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -16,6 +17,7 @@ from fwd_core.ir.attribute_json import Decoder, Encoder
 
 if TYPE_CHECKING:
     from fwd_core.engine.engine import Engine
+    from fwd_core.ir.graph import Graph
     from fwd_core.plugins import Plugins
 
 FORMAT, VERSION = "forward-engine", 1
@@ -70,7 +72,10 @@ def load(
             raise error.located(path) from None
         return _rebuilt(cls, document, tensors, plugins)
     structures = document["structures"]
-    return cls(backend, plan, ports[0], ports[1], manifest, (structures[0], structures[1]))
+    engine = cls(backend, plan, ports[0], ports[1], manifest, (structures[0], structures[1]))
+    if "graph" in document:
+        engine.graph = partial(_graph, document, tensors, plugins)
+    return engine
 
 
 def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -99,12 +104,7 @@ def _rebuilt(
     cls: type[EngineType], document: dict[str, Any], tensors: dict[str, Any], plugins: Plugins
 ) -> EngineType:
     from fwd_core.builder import Builder
-    from fwd_core.ir.serialize import from_parts
 
-    arrays = {
-        name[len(_GRAPH) :]: array for name, array in tensors.items() if name.startswith(_GRAPH)
-    }
-    graph = from_parts(document["graph"], arrays, plugins.operators)
     manifest = document["manifest"]
     builder = Builder(
         backend=manifest["backend"],
@@ -113,4 +113,13 @@ def _rebuilt(
         embed_graph=True,
         plugins=plugins,
     )
-    return builder.compile(graph, engine_type=cls)
+    return builder.compile(_graph(document, tensors, plugins), engine_type=cls)
+
+
+def _graph(document: dict[str, Any], tensors: dict[str, Any], plugins: Plugins) -> Graph:
+    from fwd_core.ir.serialize import from_parts
+
+    arrays = {
+        name[len(_GRAPH) :]: array for name, array in tensors.items() if name.startswith(_GRAPH)
+    }
+    return from_parts(document["graph"], arrays, plugins.operators)

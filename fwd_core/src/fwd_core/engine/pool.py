@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from fwd_core.errors import ForwardError, OptionError
+
 T = TypeVar("T")
 
 
@@ -19,24 +21,35 @@ class Pool(Generic[T]):
     Args:
         create: Makes one object.
         limit: How many there may be at once, 1 or more.
+
+    Raises:
+        OptionError: The limit is less than 1.
     """
 
     def __init__(self, create: Callable[[], T], limit: int) -> None:
         if limit < 1:
-            raise ValueError(f"a pool needs room for one context or more, not {limit}")
+            raise OptionError("a pool needs room for one context or more", got=limit)
         self._create = create
         self._idle: deque[T] = deque()
         self._permits = threading.Semaphore(limit)
         self._lock = threading.Lock()
         self._lent = 0
+        self._closed = False
         self.limit = limit
         #: The most that were lent at one time.
         self.peak = 0
 
     def acquire(self) -> T:
-        """An object that no other thread has; give it back with :meth:`release`."""
+        """An object that no other thread has; give it back with :meth:`release`.
+
+        Raises:
+            ForwardError: The pool is closed.
+        """
         self._permits.acquire()
         with self._lock:
+            if self._closed:
+                self._permits.release()
+                raise ForwardError("the engine is closed", hint="build or load it again")
             self._lent += 1
             self.peak = max(self.peak, self._lent)
             if self._idle:
@@ -56,9 +69,12 @@ class Pool(Generic[T]):
             self._idle.append(item)
         self._permits.release()
 
-    def drain(self) -> list[T]:
-        """Take out all idle objects, for closing."""
+    def close(self) -> None:
+        """Lend no more, wait until all objects are back, and let go of them."""
         with self._lock:
-            items = list(self._idle)
+            self._closed = True
+        for _ in range(self.limit):
+            self._permits.acquire()
+        with self._lock:
             self._idle.clear()
-        return items
+        self._permits.release(self.limit)

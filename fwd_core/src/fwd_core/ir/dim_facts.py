@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -62,17 +62,30 @@ def broadcast(*shapes: Sequence[Dim]) -> tuple[Dim, ...]:
 def _settled(difference: DimExpr, question: str) -> bool | None:
     """The answer that is the same for every value of the symbols, if there is one."""
     variables = symbols(difference)
+    if len({variable.name for variable in variables}) != len(variables):
+        return None  # one name with two ranges: verify() refuses such graphs
     count = 1
     for variable in variables:
         count *= variable.max - variable.min + 1
-    if count <= ENUMERATION_LIMIT:
-        answers = {_holds(value, question) for value in _values(difference, variables)}
-        return answers.pop() if len(answers) == 1 else None
-    return _ask_sympy(difference, variables, question)
+    whole = count <= ENUMERATION_LIMIT
+    ranges = [range(v.min, v.max + 1) if whole else _samples(v) for v in variables]
+    answers = set()
+    for value in itertools.islice(_values(difference, variables, ranges), ENUMERATION_LIMIT):
+        answers.add(_holds(value, question))
+        if len(answers) > 1:
+            return None
+    return answers.pop() if whole else _ask_sympy(difference, variables, question)
 
 
-def _values(difference: DimExpr, variables: Sequence[Symbol]) -> Iterator[int | None]:
-    for point in itertools.product(*(range(v.min, v.max + 1) for v in variables)):
+def _samples(variable: Symbol) -> list[int]:
+    low, high = variable.min, variable.max
+    return sorted({low, min(low + 1, high), variable.opt, max(low, high - 1), high})
+
+
+def _values(
+    difference: DimExpr, variables: Sequence[Symbol], ranges: Sequence[Iterable[int]]
+) -> Iterator[int | None]:
+    for point in itertools.product(*ranges):
         try:
             yield evaluate(difference, {v.name: n for v, n in zip(variables, point, strict=True)})
         except ZeroDivisionError:

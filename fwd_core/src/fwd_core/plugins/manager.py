@@ -71,7 +71,7 @@ class Plugins:
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
         if trace:
-            self._manager.trace.root.setwriter(lambda text: sys.stderr.write(text))
+            self._manager.trace.root.setwriter(_to_stderr)
             self._manager.enable_tracing()
         self.packs: dict[str, Pack] = {}
         for name, module in (packs or {}).items():
@@ -90,7 +90,11 @@ class Plugins:
         """
         environ = os.environ if environ is None else environ
         plugins = cls(trace=environ.get(TRACE, "0") not in ("", "0"))
-        found = {point.name: point for point in metadata.entry_points(group=GROUP)}
+        found: dict[str, metadata.EntryPoint] = {}
+        clashes: dict[str, list[metadata.EntryPoint]] = {}
+        for point in metadata.entry_points(group=GROUP):
+            if found.setdefault(point.name, point) is not point:
+                clashes.setdefault(point.name, [found[point.name]]).append(point)
         only = _names(environ, ONLY, found)
         disabled = _names(environ, DISABLE, found) or set()
         for name, point in sorted(found.items(), key=lambda item: (item[0] != ESSENTIAL, item[0])):
@@ -102,9 +106,15 @@ class Plugins:
                 pack.disabled = True
                 plugins.packs[name] = pack
                 continue
+            if name in clashes:
+                owners = [one.dist.name if one.dist else one.value for one in clashes[name]]
+                pack.failure = f"several distributions have a pack {name!r}: {', '.join(owners)}"
+                plugins.packs[name] = pack
+                continue
             try:
                 module = point.load()
-            except Exception as error:  # a stranger's module may raise anything while it imports
+            # A stranger's module may raise anything while it imports, and even exit.
+            except (Exception, SystemExit) as error:  # noqa: BLE001
                 pack.failure = _reason(error)
                 plugins.packs[name] = pack
                 continue
@@ -119,19 +129,31 @@ class Plugins:
         """
         if self._manager.has_plugin(name):
             raise PluginError(f"two packs are called {name!r}", hint="give one another name")
+        installed = pack is not None
         pack = pack if pack is not None else Pack(name)
-        try:
-            self._manager.register(module, name)
-            self._manager.check_pending()
-        except pluggy.PluginValidationError as error:
-            self._manager.unregister(name=name)
-            if not pack.distribution:
-                raise PluginError(f"pack {name!r}: {error}") from None
-            pack.failure = str(error)
+        failure = ""
+        if (other := self._manager.get_name(module)) is not None:
+            failure = f"its hooks are those of pack {other!r} already"
         else:
+            try:
+                self._manager.register(module, name)
+                self._manager.check_pending()
+            except pluggy.PluginValidationError as error:
+                self._manager.unregister(name=name)
+                failure = str(error)
+        if failure and not installed:
+            raise PluginError(f"pack {name!r}: {failure}")
+        pack.failure = failure
+        if not failure:
             callers = self._manager.get_hookcallers(module) or []
             pack.hooks = sorted(caller.name for caller in callers)
         self.packs[name] = pack
+
+    def failures(self) -> list[str]:
+        """One line for each pack that is not used, or only in part, with the reason."""
+        return [
+            f"pack {pack.name!r}: {pack.failure}" for pack in self.packs.values() if pack.failure
+        ]
 
     # --- what was registered; each property asks its hook once ----------------------------------
 
@@ -192,7 +214,7 @@ class Plugins:
             others = [other for other in plugins if other is not module]
             try:
                 self._manager.subset_hook_caller(hook, others)(register=register)
-            except Exception as error:  # a stranger's hook may raise anything
+            except Exception as error:  # noqa: BLE001 - a stranger's hook may raise anything
                 pack.failure = f"{hook}: {_reason(error)}"
                 continue
             for entry in register.entries:
@@ -212,6 +234,10 @@ def _names(environ: Mapping[str, str], variable: str, found: Iterable[str]) -> s
             hint="`fwd plugins` lists what is installed",
         )
     return names
+
+
+def _to_stderr(text: str) -> None:
+    sys.stderr.write(text)
 
 
 def _reason(error: BaseException) -> str:

@@ -39,11 +39,12 @@ def _key(node: Node) -> Hashable:
         held = getattr(op, field.name)
         operands.append(held if field.kind == "many" else (held,))
     # The type keeps 1, 1.0 and True apart, which Python calls equal.
-    attributes = tuple((type(value), value) for value in op.attributes().values())
-    return (type(op), tuple(operands), _typed(attributes))
+    return (type(op), tuple(operands), _typed(tuple(op.attributes().values())))
 
 
 def _typed(value: Any) -> Hashable:
     if isinstance(value, tuple):
         return tuple((type(item), _typed(item)) for item in value)
+    if isinstance(value, float):
+        return repr(value)  # 0.0 and -0.0 are equal, but not the same number
     return value  # type: ignore[no-any-return]
