@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -367,13 +367,28 @@ class Graph:
         self._unlink(node)
         node.graph = None
 
-    def replace_node(self, node: Node, values: Value | Sequence[Value]) -> None:
-        """Replace all outputs of a node by other values, then remove it."""
+    def replace_node(
+        self,
+        node: Node,
+        values: Value | Sequence[Value],
+        *,
+        renamed: Container[Node | None] | None = None,
+    ) -> None:
+        """Replace all outputs of a node by other values, then remove it.
+
+        Args:
+            node: The node.
+            values: One for each of its outputs.
+            renamed: Values of these nodes take over the names; by default all do.
+
+        Raises:
+            GraphError: There are more or fewer values than outputs, or types differ.
+        """
         new = (values,) if isinstance(values, Value) else tuple(values)
         if len(new) != len(node.outputs):
             raise GraphError(f"{node} has {len(node.outputs)} outputs, not {len(new)}")
         for old, value in zip(node.outputs, new, strict=True):
-            self.replace_uses(old, value)
+            self.replace_uses(old, value, keep_name=renamed is None or value.producer in renamed)
         self.remove(node)
 
     def collect_constants(self) -> None:

@@ -52,15 +52,20 @@ class NodeRewrite:
         raise NotImplementedError
 
     def apply(self, graph: Graph) -> int:
-        """Try every node once, in order."""
+        """Try every node once, in order.
+
+        A new value takes over the name of the one that it replaces; one that was there before
+        keeps its own.
+        """
         changed = 0
         for node in graph:
             for inner in node.op.graphs():
                 changed += self.apply(inner)
-            found = self.rewrite(node, Emitter.before(node))
+            emit = Emitter.before(node)
+            found = self.rewrite(node, emit)
             if found is None or isinstance(found, Refusal):
                 continue
-            graph.replace_node(node, found)
+            graph.replace_node(node, found, renamed=emit.added)
             changed += 1
         return changed
 

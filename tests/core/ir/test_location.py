@@ -1,0 +1,25 @@
+"""Places in the user's model."""
+
+from __future__ import annotations
+
+import pytest
+
+from fwd_core.ir import Frame, Location
+
+USER, OWN = Frame("model.py", 12, "forward"), Frame("torch/nn/linear.py", 134)
+
+
+@pytest.mark.parametrize(
+    ("location", "text"),
+    [
+        (Location(), ""),
+        (Location("encoder.0"), "encoder.0"),
+        (Location("encoder.0", "aten::linear"), "encoder.0 aten::linear"),
+        (Location("", "aten::linear", USER), "aten::linear (model.py:12 in forward)"),
+        (Location("e", "", USER, OWN), "e (model.py:12 in forward)"),
+        (Location("e", "", None, OWN), "e (torch/nn/linear.py:134)"),
+        (Location(user=USER), "model.py:12 in forward"),
+    ],
+)
+def test_printed_form(location: Location, text: str) -> None:
+    assert str(location) == text
