@@ -35,8 +35,9 @@ class Location:
 
     def __str__(self) -> str:
         parts = [part for part in (self.module, self.operator) if part]
-        line = self.user or self.frame
-        text = " ".join(parts)
-        if line is not None:
-            text = f"{text} ({line})" if text else str(line)
-        return text
+        lines = [str(self.user)] if self.user is not None else []
+        if self.frame is not None and self.frame != self.user:
+            lines.append(f"from {self.frame}" if lines else str(self.frame))
+        if lines:
+            parts.append(f"({', '.join(lines)})" if parts else ", ".join(lines))
+        return " ".join(parts)

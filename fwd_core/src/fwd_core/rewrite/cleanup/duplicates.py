@@ -1,11 +1,16 @@
-"""Compute equal things once."""
+"""Compute equal things once.
+
+Constants with equal contents stay apart, because they are different parameters of the model that
+happen to be equal; their contents are stored once anyway. What reads them is merged.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Hashable
 from typing import Any
 
-from fwd_core.ir.graph import Graph, Node
+from fwd_core.ir.graph import Graph, Node, Value
+from fwd_core.ir.ops.creation import Constant
 
 
 class MergeDuplicates:
@@ -18,6 +23,8 @@ class MergeDuplicates:
         seen: dict[Hashable, Node] = {}
         changed = 0
         for node in graph:
+            if isinstance(node.op, Constant):
+                continue
             inner = list(node.op.graphs())
             if inner:
                 changed += sum(self.apply(one) for one in inner)
@@ -37,9 +44,18 @@ def _key(node: Node) -> Hashable:
     operands: list[Any] = []
     for field in op.operand_fields():
         held = getattr(op, field.name)
-        operands.append(held if field.kind == "many" else (held,))
+        several = held if field.kind == "many" else (held,)
+        operands.append(tuple(_identity(value) for value in several))
     # The type keeps 1, 1.0 and True apart, which Python calls equal.
     return (type(op), tuple(operands), _typed(tuple(op.attributes().values())))
+
+
+def _identity(value: Value | None) -> Hashable:
+    if value is not None and value.producer is not None:
+        op = value.producer.op
+        if isinstance(op, Constant):
+            return (op.digest, op.type)
+    return value
 
 
 def _typed(value: Any) -> Hashable:

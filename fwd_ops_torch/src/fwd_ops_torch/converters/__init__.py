@@ -1,0 +1,29 @@
+"""Converters of aten operators, a module per family of the graph's operators."""
+
+from fwd_ops_torch.converters import (
+    attention,
+    convolution,
+    creation,
+    elementwise,
+    indexing,
+    linear,
+    normalization,
+    pooling,
+    reduction,
+    shape,
+)
+
+FAMILIES = (
+    elementwise,
+    linear,
+    convolution,
+    pooling,
+    normalization,
+    reduction,
+    shape,
+    indexing,
+    attention,
+    creation,
+)
+
+__all__ = ["FAMILIES"]

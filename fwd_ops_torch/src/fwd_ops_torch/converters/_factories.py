@@ -1,0 +1,66 @@
+"""One-line converters for operators that look alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fwd_core.ir import DType, Operator, Value
+
+from fwd_ops_torch.converting import ConversionContext, Operand, converts
+
+Unary = Callable[[ConversionContext, Value], Value]
+Binary = Callable[[ConversionContext, Operand, Operand], Value]
+
+
+def _finish(function: Callable[..., Value], name: str, doc: str, module: str) -> None:
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    function.__module__ = module
+
+
+def float_unary(module: str, name: str, op: Callable[[Value], Operator]) -> Unary:
+    """A converter of ``aten::name`` and ``aten::name_``: floats as they are, integers as float."""
+
+    @converts(f"aten::{name}", f"aten::{name}_")
+    def convert(ctx: ConversionContext, x: Value) -> Value:
+        return ctx.emit(op(ctx.to_float(x)))
+
+    _finish(convert, name, f"aten::{name}(Tensor self) -> Tensor. Integers and bool give float.", module)
+    return convert
+
+
+def number_unary(module: str, name: str, op: Callable[[Value], Operator]) -> Unary:
+    """A converter of ``aten::name`` and ``aten::name_`` that keeps the dtype of any number."""
+
+    @converts(f"aten::{name}", f"aten::{name}_")
+    def convert(ctx: ConversionContext, x: Value) -> Value:
+        return ctx.emit(op(x))
+
+    _finish(convert, name, f"aten::{name}(Tensor self) -> Tensor. Any dtype but bool.", module)
+    return convert
+
+
+def rounding(module: str, name: str, op: Callable[[Value], Operator]) -> Unary:
+    """A converter of ``aten::name`` that leaves integers as they are."""
+
+    @converts(f"aten::{name}", f"aten::{name}_")
+    def convert(ctx: ConversionContext, x: Value) -> Value:
+        return ctx.emit(op(x)) if x.type.dtype.is_float else x
+
+    _finish(convert, name, f"aten::{name}(Tensor self) -> Tensor. Integers are returned as they are.", module)
+    return convert
+
+
+def comparison(module: str, name: str, op: Callable[[Value, Value], Operator]) -> Binary:
+    """A converter of ``aten::name`` with a tensor or a number; bool out."""
+
+    @converts(f"aten::{name}")
+    def convert(ctx: ConversionContext, x: Operand, other: Operand) -> Value:
+        a, b = ctx.promote(x, other)
+        if a.type.dtype is DType.BOOL and name not in ("eq", "ne"):
+            a, b = ctx.cast(a, DType.INT32), ctx.cast(b, DType.INT32)
+        return ctx.emit(op(a, b))
+
+    _finish(convert, name, f"aten::{name}(Tensor self, Tensor|Scalar other) -> Tensor. Any dtypes.", module)
+    return convert
+

@@ -1,0 +1,119 @@
+"""Converters of convolutions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fwd_core.errors import ConversionError
+from fwd_core.ir import Dim, Value, ops
+
+from fwd_ops_torch.converting import ConversionContext, converts
+
+_KERNEL_CHOICE = {
+    name: "chooses among kernels of equal meaning"
+    for name in ("benchmark", "deterministic", "cudnn_enabled", "allow_tf32")
+}
+
+
+@converts("aten::convolution", "aten::_convolution", no_effect=_KERNEL_CHOICE)
+def convolution(
+    ctx: ConversionContext,
+    x: Value,
+    weight: Value,
+    bias: Value | None,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    transposed: bool,
+    output_padding: Sequence[int],
+    groups: int,
+) -> Value:
+    """aten::convolution(Tensor input, Tensor weight, Tensor? bias, SymInt[] stride, SymInt[] padding, SymInt[] dilation, bool transposed, SymInt[] output_padding, SymInt groups) -> Tensor.
+
+    1 to 3 spatial axes, with or without a batch axis. Not transposed.
+    """
+    if transposed:
+        raise ctx.unsupported("transposed", "transposed convolution has no converter yet")
+    if any(output_padding):
+        raise ConversionError("output_padding is for transposed convolution only", got=output_padding)
+    return _convolve(ctx, x, weight, bias, stride, padding, dilation, groups)
+
+
+@converts("aten::conv1d", "aten::conv2d", "aten::conv3d")
+def conv(
+    ctx: ConversionContext,
+    x: Value,
+    weight: Value,
+    bias: Value | None = None,
+    stride: Sequence[int] = (1,),
+    padding: Sequence[int] | str = (0,),
+    dilation: Sequence[int] = (1,),
+    groups: int = 1,
+) -> Value:
+    """aten::conv2d(Tensor input, Tensor weight, Tensor? bias=None, SymInt[2] stride=1, SymInt[2] padding=0, SymInt[2] dilation=1, SymInt groups=1) -> Tensor.
+
+    Also conv1d and conv3d, and padding="same" or "valid".
+    """
+    spatial = int(ctx.operator[-2])
+    if weight.type.rank != spatial + 2:
+        raise ConversionError(
+            f"{ctx.operator}: wrong rank of weight", expected=f"{spatial + 2} axes", got=weight.type
+        )
+    return _convolve(ctx, x, weight, bias, stride, padding, dilation, groups)
+
+
+def _convolve(
+    ctx: ConversionContext,
+    x: Value,
+    weight: Value,
+    bias: Value | None,
+    stride: Sequence[int],
+    padding: Sequence[int] | str,
+    dilation: Sequence[int],
+    groups: int,
+) -> Value:
+    rank = weight.type.rank
+    if x.type.rank == rank - 1:  # torch takes one image without a batch axis
+        image = ctx.emit(ops.Unsqueeze(x, (0,)))
+        result = _convolve(ctx, image, weight, bias, stride, padding, dilation, groups)
+        return ctx.emit(ops.Squeeze(result, (0,)))
+    spatial = rank - 2
+    steps, rates = _spread(stride, spatial), _spread(dilation, spatial)
+    before, after = _padding(padding, weight.type.shape[2:], steps, rates)
+    return ctx.emit(ops.Convolution(x, weight, bias, steps, before, after, rates, groups))
+
+
+def _padding(
+    padding: Sequence[int] | str,
+    kernel: Sequence[Dim],
+    stride: tuple[int, ...],
+    dilation: tuple[int, ...],
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    if not isinstance(padding, str):
+        both = _spread(padding, len(kernel))
+        return both, both
+    if padding == "valid":
+        none = (0,) * len(kernel)
+        return none, none
+    if padding != "same":
+        raise ConversionError("convolution: unknown padding", expected="same, valid", got=padding)
+    if any(step != 1 for step in stride):
+        raise ConversionError('convolution: padding="same" needs stride 1', got=stride)
+    totals = []
+    for size, rate in zip(kernel, dilation, strict=True):
+        if not isinstance(size, int):
+            raise ConversionError('convolution: padding="same" needs a fixed kernel size', got=size)
+        totals.append(rate * (size - 1))
+    # An odd total pads one more after: aten/src/ATen/native/Convolution.cpp.
+    return tuple(t // 2 for t in totals), tuple(t - t // 2 for t in totals)
+
+
+def _spread(entries: Sequence[int], spatial: int) -> tuple[int, ...]:
+    listed = tuple(entries)
+    if len(listed) == 1:
+        return listed * spatial
+    if len(listed) != spatial:
+        raise ConversionError(
+            "convolution: wrong number of entries", expected=f"{spatial} or 1", got=listed
+        )
+    return listed

@@ -1,0 +1,353 @@
+"""Converters of operators that act on each element alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fwd_core.errors import ConversionError
+from fwd_core.ir import DType, Value, ops
+
+from fwd_ops_torch.converters._factories import comparison, float_unary, number_unary, rounding
+from fwd_ops_torch.converting import ConversionContext, Number, Operand, converts
+from fwd_ops_torch.converting.promotion import result_dtype
+
+exp = float_unary(__name__, "exp", ops.Exp)
+log = float_unary(__name__, "log", ops.Log)
+sqrt = float_unary(__name__, "sqrt", ops.Sqrt)
+reciprocal = float_unary(__name__, "reciprocal", ops.Reciprocal)
+erf = float_unary(__name__, "erf", ops.Erf)
+sin = float_unary(__name__, "sin", ops.Sin)
+cos = float_unary(__name__, "cos", ops.Cos)
+tanh = float_unary(__name__, "tanh", ops.Tanh)
+sigmoid = float_unary(__name__, "sigmoid", ops.Sigmoid)
+silu = float_unary(__name__, "silu", ops.Silu)
+relu = number_unary(__name__, "relu", ops.Relu)
+abs_ = number_unary(__name__, "abs", ops.Abs)
+neg = number_unary(__name__, "neg", ops.Neg)
+floor = rounding(__name__, "floor", ops.Floor)
+ceil = rounding(__name__, "ceil", ops.Ceil)
+eq = comparison(__name__, "eq", ops.Equal)
+ne = comparison(__name__, "ne", ops.NotEqual)
+lt = comparison(__name__, "lt", ops.Less)
+le = comparison(__name__, "le", ops.LessEqual)
+gt = comparison(__name__, "gt", ops.Greater)
+ge = comparison(__name__, "ge", ops.GreaterEqual)
+
+
+@converts("aten::rsqrt", "aten::rsqrt_")
+def rsqrt(ctx: ConversionContext, x: Value) -> Value:
+    """aten::rsqrt(Tensor self) -> Tensor. Integers and bool give float."""
+    return ctx.emit(ops.Reciprocal(ctx.emit(ops.Sqrt(ctx.to_float(x)))))
+
+
+@converts("aten::add", "aten::add_")
+def add(ctx: ConversionContext, x: Operand, other: Operand, alpha: Number = 1) -> Value:
+    """aten::add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor. bool adds as or."""
+    a, b = ctx.promote(x, other)
+    if a.type.dtype is DType.BOOL:
+        return ctx.emit(ops.Or(a, _scaled(ctx, b, alpha)))
+    return ctx.emit(ops.Add(a, _scaled(ctx, b, alpha)))
+
+
+@converts("aten::sub", "aten::sub_")
+def sub(ctx: ConversionContext, x: Operand, other: Operand, alpha: Number = 1) -> Value:
+    """aten::sub.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor. Not bool."""
+    a, b = ctx.promote(x, other)
+    return ctx.emit(ops.Sub(a, _scaled(ctx, b, alpha)))
+
+
+@converts("aten::rsub")
+def rsub(ctx: ConversionContext, x: Operand, other: Operand, alpha: Number = 1) -> Value:
+    """aten::rsub.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor: other - self."""
+    return sub(ctx, other, x, alpha)
+
+
+@converts("aten::mul", "aten::mul_", "aten::multiply", "aten::multiply_")
+def mul(ctx: ConversionContext, x: Operand, other: Operand) -> Value:
+    """aten::mul.Tensor(Tensor self, Tensor other) -> Tensor. bool multiplies as and."""
+    a, b = ctx.promote(x, other)
+    return ctx.emit(ops.And(a, b) if a.type.dtype is DType.BOOL else ops.Mul(a, b))
+
+
+@converts("aten::div", "aten::div_", "aten::divide", "aten::divide_")
+def div(
+    ctx: ConversionContext, x: Operand, other: Operand, rounding_mode: str | None = None
+) -> Value:
+    """aten::div.Tensor_mode(Tensor self, Tensor other, *, str? rounding_mode) -> Tensor.
+
+    Without a rounding mode integers divide as float; ``floor`` and ``trunc`` keep the dtype.
+    """
+    if rounding_mode is None:
+        dtype = result_dtype((x, other))
+        a, b = ctx.promote(x, other, dtype=dtype if dtype.is_float else DType.FLOAT32)
+        return ctx.emit(ops.Div(a, b))
+    if rounding_mode not in ("floor", "trunc"):
+        raise ConversionError("div: unknown rounding_mode", expected="floor, trunc", got=rounding_mode)
+    a, b = ctx.promote(x, other)
+    return ctx.emit(ops.FloorDiv(a, b) if rounding_mode == "floor" else ops.TruncDiv(a, b))
+
+
+@converts("aten::true_divide", "aten::true_divide_")
+def true_divide(ctx: ConversionContext, x: Operand, other: Operand) -> Value:
+    """aten::true_divide.Tensor(Tensor self, Tensor other) -> Tensor."""
+    return div(ctx, x, other)
+
+
+@converts("aten::floor_divide", "aten::floor_divide_")
+def floor_divide(ctx: ConversionContext, x: Operand, other: Operand) -> Value:
+    """aten::floor_divide(Tensor self, Tensor other) -> Tensor, toward minus infinity."""
+    return div(ctx, x, other, "floor")
+
+
+@converts("aten::remainder", "aten::remainder_")
+def remainder(ctx: ConversionContext, x: Operand, other: Operand) -> Value:
+    """aten::remainder.Tensor(Tensor self, Tensor other) -> Tensor, with the sign of other."""
+    return ctx.emit(ops.Mod(*ctx.promote(x, other)))
+
+
+@converts("aten::maximum")
+def maximum(ctx: ConversionContext, x: Value, other: Value) -> Value:
+    """aten::maximum(Tensor self, Tensor other) -> Tensor."""
+    a, b = ctx.promote(x, other)
+    return ctx.emit(ops.Or(a, b) if a.type.dtype is DType.BOOL else ops.Maximum(a, b))
+
+
+@converts("aten::minimum")
+def minimum(ctx: ConversionContext, x: Value, other: Value) -> Value:
+    """aten::minimum(Tensor self, Tensor other) -> Tensor."""
+    a, b = ctx.promote(x, other)
+    return ctx.emit(ops.And(a, b) if a.type.dtype is DType.BOOL else ops.Minimum(a, b))
+
+
+@converts("aten::pow", "aten::pow_")
+def pow_(ctx: ConversionContext, x: Operand, exponent: Operand) -> Value:
+    """aten::pow.Tensor_Tensor(Tensor self, Tensor exponent) -> Tensor. Tensors or numbers."""
+    dtype = result_dtype((x, exponent))
+    if isinstance(exponent, int) and exponent < 0 and not dtype.is_float:
+        raise ConversionError("integers to negative integer powers are not allowed", got=exponent)
+    if isinstance(x, Value) and isinstance(exponent, (int, float)):
+        base = ctx.cast(x, dtype)
+        if exponent == 1:
+            return base
+        if exponent == 2:
+            return ctx.emit(ops.Mul(base, base))
+        if exponent == 0.5:
+            return ctx.emit(ops.Sqrt(base))
+        if exponent == -0.5:
+            return ctx.emit(ops.Reciprocal(ctx.emit(ops.Sqrt(base))))
+    return ctx.emit(ops.Pow(*ctx.promote(x, exponent)))
+
+
+@converts("aten::clamp", "aten::clamp_", "aten::clip", "aten::clip_")
+def clamp(
+    ctx: ConversionContext, x: Value, min: Operand | None = None, max: Operand | None = None  # noqa: A002
+) -> Value:
+    """aten::clamp(Tensor self, Scalar? min=None, Scalar? max=None) -> Tensor. Or tensor bounds."""
+    bounds = [bound for bound in (min, max) if bound is not None]
+    if not bounds:
+        raise ConversionError("clamp: at least one of min and max must not be None")
+    dtype = result_dtype((x, *bounds))
+    value = ctx.cast(x, dtype)
+    if all(isinstance(bound, (int, float)) for bound in bounds):
+        return ctx.emit(ops.Clamp(value, _bound(min, dtype), _bound(max, dtype)))
+    if min is not None:
+        value = ctx.emit(ops.Maximum(value, ctx.tensor(min, dtype)))
+    if max is not None:
+        value = ctx.emit(ops.Minimum(value, ctx.tensor(max, dtype)))
+    return value
+
+
+@converts("aten::hardtanh", "aten::hardtanh_")
+def hardtanh(
+    ctx: ConversionContext, x: Value, min_val: float = -1, max_val: float = 1
+) -> Value:
+    """aten::hardtanh(Tensor self, Scalar min_val=-1, Scalar max_val=1) -> Tensor. Keeps the dtype."""
+    dtype = x.type.dtype
+    return ctx.emit(ops.Clamp(x, _bound(min_val, dtype), _bound(max_val, dtype)))
+
+
+@converts("aten::relu6", "aten::relu6_")
+def relu6(ctx: ConversionContext, x: Value) -> Value:
+    """aten::relu6(Tensor self) -> Tensor."""
+    return hardtanh(ctx, x, 0, 6)
+
+
+@converts("aten::gelu", "aten::gelu_")
+def gelu(ctx: ConversionContext, x: Value, approximate: str = "none") -> Value:
+    """aten::gelu(Tensor self, *, str approximate="none") -> Tensor. Floats; exact erf or tanh form."""
+    if approximate == "none":
+        return ctx.emit(ops.Gelu(x, "none"))
+    if approximate == "tanh":
+        return ctx.emit(ops.Gelu(x, "tanh"))
+    raise ConversionError("gelu: unknown approximate", expected="none, tanh", got=approximate)
+
+
+@converts("aten::leaky_relu", "aten::leaky_relu_")
+def leaky_relu(ctx: ConversionContext, x: Value, negative_slope: float = 0.01) -> Value:
+    """aten::leaky_relu(Tensor self, Scalar negative_slope=0.01) -> Tensor. Floats."""
+    return ctx.emit(ops.LeakyRelu(x, float(negative_slope)))
+
+
+@converts("aten::logical_not", "aten::logical_not_")
+def logical_not(ctx: ConversionContext, x: Value) -> Value:
+    """aten::logical_not(Tensor self) -> Tensor. Any dtype; bool out."""
+    return ctx.emit(ops.Not(ctx.cast(x, DType.BOOL)))
+
+
+@converts("aten::bitwise_not", "aten::bitwise_not_")
+def bitwise_not(ctx: ConversionContext, x: Value) -> Value:
+    """aten::bitwise_not(Tensor self) -> Tensor. bool; integers as -x - 1."""
+    if x.type.dtype is DType.BOOL:
+        return ctx.emit(ops.Not(x))
+    return ctx.emit(ops.Sub(ctx.emit(ops.Neg(x)), ctx.number(1, x.type.dtype)))
+
+
+@converts("aten::logical_and")
+def logical_and(ctx: ConversionContext, x: Value, other: Value) -> Value:
+    """aten::logical_and(Tensor self, Tensor other) -> Tensor. Any dtypes; bool out."""
+    return ctx.emit(ops.And(ctx.cast(x, DType.BOOL), ctx.cast(other, DType.BOOL)))
+
+
+@converts("aten::logical_or")
+def logical_or(ctx: ConversionContext, x: Value, other: Value) -> Value:
+    """aten::logical_or(Tensor self, Tensor other) -> Tensor. Any dtypes; bool out."""
+    return ctx.emit(ops.Or(ctx.cast(x, DType.BOOL), ctx.cast(other, DType.BOOL)))
+
+
+@converts("aten::bitwise_and", "aten::bitwise_and_", "aten::__and__", "aten::__iand__")
+def bitwise_and(ctx: ConversionContext, x: Operand, other: Operand) -> Value:
+    """aten::bitwise_and.Tensor(Tensor self, Tensor other) -> Tensor. bool only."""
+    return ctx.emit(ops.And(*_both_bool(ctx, x, other)))
+
+
+@converts("aten::bitwise_or", "aten::bitwise_or_", "aten::__or__", "aten::__ior__")
+def bitwise_or(ctx: ConversionContext, x: Operand, other: Operand) -> Value:
+    """aten::bitwise_or.Tensor(Tensor self, Tensor other) -> Tensor. bool only."""
+    return ctx.emit(ops.Or(*_both_bool(ctx, x, other)))
+
+
+@converts("aten::where")
+def where(
+    ctx: ConversionContext, condition: Value, self: Operand | None = None, other: Operand | None = None
+) -> Value:
+    """aten::where.self(Tensor condition, Tensor self, Tensor other) -> Tensor. Tensors or numbers."""
+    if self is None or other is None:
+        raise ctx.unsupported(
+            "condition", "the size of the result depends on data", "use where with three arguments"
+        )
+    a, b = ctx.promote(self, other)
+    return ctx.emit(ops.Where(ctx.cast(condition, DType.BOOL), a, b))
+
+
+@converts("aten::masked_fill", "aten::masked_fill_")
+def masked_fill(ctx: ConversionContext, x: Value, mask: Value, value: Operand) -> Value:
+    """aten::masked_fill.Scalar(Tensor self, Tensor mask, Scalar value) -> Tensor. Keeps the dtype."""
+    filler = ctx.tensor(value, x.type.dtype)
+    return ctx.emit(ops.Where(ctx.cast(mask, DType.BOOL), filler, x))
+
+
+@converts(
+    "aten::to",
+    "aten::_to_copy",
+    no_effect={
+        name: "a graph has one device and one layout"
+        for name in ("device", "layout", "pin_memory", "non_blocking", "memory_format")
+    }
+    | {"copy": "values of a graph are never written"},
+)
+def to(
+    ctx: ConversionContext, x: Value, dtype: DType | None = None, other: Value | None = None
+) -> Value:
+    """aten::to.dtype(Tensor(a) self, ScalarType dtype, ...) -> Tensor(a). All overloads."""
+    target = other.type.dtype if other is not None else dtype
+    if target is None:
+        return x
+    held = x.producer.op if x.producer is not None else None
+    if isinstance(held, ops.DimValue) and target in (DType.INT32, DType.INT64):
+        return x if target is held.dtype else ctx.emit(ops.DimValue(held.dim, target))
+    return ctx.cast(x, target)
+
+
+@converts("aten::type_as")
+def type_as(ctx: ConversionContext, x: Value, other: Value) -> Value:
+    """aten::type_as(Tensor self, Tensor other) -> Tensor."""
+    return ctx.cast(x, other.type.dtype)
+
+
+@converts(
+    "aten::contiguous",
+    "aten::clone",
+    "aten::detach",
+    "aten::detach_",
+    "aten::alias",
+    "aten::lift_fresh",
+    "aten::lift_fresh_copy",
+    no_effect={"memory_format": "a graph has one layout"},
+)
+def identity(ctx: ConversionContext, x: Value) -> Value:
+    """aten::contiguous(Tensor(a) self, *, MemoryFormat memory_format) -> Tensor(a). As it is."""
+    del ctx
+    return x
+
+
+@converts(
+    "aten::dropout",
+    "aten::dropout_",
+    "aten::feature_dropout",
+    "aten::feature_dropout_",
+    "aten::alpha_dropout",
+    no_effect={"p": "dropout does nothing in evaluation mode"},
+)
+def dropout(ctx: ConversionContext, x: Value, train: bool) -> Value:
+    """aten::dropout(Tensor input, float p, bool train) -> Tensor. Evaluation mode: as it is."""
+    if train:
+        raise ctx.unsupported("train", "dropout in training mode is random", "call model.eval()")
+    return x
+
+
+@converts("aten::copy_", no_effect={"non_blocking": "a graph has one device"})
+def copy_(
+    ctx: ConversionContext, x: Value, src: Operand | None = None, other: Operand | None = None
+) -> Value:
+    """aten::copy_(Tensor(a!) self, Tensor src, bool non_blocking=False) -> Tensor(a!)."""
+    given = src if src is not None else other
+    assert given is not None
+    return _filled(ctx, x, given)
+
+
+@converts("aten::fill_", "aten::fill")
+def fill(ctx: ConversionContext, x: Value, value: Operand) -> Value:
+    """aten::fill.Scalar(Tensor self, Scalar value) -> Tensor. Keeps shape and dtype."""
+    return _filled(ctx, x, value)
+
+
+@converts("aten::zero_")
+def zero(ctx: ConversionContext, x: Value) -> Value:
+    """aten::zero_(Tensor(a!) self) -> Tensor(a!)."""
+    return _filled(ctx, x, 0)
+
+
+def _filled(ctx: ConversionContext, x: Value, given: Operand) -> Value:
+    return ctx.emit(ops.Expand(ctx.tensor(given, x.type.dtype), x.type.shape))
+
+
+def _scaled(ctx: ConversionContext, value: Value, alpha: Number) -> Value:
+    if not isinstance(alpha, (int, float)) or alpha != 1:
+        dtype = value.type.dtype
+        if isinstance(alpha, float) and not dtype.is_float:
+            raise ConversionError("alpha must not be a float for integer tensors", got=alpha)
+        factor = ctx.number(alpha, dtype, "alpha")
+        return ctx.emit(ops.And(value, factor) if dtype is DType.BOOL else ops.Mul(value, factor))
+    return value
+
+
+def _bound(bound: Any, dtype: DType) -> int | float | None:
+    if bound is None:
+        return None
+    return float(bound) if dtype.is_float else int(bound)
+
+
+def _both_bool(ctx: ConversionContext, x: Operand, other: Operand) -> list[Value]:
+    if result_dtype((x, other)) is not DType.BOOL:
+        raise ctx.unsupported("self", "bitwise operators on integers have no converter yet")
+    return ctx.promote(x, other)

@@ -1,0 +1,85 @@
+"""Converters of reductions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fwd_core.ir import DType, Value, ops
+
+from fwd_ops_torch.converting import ConversionContext, converts
+
+
+@converts("aten::mean")
+def mean(
+    ctx: ConversionContext,
+    x: Value,
+    dim: Sequence[int] | None = None,
+    keepdim: bool = False,
+    dtype: DType | None = None,
+) -> Value:
+    """aten::mean.dim(Tensor self, int[1]? dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor.
+
+    Floats, or integers with a float dtype.
+    """
+    value = x if dtype is None else ctx.cast(x, dtype)
+    axes = ctx.axes(dim, x.type.rank)
+    return ctx.emit(ops.ReduceMean(value, axes, keepdim)) if axes else value
+
+
+@converts("aten::sum")
+def sum_(
+    ctx: ConversionContext,
+    x: Value,
+    dim: Sequence[int] | None = None,
+    keepdim: bool = False,
+    dtype: DType | None = None,
+) -> Value:
+    """aten::sum.dim_IntList(Tensor self, int[1]? dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor.
+
+    Integers and bool sum in int64 unless dtype says otherwise.
+    """
+    own = x.type.dtype
+    value = ctx.cast(x, dtype if dtype is not None else own if own.is_float else DType.INT64)
+    axes = ctx.axes(dim, x.type.rank)
+    return ctx.emit(ops.ReduceSum(value, axes, keepdim)) if axes else value
+
+
+@converts("aten::amax")
+def amax(ctx: ConversionContext, x: Value, dim: Sequence[int] = (), keepdim: bool = False) -> Value:
+    """aten::amax(Tensor self, int[1] dim=[], bool keepdim=False) -> Tensor."""
+    axes = ctx.axes(dim, x.type.rank)
+    return ctx.emit(ops.ReduceMax(x, axes, keepdim)) if axes else x
+
+
+@converts("aten::amin")
+def amin(ctx: ConversionContext, x: Value, dim: Sequence[int] = (), keepdim: bool = False) -> Value:
+    """aten::amin(Tensor self, int[1] dim=[], bool keepdim=False) -> Tensor."""
+    axes = ctx.axes(dim, x.type.rank)
+    return ctx.emit(ops.ReduceMin(x, axes, keepdim)) if axes else x
+
+
+@converts("aten::any")
+def any_(
+    ctx: ConversionContext, x: Value, dim: int | Sequence[int] | None = None, keepdim: bool = False
+) -> Value:
+    """aten::any.dims(Tensor self, int[]? dim=None, bool keepdim=False) -> Tensor. bool out."""
+    truth = ctx.cast(x, DType.BOOL)
+    axes = ctx.axes(dim, x.type.rank)
+    result = ctx.emit(ops.ReduceAny(truth, axes, keepdim)) if axes else truth
+    return _as_torch(ctx, result, x)
+
+
+@converts("aten::all")
+def all_(
+    ctx: ConversionContext, x: Value, dim: int | Sequence[int] | None = None, keepdim: bool = False
+) -> Value:
+    """aten::all.dims(Tensor self, int[]? dim=None, bool keepdim=False) -> Tensor. bool out."""
+    truth = ctx.cast(x, DType.BOOL)
+    axes = ctx.axes(dim, x.type.rank)
+    result = ctx.emit(ops.ReduceAll(truth, axes, keepdim)) if axes else truth
+    return _as_torch(ctx, result, x)
+
+
+def _as_torch(ctx: ConversionContext, result: Value, x: Value) -> Value:
+    # torch keeps uint8 here, from the time before it had bool.
+    return ctx.cast(result, DType.UINT8) if x.type.dtype is DType.UINT8 else result

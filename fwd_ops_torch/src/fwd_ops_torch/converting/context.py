@@ -1,0 +1,172 @@
+"""What converters work with: adding operators, numbers as tensors, and type promotion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Union
+
+import numpy as np
+import torch
+
+from fwd_core.errors import ConversionError
+from fwd_core.ir import (
+    Dim,
+    DimExpr,
+    DType,
+    Emitter,
+    Graph,
+    Location,
+    Operator,
+    Shape,
+    Tensor,
+    Value,
+    ops,
+)
+from fwd_core.ir.dim_facts import broadcast
+
+from fwd_ops_torch.converting.promotion import result_dtype
+
+Number = Union[int, float, bool, DimExpr]
+Operand = Union[Value, Number]
+
+
+class UnsupportedArgument(ConversionError):
+    """An argument's value that a converter does not take; listed with unsupported operators."""
+
+
+class ConversionContext:
+    """Handed to every converter.
+
+    Args:
+        graph: The graph under construction.
+        operator: Qualified operator that is being converted.
+        name: Name that the result will have.
+        location: Where in the user's model.
+    """
+
+    def __init__(self, graph: Graph, operator: str, name: str, location: Location) -> None:
+        self.graph = graph
+        self.operator = operator
+        self.location = location
+        self._emitter = Emitter(graph, base=name, location=location)
+
+    @property
+    def added(self) -> list[Any]:
+        """Nodes added by this conversion."""
+        return self._emitter.added
+
+    def emit(self, op: Operator, name: str = "") -> Value:
+        """Add an operator with one output."""
+        return self._emitter(op, name)
+
+    def emit_all(self, op: Operator, name: str = "") -> tuple[Value, ...]:
+        """Add an operator with several outputs."""
+        return self._emitter.all(op, name)
+
+    def constant(self, data: Any, dtype: DType, name: str = "constant") -> Value:
+        """Add a constant from anything that NumPy takes."""
+        array = np.asarray(data, np.float64 if dtype.is_float else dtype.storage)
+        tensor = Tensor(array).astype(dtype) if dtype.is_float else Tensor(array, dtype)
+        return self._emitter.constant(tensor, name)
+
+    def number(self, number: Number, dtype: DType, name: str = "number") -> Value:
+        """A Python number or a size as a 0-d tensor.
+
+        Raises:
+            ConversionError: An integer dtype cannot hold the number.
+        """
+        if isinstance(number, DimExpr):
+            return self.cast(self.emit(ops.DimValue(number), name), dtype)
+        if not dtype.is_float and dtype is not DType.BOOL:
+            low, high = dtype.limits
+            if not low <= int(number) <= high:
+                raise ConversionError(
+                    f"{self.operator}: number out of range", expected=f"{dtype}", got=number
+                )
+            number = int(number)
+        return self.constant(number, dtype, name)
+
+    def cast(self, value: Value, dtype: DType) -> Value:
+        """The value in a dtype; no operator is added if it has that dtype."""
+        return value if value.type.dtype is dtype else self.emit(ops.Cast(value, dtype), "cast")
+
+    def tensor(self, operand: Operand, dtype: DType) -> Value:
+        """A tensor or a number as a tensor of a dtype."""
+        if isinstance(operand, Value):
+            return self.cast(operand, dtype)
+        return self.number(operand, dtype)
+
+    def promote(self, *operands: Operand, dtype: DType | None = None) -> list[Value]:
+        """Tensors and numbers in the one dtype that torch would compute in.
+
+        Args:
+            operands: Tensors and numbers; numbers count less than tensors, as in torch.
+            dtype: Compute in this dtype instead.
+        """
+        target = dtype if dtype is not None else result_dtype(operands)
+        return [self.tensor(operand, target) for operand in operands]
+
+    def to_float(self, value: Value) -> Value:
+        """The value, with integers and bool converted to torch's default float dtype."""
+        return value if value.type.dtype.is_float else self.cast(value, default_float())
+
+    def axis(self, axis: int, rank: int) -> int:
+        """An axis counted from the front.
+
+        Raises:
+            ConversionError: There is no such axis.
+        """
+        limit = max(rank, 1)  # torch lets 0-d tensors be indexed as if they had one axis
+        if not -limit <= axis < limit:
+            raise ConversionError(
+                f"{self.operator}: dimension out of range",
+                expected=f"{-limit} … {limit - 1}",
+                got=axis,
+            )
+        return axis % limit
+
+    def axes(self, axes: int | Sequence[int] | None, rank: int) -> tuple[int, ...]:
+        """Axes counted from the front; none or an empty list means all of them.
+
+        Raises:
+            ConversionError: An axis does not exist or is repeated.
+        """
+        if axes is None or (not isinstance(axes, int) and not axes):
+            return tuple(range(rank))
+        listed = [axes] if isinstance(axes, int) else axes
+        normal = [self.axis(axis, rank) for axis in listed]
+        if len(set(normal)) != len(normal):
+            raise ConversionError(f"{self.operator}: a dimension is repeated", got=list(listed))
+        return () if rank == 0 else tuple(sorted(normal))
+
+    def static(self, dim: Dim, what: str) -> int:
+        """A size that has to be known when the engine is built.
+
+        Raises:
+            UnsupportedArgument: It depends on a dynamic size.
+        """
+        if isinstance(dim, DimExpr):
+            raise self.unsupported(what, f"it depends on dynamic size {dim}")
+        return dim
+
+    def broadcast_shape(self, values: Sequence[Value]) -> Shape:
+        """The shape that values broadcast to.
+
+        Raises:
+            ConversionError: They do not broadcast.
+        """
+        try:
+            return broadcast(*(value.type.shape for value in values))
+        except ValueError as error:
+            raise ConversionError(f"{self.operator}: {error}") from None
+
+    def unsupported(self, argument: str, reason: str, hint: str | None = None) -> UnsupportedArgument:
+        """An error to raise: this value of an argument is not supported."""
+        return UnsupportedArgument(
+            f"{self.operator}: argument {argument!r} is not supported here: {reason}", hint=hint
+        )
+
+
+def default_float() -> DType:
+    """The dtype that torch gives to results of float functions of integers."""
+    return DType.of(str(torch.get_default_dtype()).removeprefix("torch."))

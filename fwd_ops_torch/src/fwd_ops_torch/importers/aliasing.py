@@ -1,0 +1,130 @@
+"""Tensors while a model is imported: contents, views of one another, and writes in place.
+
+Torch tensors share storage; graph values do not. A :class:`TensorRef` is a tensor as the model
+sees it. Refs of one :class:`Storage` alias: a write through any of them is turned into a new
+value of the whole storage, and every other ref that is read afterwards is computed from that
+new value again, by replaying how it was viewed. This is how torch's own functionalization
+works; it serves every importer.
+
+Some operators return their operand or a copy, depending on strides that a graph does not have
+(``reshape``, ``contiguous``). Their result gets a storage of its own, and the two *may* alias: once
+one of them is written, reading the other is an error, because what torch would read is not known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Union
+
+import torch
+
+from fwd_core.errors import ConversionError
+from fwd_core.ir import Location, TensorType, Value
+
+from fwd_ops_torch.tensors import type_of
+
+#: What a tensor holds: a value of the graph, or a constant that is known while importing.
+Content = Union[Value, torch.Tensor]
+
+
+class Storage:
+    """What refs that certainly alias have in common."""
+
+    __slots__ = ("attribute", "content", "suspects", "unreadable", "version")
+
+    def __init__(self, content: Content, attribute: str = "") -> None:
+        self.content = content
+        self.version = 0
+        #: Dotted name of the parameter or buffer that it is, if it is one.
+        self.attribute = attribute
+        self.suspects: list[Storage] = []
+        self.unreadable = ""
+
+
+@dataclass(frozen=True)
+class View:
+    """How a ref came from another one.
+
+    Attributes:
+        parent: What was viewed.
+        replay: The view of new contents of the parent.
+        scatter: New contents of the parent, from its old ones and new ones of the view;
+            ``None`` where torch's meaning of a write cannot be expressed.
+        operator: For error texts.
+    """
+
+    parent: TensorRef
+    replay: Callable[[Content], Content]
+    scatter: Callable[[Content, Content], Content] | None
+    operator: str
+
+
+class TensorRef:
+    """A tensor of the model. Identity is the model's own: two names of one tensor are one ref."""
+
+    __slots__ = ("_cached", "_version", "storage", "view")
+
+    def __init__(self, content: Content, view: View | None = None, attribute: str = "") -> None:
+        self.view = view
+        self.storage = Storage(content, attribute) if view is None else view.parent.storage
+        self._cached = content
+        self._version = self.storage.version
+
+    def read(self) -> Content:
+        """The contents now.
+
+        Raises:
+            ConversionError: A tensor that may share memory with this one was written.
+        """
+        if self.storage.unreadable:
+            raise ConversionError(self.storage.unreadable)
+        if self.view is None:
+            return self.storage.content
+        if self._version != self.storage.version:
+            self._cached = self.view.replay(self.view.parent.read())
+            self._version = self.storage.version
+        return self._cached
+
+    def write(self, content: Content, where: Location) -> None:
+        """Set new contents, for every ref that aliases.
+
+        Raises:
+            ConversionError: The view cannot be written through.
+        """
+        if self.view is None:
+            self.storage.content = content
+            self.storage.version += 1
+        else:
+            if self.view.scatter is None:
+                raise ConversionError(
+                    f"a write in place through {self.view.operator} cannot be converted",
+                    where=where,
+                    hint="write to a copy instead: x = x.clone() before the in-place operator",
+                )
+            parent = self.view.parent
+            parent.write(self.view.scatter(parent.read(), content), where)
+        self._cached, self._version = content, self.storage.version
+        for suspect in self.storage.suspects:
+            suspect.unreadable = (
+                "a tensor is read that may share memory with one written in place before "
+                f"(at {where}); what torch would read depends on strides"
+            )
+
+    def may_alias(self, other: TensorRef) -> None:
+        """Note that the two may share memory, or not."""
+        if self.storage is not other.storage:
+            self.storage.suspects.append(other.storage)
+            other.storage.suspects.append(self.storage)
+
+    @property
+    def type(self) -> TensorType:
+        """Element type and shape."""
+        content = self.read()
+        return content.type if isinstance(content, Value) else type_of(content)
+
+    @property
+    def constant(self) -> torch.Tensor | None:
+        """The contents if they are known while importing."""
+        content = self.read()
+        return content if isinstance(content, torch.Tensor) else None

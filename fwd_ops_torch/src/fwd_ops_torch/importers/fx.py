@@ -1,0 +1,176 @@
+"""Walking torch.fx graphs, as torch.export makes them."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch.fx import GraphModule, Node
+
+from fwd_core.errors import ForwardError
+from fwd_core.ir import Location
+
+from fwd_ops_torch.converting import schemas
+from fwd_ops_torch.importers import scalars
+from fwd_ops_torch.importers.aliasing import TensorRef
+from fwd_ops_torch.importers.locations import frames_of_trace, locate
+from fwd_ops_torch.importers.problems import CannotContinue
+from fwd_ops_torch.importers.session import Session
+from fwd_ops_torch.importers.symbols import SymbolTable
+from fwd_ops_torch.importers.undecided import Undecided
+
+#: Operators that check and compute nothing.
+ASSERTIONS = frozenset(
+    {
+        "aten::_assert_tensor_metadata",
+        "aten::sym_constrain_range",
+        "aten::sym_constrain_range_for_size",
+        "aten::_assert_scalar",
+    }
+)
+
+
+class FxInterpreter:
+    """Runs a graph module on tensor refs.
+
+    Args:
+        session: Where operators go.
+        symbols: What symbolic sizes stand for.
+    """
+
+    def __init__(self, session: Session, symbols: SymbolTable) -> None:
+        self.session = session
+        self.symbols = symbols
+
+    def run(self, module: GraphModule, env: dict[Node, Any], path: str = "") -> list[Any]:
+        """The outputs, flat.
+
+        Args:
+            module: The graph module.
+            env: What its placeholders hold.
+            path: Path of the modules around it.
+
+        Raises:
+            ForwardError: Something cannot be converted; the place is named.
+        """
+        for node in module.graph.nodes:
+            if node.op == "output":
+                (results,) = node.args
+                return [self._argument(item, env) for item in results]
+            if node.op == "get_attr":
+                env[node] = self._attribute(module, node.target, path)
+            elif node.op == "call_function":
+                try:
+                    env[node] = self._call(node, env, path)
+                except ForwardError as error:
+                    raise error.located(_where(node, path)) from None
+        raise CannotContinue("the graph has no output")
+
+    def _call(self, node: Node, env: Mapping[Node, Any], path: str) -> Any:
+        args = [self._argument(item, env) for item in node.args]
+        kwargs = {name: self._argument(item, env) for name, item in node.kwargs.items()}
+        target: Any = node.target
+        if target is operator.getitem:
+            return args[0][args[1]]
+        if isinstance(target, torch._ops.HigherOrderOperator):
+            return self._higher_order(node, target, args, path)
+        if not isinstance(target, torch._ops.OpOverload):
+            return self._python(node, target, args)
+        schema = schemas.of(target._schema)
+        if schema.name in ASSERTIONS:
+            return None
+        names = [argument.name for argument in schema.arguments]
+        return self.session.call(schema, dict(zip(names, args, strict=False)) | kwargs, _where(node, path))
+
+    def _python(self, node: Node, target: Callable[..., Any], args: list[Any]) -> Any:
+        """Arithmetic on sizes, which torch.fx writes as calls of Python's own functions."""
+        name = _PYTHON.get(target)
+        known = scalars.UNKNOWN if name is None else scalars.compute(name, args)
+        if known is scalars.UNKNOWN:
+            label = getattr(target, "__name__", str(target))
+            self.session.problems.add(label, "it is no operator of torch", _where(node, ""))
+            raise CannotContinue(f"{label} is no operator of torch")
+        return known
+
+    def _higher_order(self, node: Node, target: Any, args: list[Any], path: str) -> Any:
+        name = target.name()
+        body = next((item for item in args if isinstance(item, GraphModule)), None)
+        if name in ("wrap_with_set_grad_enabled", "wrap_with_autocast") and body is not None:
+            if name == "wrap_with_autocast" and args[2]:
+                self.session.problems.add(
+                    name, "autocast changes dtypes by torch's own tables", _where(node, path),
+                    "export the model without autocast and build it with mode float16",
+                )
+                raise CannotContinue(name)
+            inputs = args[args.index(body) + 1 :]
+            nodes = [one for one in body.graph.nodes if one.op == "placeholder"]
+            return self.run(body, dict(zip(nodes, inputs, strict=True)), path)
+        self.session.problems.add(
+            f"higher_order::{name}",
+            "control flow on data is not supported" if name in ("cond", "while_loop") else "no converter",
+            _where(node, path),
+            "use torch.where instead of torch.cond",
+        )
+        raise CannotContinue(name)
+
+    def _argument(self, item: Any, env: Mapping[Node, Any]) -> Any:
+        if isinstance(item, Node):
+            held = env[item]
+            if held is not None and not isinstance(held, (TensorRef, Undecided)):
+                return held
+            value = item.meta.get("val")
+            if isinstance(held, Undecided) and isinstance(value, torch.SymInt):
+                return self.symbols.dim(value.node.expr)  # torch knows the size although we do not
+            return held
+        if isinstance(item, (list, tuple)):
+            return type(item)(self._argument(one, env) for one in item)
+        if isinstance(item, torch.SymInt):
+            return self.symbols.dim(item.node.expr)
+        return item
+
+    def _attribute(self, module: GraphModule, target: Any, path: str) -> Any:
+        held: Any = module
+        for part in str(target).split("."):
+            held = getattr(held, part)
+        if isinstance(held, torch.Tensor):
+            return self.session.attribute(f"{path}.{target}" if path else str(target), held)
+        return held
+
+
+def _where(node: Node, path: str) -> Location:
+    stack = node.meta.get("nn_module_stack") or {}
+    inner = list(stack.values())[-1][0] if stack else ""
+    module = inner if isinstance(inner, str) and not inner.startswith("_empty_nn") else ""
+    frames = frames_of_trace(node.meta.get("stack_trace") or "")
+    target: Any = node.target
+    schema = getattr(target, "_schema", None)
+    return locate(module or path, schema.name if schema is not None else str(target), frames)
+
+
+_PYTHON: dict[Any, str] = {
+    operator.add: "aten::add",
+    operator.sub: "aten::sub",
+    operator.mul: "aten::mul",
+    operator.floordiv: "aten::floordiv",
+    operator.mod: "aten::remainder",
+    operator.truediv: "aten::div",
+    operator.pow: "aten::pow",
+    operator.neg: "aten::neg",
+    operator.eq: "aten::eq",
+    operator.ne: "aten::ne",
+    operator.lt: "aten::lt",
+    operator.le: "aten::le",
+    operator.gt: "aten::gt",
+    operator.ge: "aten::ge",
+    operator.and_: "aten::__and__",
+    operator.or_: "aten::__or__",
+    operator.not_: "aten::__not__",
+    torch.sym_max: "prim::max",
+    torch.sym_min: "prim::min",
+    torch.sym_not: "aten::__not__",
+    torch.sym_int: "aten::Int",
+    torch.sym_float: "aten::Float",
+}
+

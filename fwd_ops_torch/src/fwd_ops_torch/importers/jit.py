@@ -1,0 +1,116 @@
+"""All use of ``torch.jit``, and of the parts of ``torch._C`` that belong to it.
+
+Torch calls TorchScript deprecated; files in it will be around for long. Exactly torch's own
+deprecation warnings are silenced here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from fwd_core.errors import UnsupportedModelError
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence torch's announcement that ``torch.jit`` functions are deprecated."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", message=r"`torch\.jit\.\w+` is (deprecated|not supported)", category=Warning
+        )
+        yield
+
+
+def load(path: str | os.PathLike[str]) -> torch.jit.ScriptModule:
+    """A TorchScript file, with its tensors on the CPU.
+
+    Raises:
+        UnsupportedModelError: Torch cannot read the file; the message holds its first line.
+    """
+    try:
+        with quiet():
+            module: torch.jit.ScriptModule = torch.jit.load(os.fspath(path), map_location="cpu")
+    except (RuntimeError, ValueError, EOFError) as error:
+        raise UnsupportedModelError(
+            f"{path} looks like a TorchScript file, but torch cannot load it",
+            details=[line for line in str(error).splitlines()[:3] if line.strip()],
+            hint=(
+                "the file may be damaged, or use custom operators whose library must be imported "
+                "first"
+            ),
+        ) from None
+    return module
+
+
+def trace(module: torch.nn.Module, inputs: Sequence[Any]) -> torch.jit.ScriptModule:
+    """``torch.jit.trace`` of a module in evaluation mode."""
+    with quiet(), torch.no_grad():
+        traced: torch.jit.ScriptModule = torch.jit.trace(module, tuple(inputs), strict=False)
+    return traced
+
+
+def script(module: torch.nn.Module) -> torch.jit.ScriptModule:
+    """``torch.jit.script`` of a module."""
+    with quiet():
+        scripted: torch.jit.ScriptModule = torch.jit.script(module)
+    return scripted
+
+
+def is_script_module(source: object) -> bool:
+    """Whether an object is a traced or scripted module."""
+    return isinstance(source, torch.jit.ScriptModule)
+
+
+def raw(module: torch.jit.ScriptModule) -> Any:
+    """The C++ module behind a Python one."""
+    return module._c
+
+
+def method_graph(owner: Any, name: str) -> Any:
+    """The graph of a method, with calls of other methods not inlined."""
+    return owner._get_method(name).graph
+
+
+def method_schema(owner: Any, name: str) -> Any:
+    """The schema of a method."""
+    return owner._get_method(name).schema
+
+
+def is_object(value: object) -> bool:
+    """Whether a value is a module or an instance of a TorchScript class."""
+    return isinstance(value, (torch._C.ScriptModule, torch._C.ScriptObject))
+
+
+def called_function(node: Any) -> Any:
+    """The body of a ``prim::CallFunction``, as a graph of the call's arguments.
+
+    TorchScript has no public way to a function from its call. Cloning the call into a graph of
+    its own and inlining that graph gives the body.
+    """
+    function, *arguments = node.inputs()
+    graph = torch._C.Graph()
+    constant = graph.createClone(function.node(), lambda value: value)
+    graph.insertNode(constant)
+    clones = {function.debugName(): constant.output()}
+    for argument in arguments:
+        clone = graph.addInput()
+        clone.setType(argument.type())
+        clones.setdefault(argument.debugName(), clone)
+    call = graph.createClone(node, lambda value: clones[value.debugName()])
+    graph.insertNode(call)
+    for output in call.outputs():
+        graph.registerOutput(output)
+    torch._C._jit_pass_inline(graph)
+    return graph
+
+
+def call_builtin(name: str, overload: str, arguments: Sequence[Any]) -> Any:
+    """TorchScript's own implementation of an operator on plain values."""
+    operation, _, _ = torch._C._get_operation_overload(name, overload)
+    return operation(*arguments)

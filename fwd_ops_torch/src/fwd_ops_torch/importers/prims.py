@@ -1,0 +1,170 @@
+"""TorchScript's ``prim::`` operators: building and taking apart, and turning numbers to tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from fwd_core.errors import ConversionError
+from fwd_core.ir import DimExpr, DType, Location, ops
+
+from fwd_ops_torch.importers import scalars, sizes
+from fwd_ops_torch.importers.aliasing import TensorRef
+from fwd_ops_torch.importers.undecided import Undecided, depends_on_size
+from fwd_ops_torch.tensors import dtype_of, torch_dtype
+
+if TYPE_CHECKING:
+    from fwd_ops_torch.importers.session import Session
+
+Handler = Callable[["Session", Any, list[Any], Location], Any]
+
+
+def dynamic_count(count: DimExpr) -> Undecided:
+    """Why a loop over a dynamic size cannot be unrolled."""
+    return depends_on_size(f"it runs {count} times")
+
+
+def _to_list(_session: Session, _node: Any, inputs: list[Any], _where: Location) -> Any:
+    return list(inputs)
+
+
+def _to_tuple(_session: Session, _node: Any, inputs: list[Any], _where: Location) -> Any:
+    return tuple(inputs)
+
+
+def _to_dict(_session: Session, _node: Any, inputs: list[Any], _where: Location) -> Any:
+    return dict(zip(inputs[::2], inputs[1::2], strict=True))
+
+
+def _unpack(_session: Session, node: Any, inputs: list[Any], _where: Location) -> Any:
+    items = list(inputs[0])
+    if len(items) != node.outputsSize():
+        raise ConversionError(
+            "the model unpacks another number of items than there are",
+            expected=node.outputsSize(),
+            got=len(items),
+        )
+    return items if len(items) != 1 else items[0]
+
+
+def _index(_session: Session, _node: Any, inputs: list[Any], _where: Location) -> Any:
+    return inputs[0][inputs[1]]
+
+
+def _tuple_slice(_session: Session, node: Any, inputs: list[Any], _where: Location) -> Any:
+    return inputs[0][node.i("beg") : node.i("end")]
+
+
+def _number_to_tensor(session: Session, _node: Any, inputs: list[Any], where: Location) -> Any:
+    if isinstance(inputs[0], Undecided):
+        raise inputs[0].error("a tensor is made of a number that")
+    return sizes.from_number(session.graph, inputs[0], where)
+
+
+def _tensor(session: Session, _node: Any, inputs: list[Any], where: Location) -> Any:
+    """aten::tensor(t[] data, *, ScalarType? dtype, Device? device, bool requires_grad)."""
+    data, dtype = inputs[0], inputs[1]
+    wanted = None if dtype is None else torch_dtype(dtype_of(dtype))
+    if not _mentions_dim(data):
+        return TensorRef(torch.tensor(data, dtype=wanted))
+    flat = data if isinstance(data, list) else [data]
+    if any(isinstance(item, (list, float, Undecided)) for item in flat):
+        raise ConversionError("a tensor of dynamic sizes and other numbers is not supported", got=data)
+    target = DType.INT64 if wanted is None else dtype_of(wanted)
+    parts = [session.value(sizes.from_number(session.graph, item, where)) for item in flat]
+    if isinstance(data, list):
+        rows = [session.graph.add(ops.Unsqueeze(p, (0,)), name="size", location=where) for p in parts]
+        value = session.graph.add(ops.Concat(tuple(rows), 0), name="sizes", location=where)
+    else:
+        value = parts[0]
+    if target is not value.type.dtype:
+        value = session.graph.add(ops.Cast(value, target), name="sizes", location=where)
+    return TensorRef(value)
+
+
+def _mentions_dim(data: Any) -> bool:
+    if isinstance(data, list):
+        return any(_mentions_dim(item) for item in data)
+    return isinstance(data, (DimExpr, Undecided))
+
+
+def _first(_session: Session, _node: Any, inputs: list[Any], _where: Location) -> Any:
+    return inputs[0]
+
+
+def _none(_session: Session, _node: Any, _inputs: list[Any], _where: Location) -> Any:
+    return None
+
+
+def _raise(_session: Session, _node: Any, inputs: list[Any], where: Location) -> Any:
+    raise ConversionError(
+        f"the model raises an exception for these inputs: {inputs[0]}",
+        where=where,
+        hint="check shapes and dtypes of the example inputs",
+    )
+
+
+def _isinstance(_session: Session, node: Any, inputs: list[Any], _where: Location) -> Any:
+    return any(_is_of(inputs[0], kind) for kind in node.tys("types"))
+
+
+def _is_of(value: Any, kind: Any) -> bool:
+    name = kind.kind()
+    if name == "OptionalType":
+        return value is None or _is_of(value, kind.getElementType())
+    if name == "ListType":
+        return isinstance(value, list) and all(_is_of(v, kind.getElementType()) for v in value)
+    if name == "TupleType":
+        return isinstance(value, tuple)
+    known: dict[str, type | tuple[type, ...]] = {
+        "TensorType": TensorRef,
+        "NoneType": type(None),
+        "BoolType": bool,
+        "FloatType": float,
+        "StringType": str,
+        "DictType": dict,
+    }
+    if name == "IntType":
+        return isinstance(value, (int, DimExpr)) and not isinstance(value, bool)
+    if name not in known:
+        raise ConversionError(f"isinstance of {kind} is not supported")
+    return isinstance(value, known[name])
+
+
+def _scalar(name: str) -> Handler:
+    def run(_session: Session, _node: Any, inputs: list[Any], _where: Location) -> Any:
+        return scalars.compute(name, inputs)
+
+    return run
+
+
+def _enter(_session: Session, _node: Any, inputs: Sequence[Any], _where: Location) -> Any:
+    return inputs[0]
+
+
+HANDLERS: dict[str, Handler] = {
+    "prim::ListConstruct": _to_list,
+    "prim::TupleConstruct": _to_tuple,
+    "prim::DictConstruct": _to_dict,
+    "prim::ListUnpack": _unpack,
+    "prim::TupleUnpack": _unpack,
+    "prim::TupleIndex": _index,
+    "prim::TupleSlice": _tuple_slice,
+    "prim::NumToTensor": _number_to_tensor,
+    "aten::tensor": _tensor,
+    "prim::unchecked_cast": _first,
+    "prim::unchecked_unwrap_optional": _first,
+    "prim::data": _first,
+    "prim::Uninitialized": _none,
+    "prim::Print": _none,
+    "prim::Enter": _enter,
+    "prim::Exit": _none,
+    "prim::RaiseException": _raise,
+    "prim::isinstance": _isinstance,
+    "prim::min": _scalar("prim::min"),
+    "prim::max": _scalar("prim::max"),
+    "aten::format": _scalar("aten::format"),
+    "aten::warn": _none,
+}

@@ -1,0 +1,184 @@
+"""Everything in a model that cannot be converted, collected so that all of it is told at once."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from fwd_core.errors import Problem, UnsupportedModelError
+from fwd_core.ir import DimExpr, Location, TensorType
+from fwd_core.ir.dims import bounds
+from fwd_core.plugins import Plugins
+
+from fwd_ops_torch.converting.context import UnsupportedArgument
+from fwd_ops_torch.converting.schemas import Schema
+from fwd_ops_torch.importers.aliasing import TensorRef
+from fwd_ops_torch.tensors import torch_dtype, type_of
+
+if TYPE_CHECKING:
+    from fwd_ops_torch.importers.session import Session
+
+#: Operators that no graph of fixed operators can hold, with why and a way round.
+NEVER = {
+    "aten::nonzero": ("the size of its result depends on data", "use torch.where with three arguments"),
+    "aten::nonzero_numpy": ("the size of its result depends on data", "use torch.where with three arguments"),
+    "aten::masked_select": ("the size of its result depends on data", "multiply by the mask, or use torch.where"),
+    "aten::unique_consecutive": ("the size of its result depends on data", ""),
+    "aten::_unique2": ("the size of its result depends on data", ""),
+}
+_RANDOM = "it draws random numbers"
+_NO_CONVERTER = "no installed pack converts it"
+
+
+class CannotContinue(Exception):
+    """The importer cannot go on after a problem; what was found so far is reported."""
+
+
+class Problems:
+    """Problems of one import.
+
+    After a problem the import goes on with a stand-in for the result, to find the others.
+    """
+
+    def __init__(self, plugins: Plugins) -> None:
+        self._plugins = plugins
+        self._found: dict[tuple[str, str], tuple[list[str], str, int]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    def add(self, operator: str, reason: str, where: Location, hint: str = "") -> None:
+        """Note one occurrence."""
+        places, _, count = self._found.get((operator, reason), ([], "", 0))
+        place = str(Location(where.module, "", where.user, where.frame))
+        if place and place not in places:
+            places.append(place)
+        self._found[operator, reason] = (places, hint, count + 1)
+
+    def unknown(
+        self, session: Session, schema: Schema, arguments: Mapping[str, Any], where: Location
+    ) -> Any:
+        """Note an operator without a converter, and go on with a stand-in."""
+        self.note_unknown(schema.name, where, session.table)
+        return self._stand_in(session, schema, arguments, where)
+
+    def note_unknown(self, name: str, where: Location, known: Mapping[str, object]) -> None:
+        """Note an operator without a converter."""
+        tags = _tags(name)
+        if name in NEVER:
+            reason, hint = NEVER[name]
+        elif torch.Tag.nondeterministic_seeded in tags:
+            reason, hint = _RANDOM, "draw outside the model and pass the numbers as an input"
+        elif torch.Tag.dynamic_output_shape in tags:
+            reason, hint = "the size of its result depends on data", ""
+        else:
+            close = difflib.get_close_matches(name, known, 1, 0.85)
+            reason = _NO_CONVERTER
+            hint = "write a converter: docs/tutorial, or install a pack that has one"
+            if close and close[0].rstrip("_") != name.rstrip("_"):
+                hint += f" (there is one for {close[0]})"
+        self.add(name, reason, where, hint)
+
+    def refused(
+        self,
+        session: Session,
+        schema: Schema,
+        arguments: Mapping[str, Any],
+        where: Location,
+        error: UnsupportedArgument,
+    ) -> Any:
+        """Note an argument that a converter does not take, and go on with a stand-in."""
+        reason = error.what.removeprefix(f"{schema.name}: ")
+        self.add(schema.name, reason, where, error.hint or "")
+        return self._stand_in(session, schema, arguments, where)
+
+    def listed(self) -> list[Problem]:
+        """All problems, the most frequent first."""
+        problems = [
+            Problem(operator, reason, count, tuple(places), hint)
+            for (operator, reason), (places, hint, count) in self._found.items()
+        ]
+        return sorted(problems, key=lambda one: (-one.count, one.operator))
+
+    def check(self) -> None:
+        """Raise if there is any.
+
+        Raises:
+            UnsupportedModelError: Lists all problems with count, places and hints.
+        """
+        if not self._found:
+            return
+        problems = self.listed()
+        lines = []
+        for one in problems:
+            lines.append(f"{one.operator} ({one.count}x): {one.reason}")
+            lines += [f"  at {place}" for place in one.places[:5]]
+            if len(one.places) > 5:
+                lines.append(f"  and at {len(one.places) - 5} more places")
+            if one.hint:
+                lines.append(f"  Hint: {one.hint}")
+        lines += [
+            f"pack {pack.name!r} was not loaded: {pack.failure}"
+            for pack in self._plugins.packs.values()
+            if pack.failure
+        ]
+        count = sum(one.count for one in problems)
+        kinds = f"{len(problems)} kind{'s' if len(problems) > 1 else ''}"
+        raise UnsupportedModelError(
+            f"the model cannot be converted: {count} operator{'s' if count > 1 else ''} "
+            f"of {kinds} not supported",
+            problems=problems,
+            details=lines,
+        )
+
+    def _stand_in(
+        self, session: Session, schema: Schema, arguments: Mapping[str, Any], where: Location
+    ) -> Any:
+        """Values of the right types that nothing computes, from torch's own shape functions."""
+        try:
+            function = schema.callable()
+            plain = {name: _meta(value) for name, value in arguments.items()}
+            result = function(**plain)
+        except Exception as error:  # any failure of torch's shape function ends the search here
+            raise CannotContinue from error
+        return _values(session, result)
+
+
+def _values(session: Session, result: Any) -> Any:
+    if isinstance(result, torch.Tensor):
+        kind = type_of(result)
+        name = session.graph.unique_name("unsupported")
+        return session.graph.add_input(name, TensorType(kind.dtype, kind.shape))
+    if isinstance(result, (tuple, list)):
+        return type(result)(_values(session, item) for item in result)
+    raise CannotContinue
+
+
+def _meta(value: Any) -> Any:
+    if isinstance(value, TensorRef):
+        kind = value.type
+        shape = [_example(dim) for dim in kind.shape]
+        return torch.empty(shape, dtype=torch_dtype(kind.dtype), device="meta")
+    if isinstance(value, (list, tuple)):
+        return [_meta(item) for item in value]
+    if isinstance(value, torch.device):
+        return torch.device("meta")
+    return _example(value)
+
+
+def _example(value: Any) -> Any:
+    return bounds(value)[1] if isinstance(value, DimExpr) else value
+
+
+def _tags(name: str) -> set[torch.Tag]:
+    namespace, operator = name.split("::")
+    packet = getattr(getattr(torch.ops, namespace, None), operator, None)
+    tags: set[torch.Tag] = set()
+    for overload in packet.overloads() if packet is not None else ():
+        tags.update(getattr(packet, overload).tags)
+    return tags
+
+

@@ -1,0 +1,305 @@
+"""One import under way: the graph, the converters, and how one operator call is handled.
+
+TorchScript and torch.export programs differ in how they store calls; what a call means is the
+same, and is here. A call with known arguments only is computed by torch itself. A call that
+works on sizes is computed on sizes. Any other goes to its converter, and what its schema says
+of views and writes is honoured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from fwd_core.errors import ConversionError, ForwardError, GraphError, PluginError
+from fwd_core.importing import ImportRequest
+from fwd_core.ir import DType, DimExpr, Graph, Location, Value
+
+from fwd_ops_torch.converting.context import ConversionContext, UnsupportedArgument
+from fwd_ops_torch.converting.schemas import Argument, Schema
+from fwd_ops_torch.converting.table import ConverterTable
+from fwd_ops_torch.importers import queries, sizes, views
+from fwd_ops_torch.importers.aliasing import Content, TensorRef
+from fwd_ops_torch.importers.problems import Problems
+from fwd_ops_torch.importers.undecided import Undecided
+from fwd_ops_torch.tensors import dtype_of, to_host
+
+#: A computed constant larger than this, and than its operands, stays an operator.
+FOLD_LIMIT = 1 << 20
+
+
+class Session:
+    """State of one import.
+
+    Args:
+        name: Name of the graph.
+        request: What was asked for.
+        owned: Whether the model's tensors are ours alone (read from a file). If not, constants
+            are copied, because their owner may train on.
+    """
+
+    def __init__(self, name: str, request: ImportRequest, *, owned: bool) -> None:
+        self.graph = Graph(name)
+        self.request = request
+        self.table = ConverterTable(request.plugins.converters)
+        self.problems = Problems(request.plugins)
+        self.owned = owned
+        self._constants: dict[int, tuple[torch.Tensor, Value]] = {}
+        self._attributes: dict[str, TensorRef] = {}
+
+    # --- calls ----------------------------------------------------------------------------------
+
+    def call(self, schema: Schema, arguments: Mapping[str, Any], where: Location) -> Any:
+        """The result of one operator call.
+
+        Args:
+            schema: The overload that is called.
+            arguments: Arguments by name: tensors as :class:`TensorRef`, sizes as ``Dim``,
+                lists as lists; those left out have their defaults.
+            where: Where in the user's model.
+
+        Raises:
+            ForwardError: The call cannot be converted; the place is named.
+        """
+        try:
+            return self._call(schema, self._complete(schema, arguments), where)
+        except ForwardError as error:
+            raise error.located(where) from None
+
+    def _complete(self, schema: Schema, given: Mapping[str, Any]) -> dict[str, Any]:
+        complete: dict[str, Any] = {}
+        for argument in schema.arguments:
+            if argument.name in given:
+                value = given[argument.name]
+            elif argument.has_default:
+                value = argument.default
+            else:
+                raise ConversionError(
+                    f"{schema.name}: argument {argument.name!r} is missing", expected=schema.text
+                )
+            complete[argument.name] = self._tidy(argument, value)
+        return complete
+
+    def _tidy(self, argument: Argument, value: Any) -> Any:
+        """Sizes out of tensors that hold sizes, and lists where one number may stand for all."""
+        if argument.is_tensor or value is None:
+            return value
+        if argument.is_list:
+            if not isinstance(value, (list, tuple)):
+                value = [value] * (argument.length or 1)
+            return [self.scalar(item, argument) for item in value]
+        return self.scalar(value, argument)
+
+    def scalar(self, value: Any, argument: Argument) -> Any:
+        """A plain number or size, also from a 0-d tensor that holds a known one.
+
+        Raises:
+            ConversionError: The number depends on the contents of a tensor.
+        """
+        if not isinstance(value, TensorRef):
+            return value
+        known = sizes.known_number(value)
+        if known is None:
+            raise ConversionError(
+                f"argument {argument.name!r} depends on the contents of a tensor",
+                expected="a number or a size",
+                got=value.type,
+                hint="compute it from shapes, or keep it a tensor operand",
+            )
+        return known
+
+    def _call(self, schema: Schema, arguments: dict[str, Any], where: Location) -> Any:
+        for name, value in arguments.items():
+            if isinstance(value, Undecided):
+                raise value.error(f"argument {name!r} of {schema.name}")
+        if (answer := queries.answer(schema, arguments)) is not queries.UNKNOWN:
+            return answer
+        if schema.has_names:
+            raise ConversionError(f"{schema.name}: named dimensions are not supported")
+        if schema.has_out:
+            raise ConversionError(
+                f"{schema.name} writes to out=", hint="assign the result to a name instead"
+            )
+        if (known := sizes.compute(self.graph, schema, arguments, where)) is not None:
+            return known
+        refs = tensors_in(arguments)
+        if all(ref.constant is not None for ref in refs) and not _has_dims(arguments):
+            result = self._eager(schema, arguments)
+            if result is not None:
+                return views.wrap(self, schema, arguments, result, where)
+        return views.wrap(self, schema, arguments, self.convert(schema, arguments, where), where)
+
+    # --- the two ways to compute ----------------------------------------------------------------
+
+    def _eager(self, schema: Schema, arguments: Mapping[str, Any]) -> Any | None:
+        """Torch's own result on constants; ``None`` where it should stay an operator."""
+        function = schema.callable()
+        if torch.Tag.nondeterministic_seeded in getattr(function, "tags", ()):
+            if arguments.get("train", True) is not False:
+                return None
+        plain = {
+            argument.name: _plain(arguments[argument.name], argument.written)
+            for argument in schema.arguments
+        }
+        try:
+            with torch.no_grad():
+                result = function(**plain)
+        except (RuntimeError, IndexError, ValueError, TypeError, NotImplementedError) as error:
+            raise ConversionError(
+                f"{schema.name} fails in torch itself", details=[str(error).splitlines()[0]]
+            ) from None
+        made = sum(t.numel() * t.element_size() for t in _torch_tensors(result))
+        taken = sum(t.numel() * t.element_size() for t in _torch_tensors(list(plain.values())))
+        if made > max(FOLD_LIMIT, taken) and schema.name in self.table:
+            return None
+        return result
+
+    def convert(self, schema: Schema, arguments: Mapping[str, Any], where: Location) -> Any:
+        """The converter's result: a value, or a tuple or list of values."""
+        converter = self.table.get(schema.name)
+        if converter is None:
+            return self.problems.unknown(self, schema, arguments, where)
+        operation = schema.name.split("::")[1].rstrip("_") or schema.name
+        path = f"{where.module}/{operation}" if where.module else operation
+        name = self.graph.unique_name(path)
+        context = ConversionContext(self.graph, schema.name, name, where)
+        bound: dict[str, Any] = {}
+        try:
+            for argument in schema.arguments:
+                value = arguments[argument.name]
+                parameter = converter.parameter_for(schema, argument)
+                if parameter is not None:
+                    bound[parameter] = self._operand(argument, value)
+                elif (why := converter.mark.unsupported.get(argument.name)) is not None:
+                    if not _is_default(argument, value):
+                        raise context.unsupported(argument.name, why)
+            result = converter.function(context, **bound)
+        except UnsupportedArgument as error:
+            return self.problems.refused(self, schema, arguments, where, error)
+        except GraphError as error:
+            raise ConversionError(
+                f"{schema.name}: {error.what}",
+                expected=error.expected,
+                got=error.got,
+                details=[f"operands: {_described(bound)}"],
+                hint=error.hint,
+            ) from None
+        if result is None:
+            raise PluginError(
+                f"converter of {schema.name} in pack {converter.owner!r} returned None",
+                hint="return the value that the operator computes",
+            )
+        self._name_results(context, name, result)
+        return result
+
+    def _name_results(self, context: ConversionContext, name: str, result: Any) -> None:
+        added = set(context.added)
+        several = isinstance(result, (tuple, list))
+        for index, value in enumerate(result if several else (result,)):
+            if value.producer in added:
+                self.graph.rename(value, f"{name}.{index}" if several else name)
+
+    # --- operands -------------------------------------------------------------------------------
+
+    def _operand(self, argument: Argument, value: Any) -> Any:
+        if value is None:
+            return None
+        if argument.name == "dtype" or argument.kind == "ScalarType":
+            return value if isinstance(value, DType) else dtype_of(value)
+        if not argument.is_tensor or isinstance(value, (bool, int, float, DimExpr)):
+            return value  # exported programs hand numbers to tensor arguments; they stay numbers
+        if isinstance(value, (list, tuple)):
+            return [None if item is None else self.value(item) for item in value]
+        return self.value(value)
+
+    def value(self, ref: TensorRef | Value) -> Value:
+        """The graph value of a tensor; a constant is added to the graph when first used."""
+        if isinstance(ref, Value):
+            return ref
+        return self.materialize(ref.read(), ref.storage.attribute if ref.view is None else "")
+
+    def materialize(self, content: Content, name: str = "") -> Value:
+        """The graph value of contents."""
+        if isinstance(content, Value):
+            return content
+        held = self._constants.get(id(content))
+        if held is None:
+            tensor = to_host(content, copy=not self.owned)
+            value = self.graph.constant(tensor, name=name or "constant")
+            held = self._constants[id(content)] = (content, value)  # keeps the id alive
+        return held[1]
+
+    def attribute(self, name: str, tensor: torch.Tensor) -> TensorRef:
+        """The ref of a parameter or buffer; the same one for the same name."""
+        if name not in self._attributes:
+            self._attributes[name] = TensorRef(tensor, attribute=name)
+        return self._attributes[name]
+
+    def check_state(self) -> None:
+        """Refuse models that change their own buffers.
+
+        Raises:
+            ConversionError: A parameter or buffer was written.
+        """
+        changed = [name for name, ref in self._attributes.items() if ref.storage.version]
+        if changed:
+            raise ConversionError(
+                f"the model changes its own state while it runs: {', '.join(changed)}",
+                hint="call model.eval() before export; return new state as an output instead",
+            )
+
+
+def tensors_in(arguments: Mapping[str, Any]) -> list[TensorRef]:
+    """All tensors among arguments, also in lists."""
+    found: list[TensorRef] = []
+    for value in arguments.values():
+        if isinstance(value, TensorRef):
+            found.append(value)
+        elif isinstance(value, (list, tuple)):
+            found += [item for item in value if isinstance(item, TensorRef)]
+    return found
+
+
+def _has_dims(arguments: Mapping[str, Any]) -> bool:
+    def dims(value: Any) -> bool:
+        if isinstance(value, (list, tuple)):
+            return any(dims(item) for item in value)
+        return isinstance(value, DimExpr)
+
+    return any(dims(value) for value in arguments.values())
+
+
+def _plain(value: Any, written: bool) -> Any:
+    if isinstance(value, TensorRef):
+        tensor = value.read()
+        assert isinstance(tensor, torch.Tensor)
+        # In-place operators write to a copy: the model's own tensors are never changed.
+        return tensor.detach().clone() if written else tensor.detach()
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, written) for item in value]
+    return value
+
+
+def _described(bound: Mapping[str, Any]) -> str:
+    parts = []
+    for name, value in bound.items():
+        if isinstance(value, Value):
+            parts.append(f"{name} {value.type}")
+    return ", ".join(parts) or "none"
+
+
+def _torch_tensors(result: Any) -> list[torch.Tensor]:
+    if isinstance(result, torch.Tensor):
+        return [result]
+    if isinstance(result, (list, tuple)):
+        return [tensor for item in result for tensor in _torch_tensors(item)]
+    return []
+
+
+def _is_default(argument: Argument, value: Any) -> bool:
+    if value is None:
+        return True
+    return argument.has_default and bool(value == argument.default)
+

@@ -1,0 +1,51 @@
+"""What kind of file a path names, from the names inside its archive. Nothing is unpickled."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from pathlib import Path
+
+from fwd_core.errors import UnsupportedModelError
+
+
+def kind_of(source: object) -> str:
+    """``torchscript``, ``export``, ``pickle``, ``missing``, ``other`` or, for no path, ``object``."""
+    if not isinstance(source, (str, os.PathLike)):
+        return "object"
+    path = Path(source)
+    if not path.is_file():
+        return "missing"
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, OSError):
+        return "other"
+    tails = {name.split("/", 1)[-1] for name in names}
+    if "constants.pkl" in tails or any(tail.startswith("code/") for tail in tails):
+        return "torchscript"
+    if "archive_format" in tails or "serialized_exported_program.json" in tails | set(names):
+        return "export"
+    return "pickle" if "data.pkl" in tails else "other"
+
+
+def refuse(source: object) -> UnsupportedModelError:
+    """The error for a file that no importer reads; it says what the file is instead."""
+    kind = kind_of(source)
+    if kind == "missing":
+        return UnsupportedModelError(f"there is no file {os.fspath(source)}")  # type: ignore[arg-type]
+    if kind == "pickle":
+        return UnsupportedModelError(
+            f"{source} is a pickled checkpoint (weights, or a whole nn.Module), not a model file",
+            expected="a TorchScript file or a torch.export program (.pt2)",
+            hint=(
+                "load it in Python, then torch.jit.trace(model.eval(), example).save(path), or pass "
+                "the nn.Module itself to forward.build"
+            ),
+        )
+    size = Path(source).stat().st_size  # type: ignore[arg-type]
+    return UnsupportedModelError(
+        f"{source} is no TorchScript file and no torch.export program, or it is damaged",
+        expected="a zip archive that torch.jit.save or torch.export.save wrote",
+        got=f"{size} bytes that do not form one",
+    )

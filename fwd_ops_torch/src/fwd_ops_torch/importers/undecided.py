@@ -1,0 +1,44 @@
+"""Numbers and truths that are not known while importing, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fwd_core.errors import ConversionError
+
+
+@dataclass(frozen=True)
+class Undecided:
+    """Stands for a Python number or bool that the model computes and a graph cannot know.
+
+    Attributes:
+        reason: What it depends on.
+        hint: What to do about it.
+        data: Whether it depends on the contents of tensors (and not on a dynamic size only).
+    """
+
+    reason: str
+    hint: str
+    data: bool
+
+    def error(self, use: str) -> ConversionError:
+        """The error for a use that needs to know."""
+        return ConversionError(f"{use} {self.reason}", hint=self.hint)
+
+
+def depends_on_data(what: str) -> Undecided:
+    """A number that was read from a tensor."""
+    return Undecided(
+        f"depends on the contents of a tensor ({what})",
+        "use torch.where instead of if, or compute the number from shapes",
+        data=True,
+    )
+
+
+def depends_on_size(what: str) -> Undecided:
+    """A truth or number that is not the same for every value of a dynamic size."""
+    return Undecided(
+        f"depends on a dynamic size ({what})",
+        "narrow the range of that size, build it static, or build one engine for each case",
+        data=False,
+    )
