@@ -13,6 +13,8 @@ from fwd_core.plugins.markers import lowering_mark
 from fwd_core.plugins.registers import Lowering, lowering_key
 
 T = TypeVar("T")
+#: Places that are listed for one kind of problem.
+MOST_PLACES = 5
 
 
 class LoweringContext(Generic[T]):
@@ -52,25 +54,36 @@ def legalize(context: LoweringContext[Any], lowerings: Mapping[str, Lowering]) -
     A lowering may refuse a node by its ``unless``; then too the decomposition is tried.
 
     Raises:
-        BuildError: Operators have neither; all are listed, with reasons and the user's lines.
+        BuildError: Operators have neither; all are listed, with counts, reasons and the user's
+            lines.
     """
-    problems: list[str] = []
+    problems: dict[tuple[str, str], list[Node]] = {}
     _legalize(context, context.graph, lowerings, problems)
-    if problems:
-        raise BuildError(
-            f"{len(problems)} operators cannot be lowered to {context.backend}",
-            details=problems,
-            hint="another backend may take them, or a pack may add a lowering",
-        )
+    if not problems:
+        return
+    lines: list[str] = []
+    for (kind, reason), nodes in problems.items():
+        types = ", ".join(str(value.type) for value in nodes[0].op.operands())
+        lines.append(f"{kind} ({len(nodes)}x, of {types or 'nothing'}): {reason}")
+        places = list(dict.fromkeys(str(node.location) for node in nodes if str(node.location)))
+        lines += [f"  at {place}" for place in places[:MOST_PLACES]]
+        if len(places) > MOST_PLACES:
+            lines.append(f"  and at {len(places) - MOST_PLACES} more places")
+    count = sum(len(nodes) for nodes in problems.values())
+    raise BuildError(
+        f"{count} operators cannot be lowered to {context.backend}",
+        details=lines,
+        hint="another backend may take them, or a pack may add a lowering",
+    )
 
 
 def _legalize(
     context: LoweringContext[Any],
     graph: Graph,
     lowerings: Mapping[str, Lowering],
-    problems: list[str],
+    problems: dict[tuple[str, str], list[Node]],
 ) -> None:
-    pending = list(graph)
+    pending = list(graph)[::-1]
     while pending:
         node = pending.pop()
         for inner in node.op.graphs():
@@ -82,14 +95,10 @@ def _legalize(
         emit = Emitter.before(node)
         simpler = node.op.decompose(emit)
         if simpler is None:
-            place = str(node.location)
-            types = ", ".join(str(value.type) for value in node.op.operands())
-            problems.append(
-                f"{node.op.kind()} ({types}): {reason}" + (f"  at {place}" if place else "")
-            )
+            problems.setdefault((node.op.kind(), reason), []).append(node)
             continue
         graph.replace_node(node, simpler)
-        pending += emit.added
+        pending += reversed(emit.added)
 
 
 def lower(context: LoweringContext[T], lowerings: Mapping[str, Lowering], events: Events) -> None:
