@@ -64,6 +64,12 @@ def require_axes(what: str, axes: Sequence[int], rank: int) -> None:
         raise GraphError(f"{what}: an axis repeats", got=list(axes))
 
 
+def require_positive(what: str, *numbers: int) -> None:
+    """All numbers are 1 or more, as strides and dilations must be."""
+    if any(number < 1 for number in numbers):
+        raise GraphError(f"{what}: 1 or more", got=", ".join(map(str, numbers)))
+
+
 def broadcast(what: str, *values: Value) -> Shape:
     """The shape that all values broadcast to."""
     try:

@@ -40,9 +40,13 @@ class Convolution(Operator):
             raise GraphError(
                 f"fwd.Convolution: {spatial} entries per spatial attribute", got=listed
             )
+        check.require_positive(
+            f"{self.kind()} stride, dilation and groups", *self.stride, *self.dilation, self.groups
+        )
         maps, channels, *kernel = self.weight.type.shape
         batch, x_channels, *sizes = self.x.type.shape
         check.require_equal(f"{self.kind()} channels", channels * self.groups, x_channels)
+        check.require_equal(f"{self.kind()} maps over groups", maps % self.groups, 0)
         if self.bias is not None:
             check.require_rank(f"{self.kind()} bias", self.bias, 1)
             check.require_equal(f"{self.kind()} bias", maps, self.bias.type.shape[0])

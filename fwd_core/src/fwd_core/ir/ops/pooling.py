@@ -89,6 +89,7 @@ def pooled_shape(
     listed = (kernel, stride, padding, dilation)
     if spatial not in (1, 2, 3) or any(len(entries) != spatial for entries in listed):
         raise GraphError("pooling: one entry per spatial axis of [N, C, *spatial]", got=x.type)
+    check.require_positive("pooling kernel, stride and dilation", *kernel, *stride, *dilation)
     out: list[Dim] = []
     for size, k, s, p, d in zip(x.type.shape[2:], *listed, strict=True):
         if p > ((k - 1) * d + 1) // 2:
