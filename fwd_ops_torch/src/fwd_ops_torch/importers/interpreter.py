@@ -120,10 +120,7 @@ class Interpreter:
         if text.startswith("("):
             raise self._unsupported(node, call, "TorchScript's own operator", kind)
         schema = schemas.parse(text)
-        if schema.takes_tensors or any(isinstance(item, TensorRef) for item in inputs):
-            for item in inputs:
-                if isinstance(item, Undecided):
-                    raise item.error(f"an argument of {kind}")
+        if schema.takes_tensors:
             names = [argument.name for argument in schema.arguments]
             arguments = dict(zip(names, inputs, strict=False))
             return self.session.call(schema, arguments, self._where(node, call))
@@ -150,10 +147,9 @@ class Interpreter:
         while True:
             if isinstance(condition, Undecided):
                 raise self._control_flow("a loop", condition, node, call)
-            for count in (limit,):
-                if isinstance(count, (DimExpr, Undecided)):
-                    doubt = count if isinstance(count, Undecided) else prims.dynamic_count(count)
-                    raise self._control_flow("a loop", doubt, node, call)
+            if isinstance(limit, (DimExpr, Undecided)):
+                doubt = limit if isinstance(limit, Undecided) else prims.dynamic_count(limit)
+                raise self._control_flow("a loop", doubt, node, call)
             if not condition or iteration >= limit:
                 return carried
             if iteration >= UNROLL_LIMIT:

@@ -67,6 +67,11 @@ def _dtype(ref: TensorRef) -> int:
     return scalar_type(torch_dtype(ref.type.dtype))
 
 
+def _requires_grad(ref: TensorRef) -> bool:
+    constant = ref.constant
+    return constant is not None and constant.requires_grad
+
+
 _QUESTIONS: dict[str, Callable[..., Any]] = {
     "aten::size": _size,
     "aten::sym_size": _size,
@@ -87,7 +92,7 @@ _QUESTIONS: dict[str, Callable[..., Any]] = {
     "prim::is_quantized": lambda _ref: False,
     "prim::is_meta": lambda _ref: False,
     "prim::is_mkldnn": lambda _ref: False,
-    "prim::requires_grad": lambda _ref: False,
+    "prim::requires_grad": _requires_grad,
     "aten::is_floating_point": lambda ref: ref.type.dtype.is_float,
     "aten::is_complex": lambda _ref: False,
     "aten::is_signed": lambda ref: torch_dtype(ref.type.dtype).is_signed,

@@ -210,7 +210,9 @@ _TABLE: dict[str, Callable[..., Any]] = {
     "aten::__range_length": _range_length,
     "aten::__derive_index": lambda index, start, step: start + index * step,
     "aten::_unwrap_optional": lambda value: _unwrapped(value),
-    "aten::is_grad_enabled": lambda: False,
+    # True keeps torch.nn's transformer layers off their fused inference kernel, which is one
+    # operator that nothing else shares; what it computes is the same.
+    "aten::is_grad_enabled": lambda: True,
     "aten::set_grad_enabled": lambda _enabled: None,
     "aten::is_autocast_enabled": lambda: False,
     "aten::is_autocast_cpu_enabled": lambda: False,

@@ -1,0 +1,179 @@
+"""Building engines from PyTorch models."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, Union
+
+import torch
+
+from fwd_core.builder import Builder, parse_mode
+from fwd_core.errors import OptionError
+from fwd_core.events import Listener
+from fwd_core.importing import DynamicDims, OptBatch
+from fwd_core.plugins import Plugins
+
+from fwd_ops_torch.api.engine import TorchEngine
+
+#: A path of a TorchScript file or .pt2 program, or the object itself.
+Model = Union[str, os.PathLike[str], torch.nn.Module, torch.export.ExportedProgram]
+
+
+class TorchBuilder:
+    """Builds engines from PyTorch models. Errors raise; nothing is logged and lost.
+
+    Args:
+        backend: Name of a backend, or ``auto``: TensorRT where it can run, else OpenVINO.
+        plugins: Packs to use; by default all that are installed.
+
+    Example:
+        >>> builder = TorchBuilder()
+        >>> builder.set_mode("float32")
+        True
+        >>> engine = builder.build("model.pth", torch.randn(1, 3, 224, 224))  # doctest: +SKIP
+    """
+
+    def __init__(self, *, backend: str = "auto", plugins: Plugins | None = None) -> None:
+        self._backend = backend
+        self._plugins = plugins
+        self._mode = "float32"
+        self._dynamic: OptBatch | None = None
+        self._options: dict[str, Any] = {}
+
+    def set_mode(self, infer_mode: str) -> bool:
+        """Choose ``float32`` (or ``float``) or ``float16`` (or ``half``). Returns True.
+
+        Raises:
+            OptionError: There is no such mode, or this version cannot build it.
+        """
+        self._mode = parse_mode(infer_mode)
+        return True
+
+    def set_opt_batch_size(self, opt_batch_size: int) -> None:
+        """Make the batch dynamic: 1 … the dummy inputs' first size, tuned for this size.
+
+        Raises:
+            OptionError: It is not a positive integer.
+        """
+        if isinstance(opt_batch_size, bool) or not isinstance(opt_batch_size, int) or opt_batch_size < 1:
+            raise OptionError("opt_batch_size is a positive integer", got=repr(opt_batch_size))
+        self._dynamic = OptBatch(opt_batch_size)
+
+    def set_max_workspace_size(self, max_workspace_size: int) -> None:
+        """Limit the memory that TensorRT's kernels may use, in bytes.
+
+        Raises:
+            OptionError: It is not a positive integer.
+        """
+        if (
+            isinstance(max_workspace_size, bool)
+            or not isinstance(max_workspace_size, int)
+            or max_workspace_size < 1
+        ):
+            raise OptionError(
+                "max_workspace_size is a positive number of bytes", got=repr(max_workspace_size)
+            )
+        self._options["workspace"] = max_workspace_size
+
+    def set_calibrator(self, calibrator: object) -> None:
+        """Set the calibrator of int8 modes.
+
+        Raises:
+            OptionError: Always: this version has no int8 modes.
+        """
+        raise OptionError(
+            "calibrators belong to mode int8, which is not in this version",
+            got=type(calibrator).__name__,
+            hint="use float32 or float16",
+        )
+
+    def build(self, module_path: Model, dummy_inputs: Any) -> TorchEngine:
+        """Build an engine.
+
+        Args:
+            module_path: A TorchScript file or ``.pt2`` program, a ``ScriptModule``, an exported
+                program, or an ``nn.Module``.
+            dummy_inputs: One tensor, or a list or tuple of the model's arguments, with the dtypes
+                and shapes of real inputs; the batch is the greatest one.
+
+        Raises:
+            ForwardError: A subclass that says which step failed, where and why.
+        """
+        several = isinstance(dummy_inputs, (list, tuple))
+        return self._build(module_path, tuple(dummy_inputs) if several else (dummy_inputs,))
+
+    def build_with_name(
+        self, module_path: Model, dummy_inputs: Mapping[str, torch.Tensor]
+    ) -> TorchEngine:
+        """Like :meth:`build`, with dummy inputs by the names of the model's arguments."""
+        return self._build(module_path, dict(dummy_inputs))
+
+    def _build(self, model: Model, inputs: tuple[object, ...] | Mapping[str, object]) -> TorchEngine:
+        builder = Builder(
+            backend=self._backend, mode=self._mode, options=self._options, plugins=self._plugins
+        )
+        return TorchEngine(builder.build(model, inputs, dynamic=self._dynamic))
+
+
+def build(
+    model: Model,
+    example_inputs: Any,
+    *,
+    mode: str = "float32",
+    backend: str = "auto",
+    dynamic: DynamicDims | None = None,
+    dynamic_batch: bool = False,
+    opt_batch: int | None = None,
+    embed_graph: bool = False,
+    plugins: Plugins | None = None,
+    on_event: Listener | None = None,
+    **options: Any,
+) -> TorchEngine:
+    """Build an engine from a PyTorch model in one call.
+
+    Args:
+        model: A TorchScript file or ``.pt2`` program, a ``ScriptModule``, an exported program, or
+            an ``nn.Module`` (which goes through torch.export).
+        example_inputs: One tensor, a list or tuple of the model's arguments, or a dict by name.
+        mode: ``float32`` or ``float16``.
+        backend: ``auto``, ``openvino`` or ``tensorrt``, or what a pack adds.
+        dynamic: Sizes that change from run to run:
+            ``{"x": {0: ("batch", 1, 4, 8), 2: ("height", 64, 224, 512)}}`` with name, least,
+            tuned and greatest size.
+        dynamic_batch: Let the first axis be 1 … the example's size, for every input whose first
+            size equals the first input's.
+        opt_batch: The batch size to tune for; implies ``dynamic_batch``.
+        embed_graph: Keep the graph in the engine's file, so that another machine can compile it.
+        plugins: Packs to use; by default all that are installed.
+        on_event: Called with every event of progress.
+        options: Options of the backend, for example ``threads=2`` for OpenVINO.
+
+    Raises:
+        ForwardError: A subclass that says which step failed, where and why.
+
+    Example:
+        >>> engine = build(model.eval(), torch.randn(8, 3, 224, 224), dynamic_batch=True)  # doctest: +SKIP
+    """
+    if dynamic is not None and (dynamic_batch or opt_batch is not None):
+        raise OptionError(
+            "dynamic= says everything about dynamic sizes",
+            got="dynamic= together with dynamic_batch= or opt_batch=",
+            hint="give the batch in dynamic= too",
+        )
+    batch = OptBatch(opt_batch) if dynamic_batch or opt_batch is not None else None
+    builder = Builder(
+        backend=backend,
+        mode=mode,
+        options=options,
+        embed_graph=embed_graph,
+        plugins=plugins,
+        on_event=on_event,
+    )
+    if isinstance(example_inputs, Mapping):
+        inputs: Any = dict(example_inputs)
+    else:
+        several = isinstance(example_inputs, (list, tuple))
+        inputs = tuple(example_inputs) if several else (example_inputs,)
+    wanted = dynamic if dynamic is not None else batch
+    return TorchEngine(builder.build(model, inputs, dynamic=wanted))
