@@ -37,9 +37,7 @@ def tensors(draw: st.DrawFn) -> Tensor:
 def sizes(draw: st.DrawFn) -> object:
     """Sizes with each operation."""
     n, m = SYMBOLS
-    return draw(
-        st.sampled_from([3, 0, n, n * m + 2, (m + 1) // 2, m % 4, n * n - 1, (m // 2) * n])
-    )
+    return draw(st.sampled_from([3, 0, n, n * m + 2, (m + 1) // 2, m % 4, n * n - 1, (m // 2) * n]))
 
 
 @st.composite
@@ -85,9 +83,7 @@ def graphs(draw: st.DrawFn, depth: int = 1) -> Graph:
             if [value.type for value in body.inputs] == [operand.type]:
                 values.append(graph.add(Twice(operand, body), name=name, location=place))
     outputs = draw(st.lists(st.sampled_from(values), max_size=3))
-    names = draw(
-        st.lists(_NAMES, min_size=len(outputs), max_size=len(outputs), unique=True)
-    )
+    names = draw(st.lists(_NAMES, min_size=len(outputs), max_size=len(outputs), unique=True))
     structure = draw(st.sampled_from([None, {"list": ["*"] * len(outputs)}]))
     graph.set_outputs(outputs, names, structure)
     graph.input_structure = draw(st.sampled_from([None, {"tuple": ["*"]}]))

@@ -135,7 +135,7 @@ def test_operators_of_absent_packs(tmp_path: Path) -> None:
     save(graph, tmp_path / "g.graph")
     with pytest.raises(
         EngineFileError,
-        match=r"operator toy.Halves, which no loaded pack defines[\s\S]*the pack that defines 'toy'",
+        match=r"operator toy.Halves, which no loaded pack defines[\s\S]*pack that defines 'toy'",
     ):
         load(tmp_path / "g.graph")
 

@@ -15,7 +15,9 @@ from fwd_core.ir.dims import Dim, evaluate
 from fwd_core.ir.ops.convolution import window_count
 
 
-def _conv(x: tuple[Dim, ...] = (B, 3, 8, 8), weight: tuple[Dim, ...] = (6, 3, 3, 3), **more: Any) -> Operator:
+def _conv(
+    x: tuple[Dim, ...] = (B, 3, 8, 8), weight: tuple[Dim, ...] = (6, 3, 3, 3), **more: Any
+) -> Operator:
     spatial = len(x) - 2
     fields: dict[str, Any] = {
         "stride": (1,) * spatial,
@@ -55,7 +57,10 @@ def test_shapes(op: Operator, wanted: tuple[Dim, ...]) -> None:
         (_conv(weight=(6, 4, 3, 3)), "fwd.Convolution channels: sizes differ, or may"),
         (_conv(groups=3), "fwd.Convolution channels: sizes differ, or may\n  expected: 9\n  got:"),
         (_conv(stride=(1,)), "fwd.Convolution: 2 entries per spatial attribute"),
-        (_conv(stride=(1, 0)), "fwd.Convolution stride, dilation and groups: 1 or more\n  got:      1, 0"),
+        (
+            _conv(stride=(1, 0)),
+            "fwd.Convolution stride, dilation and groups: 1 or more\n  got:      1, 0",
+        ),
         (_conv(dilation=(0, 1)), "fwd.Convolution stride, dilation and groups: 1 or more"),
         (_conv(groups=0), "fwd.Convolution stride, dilation and groups: 1 or more"),
         (_conv(weight=(5, 1, 3, 3), groups=3), "fwd.Convolution maps over groups: sizes differ"),

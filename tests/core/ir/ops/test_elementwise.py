@@ -89,7 +89,9 @@ def test_logic_is_of_bool(cls: type[Operator]) -> None:
     flags, numbers = value(2, 1, dtype="bool"), value(3)
     assert cls(flags, value(3, dtype="bool")).infer() == kind(2, 3, dtype="bool")  # type: ignore[call-arg]
     for pair in ((flags, numbers), (numbers, flags)):
-        with pytest.raises(GraphError, match=rf"{cls.kind()}: element type not taken\n  expected: b"):
+        with pytest.raises(
+            GraphError, match=rf"{cls.kind()}: element type not taken\n  expected: b"
+        ):
             cls(*pair).infer()
 
 

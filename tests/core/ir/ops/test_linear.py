@@ -32,7 +32,9 @@ class TestMatMul:
         assert ops.MatMul(value(*a), value(*b), *flags).infer() == kind(*wanted)
 
     def test_errors(self) -> None:
-        with pytest.raises(GraphError, match=r"fwd.MatMul: rank 2 or more\n  got:      float32\[3\]"):
+        with pytest.raises(
+            GraphError, match=r"fwd.MatMul: rank 2 or more\n  got:      float32\[3\]"
+        ):
             ops.MatMul(value(2, 3), value(3)).infer()
         with pytest.raises(
             GraphError, match=r"float32\[2, 3\] times float32\[4, 5\]: sizes differ, or may"

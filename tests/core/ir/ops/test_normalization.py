@@ -32,7 +32,10 @@ def test_batch_norm() -> None:
     ("op", "text"),
     [
         (_batch(value(3)), "fwd.BatchNorm: x needs rank 2 or more"),
-        (_batch(mean=value(4)), "fwd.BatchNorm: sizes differ, or may\n  expected: 3\n  got:      4"),
+        (
+            _batch(mean=value(4)),
+            "fwd.BatchNorm: sizes differ, or may\n  expected: 3\n  got:      4",
+        ),
         (_batch(shift=value(3, 1)), "fwd.BatchNorm: wrong rank"),
         (_batch(scale=value(3, dtype="float16")), "fwd.BatchNorm: operands need one element type"),
         (_batch(value(B, 3, dtype="int32")), "fwd.BatchNorm: element type not taken"),
@@ -52,7 +55,10 @@ def test_layer_norm() -> None:
 @pytest.mark.parametrize(
     ("op", "text"),
     [
-        (ops.LayerNorm(value(B, 3), None, None, 0, 0.0), "fwd.LayerNorm: axes out of range\n  got:"),
+        (
+            ops.LayerNorm(value(B, 3), None, None, 0, 0.0),
+            "fwd.LayerNorm: axes out of range\n  got:",
+        ),
         (ops.LayerNorm(value(B, 3), None, None, 3, 0.0), "fwd.LayerNorm: axes out of range"),
         (ops.LayerNorm(value(B, 3), value(4), None, 1, 0.0), "fwd.LayerNorm: sizes differ"),
         (ops.LayerNorm(value(B, 3), None, value(1, 3), 1, 0.0), "fwd.LayerNorm: wrong rank"),
@@ -72,7 +78,8 @@ def test_softmax() -> None:
     assert ops.Softmax(value(B, 3), 1).infer() == kind(B, 3)
     for axis in (2, -1):
         with pytest.raises(
-            GraphError, match=f"fwd.Softmax: no such axis\n  expected: 0 <= axis < 2\n  got:      {axis}"
+            GraphError,
+            match=f"fwd.Softmax: no such axis\n  expected: 0 <= axis < 2\n  got:      {axis}",
         ):
             ops.Softmax(value(B, 3), axis).infer()
     with pytest.raises(GraphError, match="fwd.Softmax: no such axis"):

@@ -76,6 +76,7 @@ def test_adaptive_average_pool() -> None:
         (_max(padding=(2, 2)), "pooling: padding is more than half the kernel\n  got:      2 of 3"),
         (_max(stride=(0, 1)), "pooling kernel, stride and dilation: 1 or more"),
         (_max(kernel=(0, 1)), "pooling kernel, stride and dilation: 1 or more"),
+        (ops.AdaptiveAveragePool(value(1, 2, 3), (-1,)), "AdaptiveAveragePool: a size is negative"),
         (_max(x=(1, 2, 2, 8)), "the kernel is larger than the padded input"),
     ],
 )

@@ -64,6 +64,12 @@ def require_axes(what: str, axes: Sequence[int], rank: int) -> None:
         raise GraphError(f"{what}: an axis repeats", got=list(axes))
 
 
+def require_sizes(what: str, *dims: Dim) -> None:
+    """No size is certainly negative."""
+    if any(dim_facts.is_less(dim, 0) is True for dim in dims):
+        raise GraphError(f"{what}: a size is negative", got=", ".join(map(str, dims)))
+
+
 def require_positive(what: str, *numbers: int) -> None:
     """All numbers are 1 or more, as strides and dilations must be."""
     if any(number < 1 for number in numbers):

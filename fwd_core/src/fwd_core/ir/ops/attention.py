@@ -49,11 +49,16 @@ class Attention(Operator):
         check.require_equal(f"{what} lengths of key and value", source, source_v)
         try:
             lead = dim_facts.broadcast(lead_q, lead_k, lead_v)
+            scores = (*lead, length, source)
+            masked = scores
             if self.mask is not None:
-                scores = (*lead, length, source)
-                dim_facts.broadcast(self.mask.type.shape, scores)
+                masked = dim_facts.broadcast(scores, self.mask.type.shape)
         except ValueError as error:
             raise GraphError(f"{what}: {error}") from None
+        if masked != scores:
+            raise GraphError(
+                f"{what}: the mask widens the scores", expected=list(scores), got=list(masked)
+            )
         if self.mask is not None and self.mask.type.dtype not in check.BOOL | {dtype}:
             raise GraphError(f"{what}: mask is bool or {dtype}", got=self.mask.type)
         return TensorType(dtype, (*lead, length, features_v))

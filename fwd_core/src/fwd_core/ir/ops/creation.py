@@ -43,6 +43,7 @@ class Full(Operator):
     dtype: DType
 
     def infer(self) -> TensorType:
+        check.require_sizes(self.kind(), *self.shape)
         return TensorType(self.dtype, self.shape)
 
 
@@ -61,4 +62,5 @@ class Arange(Operator):
     def infer(self) -> TensorType:
         if self.dtype is DType.BOOL:
             raise GraphError("fwd.Arange: numbers only", got=self.dtype)
+        check.require_sizes(self.kind(), self.length)
         return TensorType(self.dtype, (self.length,))

@@ -69,6 +69,7 @@ class AdaptiveAveragePool(Operator):
     def infer(self) -> TensorType:
         check.require_dtype(self.kind(), self.x, check.FLOATS)
         check.require_rank(self.kind(), self.x, len(self.output_size) + 2)
+        check.require_sizes(self.kind(), *self.output_size)
         return self.x.type.with_shape((*self.x.type.shape[:2], *self.output_size))
 
 

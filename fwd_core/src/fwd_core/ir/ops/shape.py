@@ -25,6 +25,7 @@ class Reshape(Operator):
     shape: tuple[Dim, ...]
 
     def infer(self) -> TensorType:
+        check.require_sizes(self.kind(), *self.shape)
         result = self.x.type.with_shape(self.shape)
         if dim_facts.is_equal(self.x.type.numel, result.numel) is not True:
             dynamic = self.x.type.symbols or result.symbols
@@ -95,6 +96,7 @@ class Expand(Operator):
     shape: tuple[Dim, ...]
 
     def infer(self) -> TensorType:
+        check.require_sizes(self.kind(), *self.shape)
         result = self.x.type.with_shape(self.shape)
         lead = result.rank - self.x.type.rank
         if lead < 0:
@@ -148,6 +150,8 @@ class Slice(Operator):
         check.require_axis(self.kind(), self.axis, self.x.type.rank)
         if self.step == 0:
             raise GraphError(f"{self.kind()}: the step is zero")
+        if dim_facts.is_less(self.length, 0) is True:
+            raise GraphError(f"{self.kind()}: a negative length", got=self.length)
         size = self.x.type.shape[self.axis]
         last = self.start + (self.length - 1) * self.step
         if dim_facts.is_equal(self.length, 0) is not True:
@@ -186,4 +190,15 @@ class Pad(Operator):
         for dim in shape:
             if dim_facts.is_less(dim, 0) is True:
                 raise GraphError(f"{self.kind()}: a size becomes negative", got=shape)
+        if self.mode == "reflect":
+            self._check_reflection()
         return self.x.type.with_shape(shape)
+
+    def _check_reflection(self) -> None:
+        for dim, *pads in zip(self.x.type.shape, self.before, self.after, strict=True):
+            for pad in pads:
+                if dim_facts.is_less(pad, dim) is False and dim_facts.is_less(0, pad) is True:
+                    raise GraphError(
+                        f"{self.kind()}: reflection of {pad} elements needs more than {pad}",
+                        got=dim,
+                    )

@@ -1,0 +1,94 @@
+"""Types of attention, and its decomposition."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from values import B, H, kind, value
+
+from fwd_core.errors import GraphError
+from fwd_core.ir import Dim, Emitter, Graph, TensorType, Value, ops
+
+
+def _attention(
+    q: tuple[Dim, ...] = (B, 2, 5, 4),
+    k: tuple[Dim, ...] = (B, 2, 7, 4),
+    v: tuple[Dim, ...] = (B, 2, 7, 3),
+    mask: Value | None = None,
+    **more: Any,
+) -> ops.Attention:
+    return ops.Attention(value(*q), value(*k), value(*v), mask, **more)
+
+
+@pytest.mark.parametrize(
+    ("op", "wanted"),
+    [
+        (_attention(), (B, 2, 5, 3)),
+        (_attention((5, 4), (7, 4), (7, 3)), (5, 3)),
+        (_attention((1, 5, 4), (6, 7, 4), (1, 7, 3)), (6, 5, 3)),
+        (_attention((B, H, 4), (B, H, 4), (B, H, 4)), (B, H, 4)),
+        (_attention(mask=value(5, 7)), (B, 2, 5, 3)),
+        (_attention(mask=value(B, 1, 1, 7, dtype="bool")), (B, 2, 5, 3)),
+        (_attention(causal=True), (B, 2, 5, 3)),
+    ],
+)
+def test_shapes(op: ops.Attention, wanted: tuple[Dim, ...]) -> None:
+    assert op.infer() == kind(*wanted)
+
+
+@pytest.mark.parametrize(
+    ("op", "text"),
+    [
+        (_attention(q=(4,)), "fwd.Attention: rank 2 or more"),
+        (_attention(k=(B, 2, 7, 5)), "fwd.Attention features of query and key: sizes differ"),
+        (_attention(v=(B, 2, 6, 3)), "fwd.Attention lengths of key and value: sizes differ"),
+        (_attention(k=(B, 3, 7, 4)), "fwd.Attention: shapes .* do not broadcast: 2 against 3"),
+        (_attention(mask=value(5, 6)), "fwd.Attention: shapes .* do not broadcast"),
+        (_attention(mask=value(5, 7, dtype="int32")), "fwd.Attention: mask is bool or float32"),
+        (_attention(mask=value(9, 1, 1, 1, 1)), "fwd.Attention: the mask widens the scores"),
+        (
+            _attention((5, 4), (7, 4), (7, 3), mask=value(2, 5, 7)),
+            "fwd.Attention: the mask widens the scores",
+        ),
+        (
+            ops.Attention(value(5, 4), value(7, 4), value(7, 3, dtype="float16")),
+            "fwd.Attention: operands need one element type",
+        ),
+        (
+            ops.Attention(*(value(5, 4, dtype="int32") for _ in range(3))),
+            "fwd.Attention: element type not taken",
+        ),
+    ],
+)
+def test_errors(op: ops.Attention, text: str) -> None:
+    with pytest.raises(GraphError, match=text):
+        op.infer()
+
+
+def test_scale() -> None:
+    assert _attention(scale=0.5).factor() == 0.5
+    assert _attention().factor() == 1 / math.sqrt(4)
+    wide = _attention((5, H), (7, H), (7, 3))
+    assert wide.infer() == kind(5, 3)
+    with pytest.raises(GraphError, match="a dynamic feature size needs a scale\n  got:      h"):
+        wide.factor()
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("mask", [None, "bool", "float16"])
+def test_decomposition_has_the_same_type(mask: str | None, causal: bool) -> None:
+    graph = Graph()
+    q = graph.add_input("q", kind(B, 5, 4, dtype="float16"))
+    k = graph.add_input("k", kind(B, H, 4, dtype="float16"))
+    v = graph.add_input("v", kind(B, H, 3, dtype="float16"))
+    m = None if mask is None else graph.add_input("m", kind(5, H, dtype=mask))
+    op = ops.Attention(q, k, v, m, causal=causal)
+    result = op.decompose(Emitter(graph, base="attention"))
+    graph.set_outputs([result], ["y"])
+    graph.verify()
+    assert result.type == op.infer() == TensorType(q.type.dtype, (B, 5, 3))
+    kinds = [node.op.kind() for node in graph]
+    assert "fwd.Attention" not in kinds
+    assert ("fwd.ReduceAny" in kinds) == (mask == "bool" or causal)
