@@ -4,8 +4,14 @@ Everything here is re-exported. ``TorchBuilder`` and ``TorchEngine`` keep the in
 Tencent's project Forward; ``build`` and ``load`` are the short way.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from fwd_ops_torch import __version__
-from fwd_ops_torch.api import TorchBuilder, TorchEngine, build, load
+
+if TYPE_CHECKING:
+    from fwd_ops_torch.api import TorchBuilder, TorchEngine, build, load
 
 #: Names of calibration algorithms, for the int8 modes.
 ENTROPY_CALIBRATION = "entropy"
@@ -22,3 +28,18 @@ __all__ = [
     "build",
     "load",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in ("TorchBuilder", "TorchEngine", "build", "load"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        from fwd_ops_torch import api
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise ImportError(
+            f"forward.{name} needs PyTorch, which is not installed. "
+            "Hint: pip install 'fwd-ops-torch[torch]'"
+        ) from None
+    return getattr(api, name)

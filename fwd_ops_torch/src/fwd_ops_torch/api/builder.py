@@ -13,7 +13,6 @@ from fwd_core.errors import OptionError
 from fwd_core.events import Listener
 from fwd_core.importing import DynamicDims, OptBatch
 from fwd_core.plugins import Plugins
-
 from fwd_ops_torch.api.engine import TorchEngine
 
 #: A path of a TorchScript file or .pt2 program, or the object itself.
@@ -56,7 +55,11 @@ class TorchBuilder:
         Raises:
             OptionError: It is not a positive integer.
         """
-        if isinstance(opt_batch_size, bool) or not isinstance(opt_batch_size, int) or opt_batch_size < 1:
+        if (
+            isinstance(opt_batch_size, bool)
+            or not isinstance(opt_batch_size, int)
+            or opt_batch_size < 1
+        ):
             raise OptionError("opt_batch_size is a positive integer", got=repr(opt_batch_size))
         self._dynamic = OptBatch(opt_batch_size)
 
@@ -109,7 +112,9 @@ class TorchBuilder:
         """Like :meth:`build`, with dummy inputs by the names of the model's arguments."""
         return self._build(module_path, dict(dummy_inputs))
 
-    def _build(self, model: Model, inputs: tuple[object, ...] | Mapping[str, object]) -> TorchEngine:
+    def _build(
+        self, model: Model, inputs: tuple[object, ...] | Mapping[str, object]
+    ) -> TorchEngine:
         builder = Builder(
             backend=self._backend, mode=self._mode, options=self._options, plugins=self._plugins
         )

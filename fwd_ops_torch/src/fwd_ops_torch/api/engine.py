@@ -43,7 +43,8 @@ class TorchEngine:
         """
         if self._engine is None:
             raise EngineFileError(
-                "this TorchEngine is empty", hint="call engine.load(path), or use what build returns"
+                "this TorchEngine is empty",
+                hint="call engine.load(path), or use what build returns",
             )
         return self._engine
 
@@ -94,7 +95,9 @@ class TorchEngine:
         self.engine.save(engine_filename)
         return True
 
-    def load(self, engine_filename: str | os.PathLike[str], *, plugins: Plugins | None = None) -> bool:
+    def load(
+        self, engine_filename: str | os.PathLike[str], *, plugins: Plugins | None = None
+    ) -> bool:
         """Read an engine file into this object. Returns True.
 
         Raises:
@@ -119,7 +122,11 @@ class TorchEngine:
         ]
 
     def __repr__(self) -> str:
-        return f"<TorchEngine {self._engine!r}>" if self._engine is not None else "<TorchEngine, empty>"
+        return (
+            f"<TorchEngine {self._engine!r}>"
+            if self._engine is not None
+            else "<TorchEngine, empty>"
+        )
 
 
 def load(

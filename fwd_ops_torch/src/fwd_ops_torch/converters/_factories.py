@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fwd_core.ir import DType, Operator, Value
-
 from fwd_ops_torch.converting import ConversionContext, Operand, converts
 
 Unary = Callable[[ConversionContext, Value], Value]
@@ -25,7 +24,9 @@ def float_unary(module: str, name: str, op: Callable[[Value], Operator]) -> Unar
     def convert(ctx: ConversionContext, x: Value) -> Value:
         return ctx.emit(op(ctx.to_float(x)))
 
-    _finish(convert, name, f"aten::{name}(Tensor self) -> Tensor. Integers and bool give float.", module)
+    _finish(
+        convert, name, f"aten::{name}(Tensor self) -> Tensor. Integers and bool give float.", module
+    )
     return convert
 
 
@@ -47,7 +48,12 @@ def rounding(module: str, name: str, op: Callable[[Value], Operator]) -> Unary:
     def convert(ctx: ConversionContext, x: Value) -> Value:
         return ctx.emit(op(x)) if x.type.dtype.is_float else x
 
-    _finish(convert, name, f"aten::{name}(Tensor self) -> Tensor. Integers are returned as they are.", module)
+    _finish(
+        convert,
+        name,
+        f"aten::{name}(Tensor self) -> Tensor. Integers are returned as they are.",
+        module,
+    )
     return convert
 
 
@@ -61,6 +67,10 @@ def comparison(module: str, name: str, op: Callable[[Value, Value], Operator]) -
             a, b = ctx.cast(a, DType.INT32), ctx.cast(b, DType.INT32)
         return ctx.emit(op(a, b))
 
-    _finish(convert, name, f"aten::{name}(Tensor self, Tensor|Scalar other) -> Tensor. Any dtypes.", module)
+    _finish(
+        convert,
+        name,
+        f"aten::{name}(Tensor self, Tensor|Scalar other) -> Tensor. Any dtypes.",
+        module,
+    )
     return convert
-

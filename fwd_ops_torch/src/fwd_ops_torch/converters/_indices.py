@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from fwd_core.ir import Dim, DType, Value, is_equal, is_less, ops
-
 from fwd_ops_torch.converting import ConversionContext
 
 _MOVES = (ops.Unsqueeze, ops.Squeeze, ops.Reshape, ops.Expand)
@@ -16,10 +15,12 @@ def not_negative(ctx: ConversionContext, index: Value, size: Dim) -> Value:
     constant = index.constant
     if constant is not None:
         data = constant.numpy()
-        if data.size == 0 or data.min() >= 0:
+        if bool(np.all(np.greater_equal(data, 0))):
             return index
         if isinstance(size, int):
-            return ctx.constant(np.where(data < 0, data + size, data), index.type.dtype, "index")
+            return ctx.constant(
+                np.where(np.less(data, 0), np.add(data, size), data), index.type.dtype, "index"
+            )
     if _counts_up(index):
         return index
     zero = ctx.number(0, index.type.dtype, "zero")
@@ -54,9 +55,9 @@ def _counts_up(index: Value) -> bool:
 def _source(value: Value) -> object:
     while value.producer is not None:
         op = value.producer.op
-        if isinstance(op, ops.Cast) and op.dtype in (DType.INT32, DType.INT64):
-            value = op.x
-        elif isinstance(op, _MOVES):
+        if (isinstance(op, ops.Cast) and op.dtype in (DType.INT32, DType.INT64)) or isinstance(
+            op, _MOVES
+        ):
             value = op.x
         else:
             return op

@@ -5,7 +5,6 @@ from __future__ import annotations
 from fwd_core.errors import ConversionError
 from fwd_core.ir import Value, ops
 from fwd_core.ir.dims import divide_exactly
-
 from fwd_ops_torch.converting import ConversionContext, converts
 
 
@@ -28,7 +27,9 @@ def scaled_dot_product_attention(
     if dropout_p:
         raise ctx.unsupported("dropout_p", "dropout is random", "call model.eval()")
     if is_causal and attn_mask is not None:
-        raise ConversionError("scaled_dot_product_attention: a mask and is_causal exclude each other")
+        raise ConversionError(
+            "scaled_dot_product_attention: a mask and is_causal exclude each other"
+        )
     if enable_gqa:
         heads = query.type.shape[-3]
         key, value = _repeated(ctx, key, heads), _repeated(ctx, value, heads)

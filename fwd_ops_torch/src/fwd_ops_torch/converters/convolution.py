@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 from fwd_core.errors import ConversionError
 from fwd_core.ir import Dim, Value, ops
-
 from fwd_ops_torch.converting import ConversionContext, converts
 
-_KERNEL_CHOICE = {
-    name: "chooses among kernels of equal meaning"
-    for name in ("benchmark", "deterministic", "cudnn_enabled", "allow_tf32")
-}
+_KERNEL_CHOICE = dict.fromkeys(
+    ("benchmark", "deterministic", "cudnn_enabled", "allow_tf32"),
+    "chooses among kernels of equal meaning",
+)
 
 
 @converts("aten::convolution", "aten::_convolution", no_effect=_KERNEL_CHOICE)
@@ -35,7 +34,9 @@ def convolution(
     if transposed:
         raise ctx.unsupported("transposed", "transposed convolution has no converter yet")
     if any(output_padding):
-        raise ConversionError("output_padding is for transposed convolution only", got=output_padding)
+        raise ConversionError(
+            "output_padding is for transposed convolution only", got=output_padding
+        )
     return _convolve(ctx, x, weight, bias, stride, padding, dilation, groups)
 
 

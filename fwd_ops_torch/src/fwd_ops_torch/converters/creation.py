@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Union
+from typing import Any, Union
 
 from fwd_core.errors import ConversionError
 from fwd_core.ir import Dim, DimExpr, DType, Value, ops
 from fwd_core.ir.dims import maximum
-
 from fwd_ops_torch.converting import ConversionContext, Number, converts
 from fwd_ops_torch.converting.context import default_float
 
-_PLACE = {
-    name: "a graph has one device and one layout"
-    for name in ("layout", "device", "pin_memory", "memory_format")
-}
+_PLACE = dict.fromkeys(
+    ("layout", "device", "pin_memory", "memory_format"), "a graph has one device and one layout"
+)
 Bound = Union[int, float, DimExpr]
 
 
@@ -43,7 +41,8 @@ def arange(
         target = dtype if dtype is not None else DType.INT64
         if isinstance(step, DimExpr) or step == 0:
             raise ctx.unsupported("step", "a step that is dynamic or zero")
-        length = maximum(-((start - end) // step), 0)  # type: ignore[operator]
+        span: Any = end - start  # type: ignore[operator]
+        length = maximum(-(-span // step), 0)
     if target is DType.BOOL:
         raise ctx.unsupported("dtype", "a range of bool")
     return ctx.emit(ops.Arange(length, start, step, target))

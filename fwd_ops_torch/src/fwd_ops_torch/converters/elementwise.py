@@ -6,7 +6,6 @@ from typing import Any
 
 from fwd_core.errors import ConversionError
 from fwd_core.ir import DType, Value, ops
-
 from fwd_ops_torch.converters._factories import comparison, float_unary, number_unary, rounding
 from fwd_ops_torch.converting import ConversionContext, Number, Operand, converts
 from fwd_ops_torch.converting.promotion import result_dtype
@@ -82,7 +81,9 @@ def div(
         a, b = ctx.promote(x, other, dtype=dtype if dtype.is_float else DType.FLOAT32)
         return ctx.emit(ops.Div(a, b))
     if rounding_mode not in ("floor", "trunc"):
-        raise ConversionError("div: unknown rounding_mode", expected="floor, trunc", got=rounding_mode)
+        raise ConversionError(
+            "div: unknown rounding_mode", expected="floor, trunc", got=rounding_mode
+        )
     a, b = ctx.promote(x, other)
     return ctx.emit(ops.FloorDiv(a, b) if rounding_mode == "floor" else ops.TruncDiv(a, b))
 
@@ -140,7 +141,10 @@ def pow_(ctx: ConversionContext, x: Operand, exponent: Operand) -> Value:
 
 @converts("aten::clamp", "aten::clamp_", "aten::clip", "aten::clip_")
 def clamp(
-    ctx: ConversionContext, x: Value, min: Operand | None = None, max: Operand | None = None  # noqa: A002
+    ctx: ConversionContext,
+    x: Value,
+    min: Operand | None = None,
+    max: Operand | None = None,
 ) -> Value:
     """aten::clamp(Tensor self, Scalar? min=None, Scalar? max=None) -> Tensor. Or tensor bounds."""
     bounds = [bound for bound in (min, max) if bound is not None]
@@ -158,9 +162,7 @@ def clamp(
 
 
 @converts("aten::hardtanh", "aten::hardtanh_")
-def hardtanh(
-    ctx: ConversionContext, x: Value, min_val: float = -1, max_val: float = 1
-) -> Value:
+def hardtanh(ctx: ConversionContext, x: Value, min_val: float = -1, max_val: float = 1) -> Value:
     """aten::hardtanh(Tensor self, Scalar min_val=-1, Scalar max_val=1) -> Tensor. Keeps the dtype."""
     dtype = x.type.dtype
     return ctx.emit(ops.Clamp(x, _bound(min_val, dtype), _bound(max_val, dtype)))
@@ -228,7 +230,10 @@ def bitwise_or(ctx: ConversionContext, x: Operand, other: Operand) -> Value:
 
 @converts("aten::where")
 def where(
-    ctx: ConversionContext, condition: Value, self: Operand | None = None, other: Operand | None = None
+    ctx: ConversionContext,
+    condition: Value,
+    self: Operand | None = None,
+    other: Operand | None = None,
 ) -> Value:
     """aten::where.self(Tensor condition, Tensor self, Tensor other) -> Tensor. Tensors or numbers."""
     if self is None or other is None:
@@ -249,10 +254,10 @@ def masked_fill(ctx: ConversionContext, x: Value, mask: Value, value: Operand) -
 @converts(
     "aten::to",
     "aten::_to_copy",
-    no_effect={
-        name: "a graph has one device and one layout"
-        for name in ("device", "layout", "pin_memory", "non_blocking", "memory_format")
-    }
+    no_effect=dict.fromkeys(
+        ("device", "layout", "pin_memory", "non_blocking", "memory_format"),
+        "a graph has one device and one layout",
+    )
     | {"copy": "values of a graph are never written"},
 )
 def to(

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from fwd_core.errors import ConversionError
 from fwd_core.ir import DType, Value, ops
-
 from fwd_ops_torch.converters._indices import full_range_axis, not_negative
 from fwd_ops_torch.converting import ConversionContext, converts
 
@@ -81,7 +80,9 @@ def index(ctx: ConversionContext, x: Value, indices: Sequence[Value | None]) -> 
     return ctx.emit(ops.Transpose(gathered, tuple(order)))
 
 
-def _gathered(ctx: ConversionContext, x: Value, used: dict[int, Value], shape: tuple[object, ...]) -> Value:
+def _gathered(
+    ctx: ConversionContext, x: Value, used: dict[int, Value], shape: tuple[object, ...]
+) -> Value:
     """The elements, with the axes of the indices first and the other axes of x after them."""
     rank = x.type.rank
     rest = [axis for axis in range(rank) if axis not in used]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from fwd_core.errors import ConversionError
 from fwd_core.ir import Value, ops
-
 from fwd_ops_torch.converting import ConversionContext, Number, converts
 
 _OUT_DTYPE = {"out_dtype": "mixed-precision products are for CUDA only"}
@@ -82,9 +81,7 @@ def baddbmm(
     return _sum(ctx, x, ctx.emit(ops.MatMul(batch1, batch2)), beta, alpha)
 
 
-def _sum(
-    ctx: ConversionContext, x: Value, product: Value, beta: Number, alpha: Number
-) -> Value:
+def _sum(ctx: ConversionContext, x: Value, product: Value, beta: Number, alpha: Number) -> Value:
     dtype = product.type.dtype
     if not _is_one(alpha):
         product = ctx.emit(ops.Mul(product, ctx.number(alpha, dtype, "alpha")))

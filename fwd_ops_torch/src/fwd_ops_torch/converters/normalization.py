@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from fwd_core.errors import ConversionError
 from fwd_core.ir import Dim, DType, Value, is_equal, ops
-
 from fwd_ops_torch.converting import ConversionContext, converts
 
 _NO_KERNELS = {"cudnn_enabled": "chooses among kernels of equal meaning"}
@@ -52,7 +51,7 @@ def native_batch_norm_no_training(
     The second and third result are empty, as torch's are.
     """
     result = batch_norm(ctx, x, weight, bias, running_mean, running_var, False, eps)
-    return result, *(ctx.emit(ops.Full((0,), 0.0, x.type.dtype), "saved") for _ in range(2))
+    return result, _empty(ctx, x), _empty(ctx, x)
 
 
 @converts("aten::native_batch_norm", no_effect=_NO_TRAINING)
@@ -68,7 +67,11 @@ def native_batch_norm(
 ) -> tuple[Value, Value, Value]:
     """aten::native_batch_norm(Tensor input, ..., bool training, float momentum, float eps) -> (Tensor, Tensor, Tensor)."""
     result = batch_norm(ctx, x, weight, bias, running_mean, running_var, training, eps)
-    return result, *(ctx.emit(ops.Full((0,), 0.0, x.type.dtype), "saved") for _ in range(2))
+    return result, _empty(ctx, x), _empty(ctx, x)
+
+
+def _empty(ctx: ConversionContext, x: Value) -> Value:
+    return ctx.emit(ops.Full((0,), 0.0, x.type.dtype), "saved")
 
 
 @converts("aten::layer_norm", no_effect={"cudnn_enable": "chooses among kernels of equal meaning"})
@@ -123,7 +126,9 @@ def softmax(ctx: ConversionContext, x: Value, dim: int, dtype: DType | None = No
     axis = ctx.axis(dim, x.type.rank)
     if x.type.rank:
         return ctx.emit(ops.Softmax(value, axis))
-    return ctx.emit(ops.Squeeze(ctx.emit(ops.Softmax(ctx.emit(ops.Unsqueeze(value, (0,))), 0)), (0,)))
+    return ctx.emit(
+        ops.Squeeze(ctx.emit(ops.Softmax(ctx.emit(ops.Unsqueeze(value, (0,))), 0)), (0,))
+    )
 
 
 @converts("aten::_softmax")

@@ -7,7 +7,6 @@ from typing import Any
 
 from fwd_core.errors import ConversionError
 from fwd_core.ir import Dim, Value, ops
-
 from fwd_ops_torch.converting import ConversionContext, converts
 from fwd_ops_torch.importers.undecided import Undecided
 
@@ -26,7 +25,9 @@ def max_pool(
 
     Also 1-d and 3-d, with or without a batch axis.
     """
-    return _max_pool(ctx, x, int(ctx.operator[-2]), kernel_size, stride, padding, dilation, ceil_mode)
+    return _max_pool(
+        ctx, x, int(ctx.operator[-2]), kernel_size, stride, padding, dilation, ceil_mode
+    )
 
 
 @converts("aten::max_pool2d_with_indices", "aten::max_pool3d_with_indices")
@@ -121,7 +122,9 @@ def _batched(
         return pool(x)
     if x.type.rank != spatial + 1:
         raise ConversionError(
-            f"{ctx.operator}: wrong rank", expected=f"{spatial + 1} or {spatial + 2} axes", got=x.type
+            f"{ctx.operator}: wrong rank",
+            expected=f"{spatial + 1} or {spatial + 2} axes",
+            got=x.type,
         )
     return ctx.emit(ops.Squeeze(pool(ctx.emit(ops.Unsqueeze(x, (0,)))), (0,)))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fwd_core.ir import DType, Value, ops
-
 from fwd_ops_torch.converting import ConversionContext, converts
 
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from fwd_core.errors import ConversionError
 from fwd_core.ir import Dim, DimExpr, Value, is_equal, is_less, ops
 from fwd_core.ir.dims import divide_exactly, maximum, minimum, product
-
 from fwd_ops_torch.converting import ConversionContext, converts
 from fwd_ops_torch.converting.promotion import result_dtype
 
@@ -38,7 +37,9 @@ def flatten(ctx: ConversionContext, x: Value, start_dim: int = 0, end_dim: int =
         return ctx.emit(ops.Unsqueeze(x, (0,)))
     start, end = ctx.axis(start_dim, rank), ctx.axis(end_dim, rank)
     if start > end:
-        raise ConversionError("flatten: start_dim comes after end_dim", got=f"{start_dim}, {end_dim}")
+        raise ConversionError(
+            "flatten: start_dim comes after end_dim", got=f"{start_dim}, {end_dim}"
+        )
     shape = x.type.shape
     return ctx.emit(
         ops.Reshape(x, (*shape[:start], product(shape[start : end + 1]), *shape[end + 1 :]))
@@ -65,7 +66,8 @@ def transpose(
 ) -> Value:
     """aten::transpose.int(Tensor(a) self, int dim0, int dim1) -> Tensor(a)."""
     first, second = (dim0, dim1) if dim0 is not None else (axis0, axis1)
-    assert first is not None and second is not None
+    assert first is not None
+    assert second is not None
     a, b = ctx.axis(first, x.type.rank), ctx.axis(second, x.type.rank)
     order = list(range(x.type.rank))
     if x.type.rank:
@@ -183,8 +185,6 @@ def slice_(
 @converts("aten::narrow")
 def narrow(ctx: ConversionContext, x: Value, dim: int, start: Dim, length: Dim) -> Value:
     """aten::narrow(Tensor(a) self, int dim, SymInt start, SymInt length) -> Tensor(a)."""
-    if isinstance(start, Value):
-        raise ctx.unsupported("start", "it is a tensor")
     axis = ctx.axis(dim, x.type.rank)
     return ctx.emit(ops.Slice(x, axis, _from_front(ctx, start, x.type.shape[axis]), length))
 
@@ -198,7 +198,9 @@ def select(ctx: ConversionContext, x: Value, dim: int, index: Dim) -> Value:
     size = x.type.shape[axis]
     position = _from_front(ctx, index, size)
     if is_less(position, size) is False or is_less(position, 0) is True:
-        raise ConversionError("select: index out of range", expected=f"{-size} … {size - 1}", got=index)
+        raise ConversionError(
+            "select: index out of range", expected=f"{-size} … {size - 1}", got=index
+        )
     return ctx.emit(ops.Squeeze(ctx.emit(ops.Slice(x, axis, position, 1), "slice"), (axis,)))
 
 
@@ -280,7 +282,9 @@ def _pads(x: Value, pad: Sequence[Dim]) -> tuple[tuple[Dim, ...], tuple[Dim, ...
     """Torch lists pairs from the last axis backwards."""
     rank = x.type.rank
     if len(pad) % 2 or len(pad) > 2 * rank:
-        raise ConversionError("pad: pairs of sizes, for at most all axes", expected=x.type, got=list(pad))
+        raise ConversionError(
+            "pad: pairs of sizes, for at most all axes", expected=x.type, got=list(pad)
+        )
     before, after = [0] * rank, [0] * rank
     listed: tuple[list[Dim], list[Dim]] = (list(before), list(after))
     for i in range(0, len(pad), 2):

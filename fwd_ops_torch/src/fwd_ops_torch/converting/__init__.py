@@ -1,6 +1,11 @@
 """What converters are made of. Third-party packs import from here."""
 
-from fwd_ops_torch.converting.context import ConversionContext, Number, Operand, UnsupportedArgument
+from fwd_ops_torch.converting.context import (
+    ConversionContext,
+    Number,
+    Operand,
+    UnsupportedArgumentError,
+)
 from fwd_ops_torch.converting.decorator import converts
 
-__all__ = ["ConversionContext", "Number", "Operand", "UnsupportedArgument", "converts"]
+__all__ = ["ConversionContext", "Number", "Operand", "UnsupportedArgumentError", "converts"]

@@ -23,14 +23,13 @@ from fwd_core.ir import (
     ops,
 )
 from fwd_core.ir.dim_facts import broadcast
-
 from fwd_ops_torch.converting.promotion import result_dtype
 
 Number = Union[int, float, bool, DimExpr]
 Operand = Union[Value, Number]
 
 
-class UnsupportedArgument(ConversionError):
+class UnsupportedArgumentError(ConversionError):
     """An argument's value that a converter does not take; listed with unsupported operators."""
 
 
@@ -143,7 +142,7 @@ class ConversionContext:
         """A size that has to be known when the engine is built.
 
         Raises:
-            UnsupportedArgument: It depends on a dynamic size.
+            UnsupportedArgumentError: It depends on a dynamic size.
         """
         if isinstance(dim, DimExpr):
             raise self.unsupported(what, f"it depends on dynamic size {dim}")
@@ -160,9 +159,11 @@ class ConversionContext:
         except ValueError as error:
             raise ConversionError(f"{self.operator}: {error}") from None
 
-    def unsupported(self, argument: str, reason: str, hint: str | None = None) -> UnsupportedArgument:
+    def unsupported(
+        self, argument: str, reason: str, hint: str | None = None
+    ) -> UnsupportedArgumentError:
         """An error to raise: this value of an argument is not supported."""
-        return UnsupportedArgument(
+        return UnsupportedArgumentError(
             f"{self.operator}: argument {argument!r} is not supported here: {reason}", hint=hint
         )
 

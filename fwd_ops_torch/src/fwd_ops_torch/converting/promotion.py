@@ -13,7 +13,6 @@ from typing import Union
 import torch
 
 from fwd_core.ir import DimExpr, DType, Value
-
 from fwd_ops_torch.tensors import dtype_of, torch_dtype
 
 Operand = Union[Value, int, float, bool, DimExpr]

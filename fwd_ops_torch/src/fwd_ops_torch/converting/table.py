@@ -10,7 +10,6 @@ from typing import Any
 
 from fwd_core.errors import PluginError
 from fwd_core.plugins.registry import Registry
-
 from fwd_ops_torch.converting import schemas
 from fwd_ops_torch.converting.decorator import ConverterMark, converter_mark
 from fwd_ops_torch.converting.schemas import Argument, Schema

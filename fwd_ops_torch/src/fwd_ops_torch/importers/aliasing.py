@@ -21,7 +21,6 @@ import torch
 
 from fwd_core.errors import ConversionError
 from fwd_core.ir import Location, TensorType, Value
-
 from fwd_ops_torch.tensors import type_of
 
 #: What a tensor holds: a value of the graph, or a constant that is known while importing.
@@ -67,7 +66,7 @@ class TensorRef:
 
     def __init__(self, content: Content, view: View | None = None, attribute: str = "") -> None:
         self.view = view
-        self.storage = Storage(content, attribute) if view is None else view.parent.storage
+        self.storage: Storage = Storage(content, attribute) if view is None else view.parent.storage
         self._cached = content
         self._version = self.storage.version
 

@@ -12,10 +12,9 @@ from fwd_core.errors import ConversionError, ForwardError, InputError
 from fwd_core.importing import resolve_dynamic
 from fwd_core.ir import Dim, DimExpr, Location, TensorType
 from fwd_core.ir.structure import Structure, flatten, leaf_names, unflatten
-
 from fwd_ops_torch.importers import sizes
 from fwd_ops_torch.importers.aliasing import TensorRef
-from fwd_ops_torch.importers.problems import CannotContinue
+from fwd_ops_torch.importers.problems import CannotContinueError
 from fwd_ops_torch.importers.session import Session
 from fwd_ops_torch.importers.undecided import Undecided
 from fwd_ops_torch.tensors import dtype_of, torch_dtype
@@ -29,7 +28,11 @@ def as_example(value: Any) -> Any:
     if isinstance(value, TensorType):
         shape = value.static_shape()
         dtype = torch_dtype(value.dtype)
-        return torch.zeros(shape, dtype=dtype) if not value.dtype.is_float else torch.rand(shape).to(dtype)
+        return (
+            torch.zeros(shape, dtype=dtype)
+            if not value.dtype.is_float
+            else torch.rand(shape).to(dtype)
+        )
     if isinstance(value, np.ndarray):
         return torch.from_numpy(value if value.flags.writeable else value.copy())
     if isinstance(value, np.generic):
@@ -60,7 +63,9 @@ def match_arguments(
     else:
         unknown = [f"input {i + 1}" for i in range(len(names), len(given))]
         chosen = dict(zip(names, given, strict=False))
-    missing = [name for name, must in zip(names, required, strict=True) if must and name not in chosen]
+    missing = [
+        name for name, must in zip(names, required, strict=True) if must and name not in chosen
+    ]
     if unknown or missing:
         told = ([f"missing {', '.join(missing)}"] if missing else []) + (
             [f"the model has no {', '.join(unknown)}"] if unknown else []
@@ -174,7 +179,6 @@ def guard(session: Session, error: Exception) -> Exception:
             session.problems.check()
         except ForwardError as listed:
             return listed
-    if isinstance(error, CannotContinue):
+    if isinstance(error, CannotContinueError):
         return ConversionError("the import cannot go on", details=[str(error.__cause__ or error)])
     return error
-

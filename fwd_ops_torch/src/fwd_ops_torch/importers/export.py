@@ -13,11 +13,16 @@ from fwd_core.errors import ConversionError, ForwardError, UnsupportedModelError
 from fwd_core.importing import ImportRequest, resolve_dynamic
 from fwd_core.ir import Graph
 from fwd_core.ir.structure import unflatten
-
 from fwd_ops_torch.importers.aliasing import TensorRef
-from fwd_ops_torch.importers.boundary import bind_inputs, finish, guard, input_leaves, match_arguments
+from fwd_ops_torch.importers.boundary import (
+    bind_inputs,
+    finish,
+    guard,
+    input_leaves,
+    match_arguments,
+)
 from fwd_ops_torch.importers.fx import FxInterpreter
-from fwd_ops_torch.importers.problems import CannotContinue
+from fwd_ops_torch.importers.problems import CannotContinueError
 from fwd_ops_torch.importers.pytrees import call_structure, structure_of
 from fwd_ops_torch.importers.session import Session
 from fwd_ops_torch.importers.sniff import kind_of
@@ -46,10 +51,11 @@ class ExportImporter:
         """
         if isinstance(source, torch.export.ExportedProgram):
             return import_program(source, request, "exported", owned=False)
-        path = os.fspath(source)  # type: ignore[arg-type]
+        assert isinstance(source, (str, os.PathLike))
+        path = os.fspath(source)
         try:
             program = torch.export.load(path)
-        except Exception as error:  # torch raises many kinds for damaged or newer files
+        except Exception as error:  # noqa: BLE001 - torch raises many kinds for damaged or newer files
             raise UnsupportedModelError(
                 f"{path} looks like a torch.export program, but torch cannot load it",
                 details=[line for line in str(error).splitlines()[:3] if line.strip()],
@@ -86,13 +92,15 @@ def import_program(
     env: dict[Any, Any] = {}
     _bind_state(session, program, env)
     flat, _ = torch.utils._pytree.tree_flatten(
-        [item for item in seen], is_leaf=lambda item: isinstance(item, TensorRef)
+        list(seen), is_leaf=lambda item: isinstance(item, TensorRef)
     )
     env.update(zip(placeholders, flat, strict=True))
     try:
         results = FxInterpreter(session, symbols).run(program.graph_module, env)
-        finish(session, unflatten(structure_of(program.call_spec.out_spec), _outputs(program, results)))
-    except (CannotContinue, ForwardError) as error:
+        finish(
+            session, unflatten(structure_of(program.call_spec.out_spec), _outputs(program, results))
+        )
+    except (CannotContinueError, ForwardError) as error:
         raise guard(session, error) from None
     return session.graph
 
@@ -125,8 +133,9 @@ def _arguments(
 
 
 def _common(nodes: Sequence[Any], position: int) -> str:
-    prefix = os.path.commonprefix([node.name for node in nodes]).rstrip("_0123456789")
-    return prefix or f"input_{position}"
+    # torch.export names the leaves of one argument x_0, x_1 …: what stands before is the argument.
+    heads = {node.name.rsplit("_", 1)[0] for node in nodes}
+    return heads.pop() if len(heads) == 1 else f"input_{position}"
 
 
 def _flat(arguments: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
@@ -137,7 +146,9 @@ def _flat(arguments: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
     return found
 
 
-def _bind_state(session: Session, program: torch.export.ExportedProgram, env: dict[Any, Any]) -> None:
+def _bind_state(
+    session: Session, program: torch.export.ExportedProgram, env: dict[Any, Any]
+) -> None:
     nodes = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
     state = {**program.constants, **program.state_dict}
     for spec in program.graph_signature.input_specs:
@@ -164,5 +175,3 @@ def _outputs(program: torch.export.ExportedProgram, results: Sequence[Any]) -> l
         for spec, result in zip(specs, results, strict=True)
         if spec.kind is OutputKind.USER_OUTPUT
     ]
-
-

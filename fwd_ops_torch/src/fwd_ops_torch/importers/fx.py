@@ -11,12 +11,11 @@ from torch.fx import GraphModule, Node
 
 from fwd_core.errors import ForwardError
 from fwd_core.ir import Location
-
 from fwd_ops_torch.converting import schemas
 from fwd_ops_torch.importers import scalars
 from fwd_ops_torch.importers.aliasing import TensorRef
 from fwd_ops_torch.importers.locations import frames_of_trace, locate
-from fwd_ops_torch.importers.problems import CannotContinue
+from fwd_ops_torch.importers.problems import CannotContinueError
 from fwd_ops_torch.importers.session import Session
 from fwd_ops_torch.importers.symbols import SymbolTable
 from fwd_ops_torch.importers.undecided import Undecided
@@ -66,7 +65,7 @@ class FxInterpreter:
                     env[node] = self._call(node, env, path)
                 except ForwardError as error:
                     raise error.located(_where(node, path)) from None
-        raise CannotContinue("the graph has no output")
+        raise CannotContinueError("the graph has no output")
 
     def _call(self, node: Node, env: Mapping[Node, Any], path: str) -> Any:
         args = [self._argument(item, env) for item in node.args]
@@ -82,7 +81,9 @@ class FxInterpreter:
         if schema.name in ASSERTIONS:
             return None
         names = [argument.name for argument in schema.arguments]
-        return self.session.call(schema, dict(zip(names, args, strict=False)) | kwargs, _where(node, path))
+        return self.session.call(
+            schema, dict(zip(names, args, strict=False)) | kwargs, _where(node, path)
+        )
 
     def _python(self, node: Node, target: Callable[..., Any], args: list[Any]) -> Any:
         """Arithmetic on sizes, which torch.fx writes as calls of Python's own functions."""
@@ -91,7 +92,7 @@ class FxInterpreter:
         if known is scalars.UNKNOWN:
             label = getattr(target, "__name__", str(target))
             self.session.problems.add(label, "it is no operator of torch", _where(node, ""))
-            raise CannotContinue(f"{label} is no operator of torch")
+            raise CannotContinueError(f"{label} is no operator of torch")
         return known
 
     def _higher_order(self, node: Node, target: Any, args: list[Any], path: str) -> Any:
@@ -100,20 +101,24 @@ class FxInterpreter:
         if name in ("wrap_with_set_grad_enabled", "wrap_with_autocast") and body is not None:
             if name == "wrap_with_autocast" and args[2]:
                 self.session.problems.add(
-                    name, "autocast changes dtypes by torch's own tables", _where(node, path),
+                    name,
+                    "autocast changes dtypes by torch's own tables",
+                    _where(node, path),
                     "export the model without autocast and build it with mode float16",
                 )
-                raise CannotContinue(name)
+                raise CannotContinueError(name)
             inputs = args[args.index(body) + 1 :]
             nodes = [one for one in body.graph.nodes if one.op == "placeholder"]
             return self.run(body, dict(zip(nodes, inputs, strict=True)), path)
         self.session.problems.add(
             f"higher_order::{name}",
-            "control flow on data is not supported" if name in ("cond", "while_loop") else "no converter",
+            "control flow on data is not supported"
+            if name in ("cond", "while_loop")
+            else "no converter",
             _where(node, path),
             "use torch.where instead of torch.cond",
         )
-        raise CannotContinue(name)
+        raise CannotContinueError(name)
 
     def _argument(self, item: Any, env: Mapping[Node, Any]) -> Any:
         if isinstance(item, Node):
@@ -173,4 +178,3 @@ _PYTHON: dict[Any, str] = {
     torch.sym_int: "aten::Int",
     torch.sym_float: "aten::Float",
 }
-

@@ -16,7 +16,6 @@ import torch
 
 from fwd_core.errors import ConversionError, ForwardError, UnsupportedModelError
 from fwd_core.ir import DimExpr, Frame, Location
-
 from fwd_ops_torch.converting import schemas
 from fwd_ops_torch.importers import jit, prims, scalars
 from fwd_ops_torch.importers.aliasing import TensorRef

@@ -35,7 +35,9 @@ def load(path: str | os.PathLike[str]) -> torch.jit.ScriptModule:
     """
     try:
         with quiet():
-            module: torch.jit.ScriptModule = torch.jit.load(os.fspath(path), map_location="cpu")
+            module: torch.jit.ScriptModule = torch.jit.load(  # type: ignore[no-untyped-call]
+                os.fspath(path), map_location="cpu"
+            )
     except (RuntimeError, ValueError, EOFError) as error:
         raise UnsupportedModelError(
             f"{path} looks like a TorchScript file, but torch cannot load it",
@@ -51,7 +53,9 @@ def load(path: str | os.PathLike[str]) -> torch.jit.ScriptModule:
 def trace(module: torch.nn.Module, inputs: Sequence[Any]) -> torch.jit.ScriptModule:
     """``torch.jit.trace`` of a module in evaluation mode."""
     with quiet(), torch.no_grad():
-        traced: torch.jit.ScriptModule = torch.jit.trace(module, tuple(inputs), strict=False)
+        traced: torch.jit.ScriptModule = torch.jit.trace(  # type: ignore[no-untyped-call]
+            module, tuple(inputs), strict=False
+        )
     return traced
 
 
@@ -94,7 +98,7 @@ def called_function(node: Any) -> Any:
     its own and inlining that graph gives the body.
     """
     function, *arguments = node.inputs()
-    graph = torch._C.Graph()
+    graph: Any = torch._C.Graph()
     constant = graph.createClone(function.node(), lambda value: value)
     graph.insertNode(constant)
     clones = {function.debugName(): constant.output()}

@@ -9,7 +9,9 @@ from functools import lru_cache
 from fwd_core.ir import Frame, Location
 
 #: Packages whose frames are not the user's own.
-_LIBRARIES = re.compile(r"(^|[\\/])(site-packages|dist-packages|lib)[\\/]+(.*[\\/])?(torch|transformers)[\\/]")
+_LIBRARIES = re.compile(
+    r"(^|[\\/])(site-packages|dist-packages|lib)[\\/]+(.*[\\/])?(torch|transformers)[\\/]"
+)
 _TRACED = re.compile(r"^(?P<file>[^\n]+?)\((?P<line>\d+)\): (?P<function>\S+)$", re.MULTILINE)
 _SCRIPTED = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)(?:, in (?P<function>\S+))?')
 
@@ -44,9 +46,7 @@ def locate(module: str, operator: str, frames: Sequence[Frame]) -> Location:
 
 def is_users(frame: Frame) -> bool:
     """Whether a frame is outside torch and transformers."""
-    return not (
-        frame.file.startswith(("<", "code/", "torch/")) or _LIBRARIES.search(frame.file)
-    )
+    return not (frame.file.startswith(("<", "code/", "torch/")) or _LIBRARIES.search(frame.file))
 
 
 def _frame(match: re.Match[str]) -> Frame:

@@ -13,7 +13,6 @@ from fwd_core.importing import ImportRequest, resolve_dynamic
 from fwd_core.ir import Dim, DimExpr, Graph
 from fwd_core.ir.dims import single_symbol
 from fwd_core.ir.structure import flatten, unflatten
-
 from fwd_ops_torch.importers import jit
 from fwd_ops_torch.importers.boundary import input_leaves, match_arguments
 from fwd_ops_torch.importers.export import import_program
@@ -71,7 +70,7 @@ def export(module: torch.nn.Module, request: ImportRequest) -> torch.export.Expo
             keywords,
             dynamic_shapes=(dynamic if keywords else tuple(dynamic.values())) if dynamic else None,
         )
-    except Exception as error:  # export raises many kinds, all of them about the user's model
+    except Exception as error:  # noqa: BLE001 - export raises many kinds, all of them about the user's model
         lines = [line for line in str(error).splitlines() if line.strip()]
         raise UnsupportedModelError(
             f"torch.export cannot export {type(module).__name__}",
@@ -115,5 +114,3 @@ def _dim(dim: Dim, known: dict[str, Any]) -> Any:
     if symbol.name not in known:
         known[symbol.name] = torch.export.Dim(symbol.name, min=symbol.min, max=symbol.max)
     return known[symbol.name]
-
-

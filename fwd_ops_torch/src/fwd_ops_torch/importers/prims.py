@@ -9,7 +9,6 @@ import torch
 
 from fwd_core.errors import ConversionError
 from fwd_core.ir import DimExpr, DType, Location, ops
-
 from fwd_ops_torch.importers import scalars, sizes
 from fwd_ops_torch.importers.aliasing import TensorRef
 from fwd_ops_torch.importers.undecided import Undecided, depends_on_size
@@ -71,11 +70,15 @@ def _tensor(session: Session, _node: Any, inputs: list[Any], where: Location) ->
         return TensorRef(torch.tensor(data, dtype=wanted))
     flat = data if isinstance(data, list) else [data]
     if any(isinstance(item, (list, float, Undecided)) for item in flat):
-        raise ConversionError("a tensor of dynamic sizes and other numbers is not supported", got=data)
+        raise ConversionError(
+            "a tensor of dynamic sizes and other numbers is not supported", got=data
+        )
     target = DType.INT64 if wanted is None else dtype_of(wanted)
     parts = [session.value(sizes.from_number(session.graph, item, where)) for item in flat]
     if isinstance(data, list):
-        rows = [session.graph.add(ops.Unsqueeze(p, (0,)), name="size", location=where) for p in parts]
+        rows = [
+            session.graph.add(ops.Unsqueeze(p, (0,)), name="size", location=where) for p in parts
+        ]
         value = session.graph.add(ops.Concat(tuple(rows), 0), name="sizes", location=where)
     else:
         value = parts[0]

@@ -12,8 +12,7 @@ from fwd_core.errors import Problem, UnsupportedModelError
 from fwd_core.ir import DimExpr, Location, TensorType
 from fwd_core.ir.dims import bounds
 from fwd_core.plugins import Plugins
-
-from fwd_ops_torch.converting.context import UnsupportedArgument
+from fwd_ops_torch.converting.context import UnsupportedArgumentError
 from fwd_ops_torch.converting.schemas import Schema
 from fwd_ops_torch.importers.aliasing import TensorRef
 from fwd_ops_torch.tensors import torch_dtype, type_of
@@ -23,9 +22,18 @@ if TYPE_CHECKING:
 
 #: Operators that no graph of fixed operators can hold, with why and a way round.
 NEVER = {
-    "aten::nonzero": ("the size of its result depends on data", "use torch.where with three arguments"),
-    "aten::nonzero_numpy": ("the size of its result depends on data", "use torch.where with three arguments"),
-    "aten::masked_select": ("the size of its result depends on data", "multiply by the mask, or use torch.where"),
+    "aten::nonzero": (
+        "the size of its result depends on data",
+        "use torch.where with three arguments",
+    ),
+    "aten::nonzero_numpy": (
+        "the size of its result depends on data",
+        "use torch.where with three arguments",
+    ),
+    "aten::masked_select": (
+        "the size of its result depends on data",
+        "multiply by the mask, or use torch.where",
+    ),
     "aten::unique_consecutive": ("the size of its result depends on data", ""),
     "aten::_unique2": ("the size of its result depends on data", ""),
 }
@@ -33,7 +41,7 @@ _RANDOM = "it draws random numbers"
 _NO_CONVERTER = "no installed pack converts it"
 
 
-class CannotContinue(Exception):
+class CannotContinueError(Exception):
     """The importer cannot go on after a problem; what was found so far is reported."""
 
 
@@ -88,7 +96,7 @@ class Problems:
         schema: Schema,
         arguments: Mapping[str, Any],
         where: Location,
-        error: UnsupportedArgument,
+        error: UnsupportedArgumentError,
     ) -> Any:
         """Note an argument that a converter does not take, and go on with a stand-in."""
         reason = error.what.removeprefix(f"{schema.name}: ")
@@ -143,7 +151,7 @@ class Problems:
             plain = {name: _meta(value) for name, value in arguments.items()}
             result = function(**plain)
         except Exception as error:  # any failure of torch's shape function ends the search here
-            raise CannotContinue from error
+            raise CannotContinueError from error
         return _values(session, result)
 
 
@@ -154,7 +162,7 @@ def _values(session: Session, result: Any) -> Any:
         return session.graph.add_input(name, TensorType(kind.dtype, kind.shape))
     if isinstance(result, (tuple, list)):
         return type(result)(_values(session, item) for item in result)
-    raise CannotContinue
+    raise CannotContinueError
 
 
 def _meta(value: Any) -> Any:
@@ -180,5 +188,3 @@ def _tags(name: str) -> set[torch.Tag]:
     for overload in packet.overloads() if packet is not None else ():
         tags.update(getattr(packet, overload).tags)
     return tags
-
-

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-
-
 from fwd_core.errors import ConversionError
 from fwd_core.ir.structure import LEAF, Structure
 
@@ -59,5 +57,3 @@ def _keys(context: Any, count: int) -> list[Any] | None:
     if isinstance(context, (list, tuple)) and len(context) == count:
         return list(context)
     return None
-
-

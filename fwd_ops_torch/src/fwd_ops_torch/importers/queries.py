@@ -9,7 +9,6 @@ import torch
 
 from fwd_core.errors import ConversionError
 from fwd_core.ir import Dim
-
 from fwd_ops_torch.converting.schemas import Schema
 from fwd_ops_torch.importers import sizes
 from fwd_ops_torch.importers.aliasing import TensorRef

@@ -14,7 +14,6 @@ from typing import Any
 from fwd_core.errors import ConversionError
 from fwd_core.ir import Dim, DimExpr, is_equal, is_less
 from fwd_core.ir import dims as dim_ops
-
 from fwd_ops_torch.importers.aliasing import TensorRef
 from fwd_ops_torch.importers.undecided import Undecided, depends_on_size
 
@@ -113,10 +112,6 @@ def _extreme(pair: Callable[[Dim, Dim], Dim], plain: Callable[..., Any]) -> Call
     return choose
 
 
-def _logic(function: Callable[[bool, bool], bool]) -> Callable[[Any, Any], Any]:
-    return lambda a, b: function(a, b)
-
-
 def _item(container: Any, key: Any) -> Any:
     if isinstance(key, DimExpr):
         raise ValueError(f"index {key} is a dynamic size")
@@ -157,6 +152,16 @@ def _is(a: Any, b: Any) -> bool:
     return a is b
 
 
+def _negated(answer: bool | None) -> bool | None:
+    return None if answer is None else not answer
+
+
+def _unwrapped(value: Any) -> Any:
+    if value is None:
+        raise ValueError("None where the model said it cannot be")
+    return value
+
+
 _TABLE: dict[str, Callable[..., Any]] = {
     "aten::add": _arithmetic(operator.add),
     "aten::sub": _arithmetic(operator.sub),
@@ -174,9 +179,9 @@ _TABLE: dict[str, Callable[..., Any]] = {
     "aten::le": _compare(lambda a, b: _negated(is_less(b, a)), operator.le),
     "aten::ge": _compare(lambda a, b: _negated(is_less(a, b)), operator.ge),
     "aten::__not__": operator.not_,
-    "aten::__and__": _logic(operator.and_),
-    "aten::__or__": _logic(operator.or_),
-    "aten::__xor__": _logic(operator.xor),
+    "aten::__and__": operator.and_,
+    "aten::__or__": operator.or_,
+    "aten::__xor__": operator.xor,
     "aten::__is__": _is,
     "aten::__isnot__": lambda a, b: not _is(a, b),
     "prim::min": _extreme(dim_ops.minimum, min),
@@ -209,7 +214,7 @@ _TABLE: dict[str, Callable[..., Any]] = {
     "aten::str": str,
     "aten::__range_length": _range_length,
     "aten::__derive_index": lambda index, start, step: start + index * step,
-    "aten::_unwrap_optional": lambda value: _unwrapped(value),
+    "aten::_unwrap_optional": _unwrapped,
     # True keeps torch.nn's transformer layers off their fused inference kernel, which is one
     # operator that nothing else shares; what it computes is the same.
     "aten::is_grad_enabled": lambda: True,
@@ -231,13 +236,3 @@ _PURE = frozenset(
         "min", "max", "Int", "Float", "Bool", "IntImplicit", "ScalarImplicit", "format", "str",
     }
 )  # fmt: skip
-
-
-def _negated(answer: bool | None) -> bool | None:
-    return None if answer is None else not answer
-
-
-def _unwrapped(value: Any) -> Any:
-    if value is None:
-        raise ValueError("None where the model said it cannot be")
-    return value

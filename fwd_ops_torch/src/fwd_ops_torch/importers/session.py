@@ -15,9 +15,8 @@ import torch
 
 from fwd_core.errors import ConversionError, ForwardError, GraphError, PluginError
 from fwd_core.importing import ImportRequest
-from fwd_core.ir import DType, DimExpr, Graph, Location, Value
-
-from fwd_ops_torch.converting.context import ConversionContext, UnsupportedArgument
+from fwd_core.ir import DimExpr, DType, Graph, Location, Value
+from fwd_ops_torch.converting.context import ConversionContext, UnsupportedArgumentError
 from fwd_ops_torch.converting.schemas import Argument, Schema
 from fwd_ops_torch.converting.table import ConverterTable
 from fwd_ops_torch.importers import queries, sizes, views
@@ -176,7 +175,7 @@ class Session:
                     if not _is_default(argument, value):
                         raise context.unsupported(argument.name, why)
             result = converter.function(context, **bound)
-        except UnsupportedArgument as error:
+        except UnsupportedArgumentError as error:
             return self.problems.refused(self, schema, arguments, where, error)
         except GraphError as error:
             raise ConversionError(
@@ -302,4 +301,3 @@ def _is_default(argument: Argument, value: Any) -> bool:
     if value is None:
         return True
     return argument.has_default and bool(value == argument.default)
-

@@ -14,10 +14,8 @@ import torch
 
 from fwd_core.ir import Dim, DimExpr, DType, Graph, Location, Value, ops
 from fwd_core.ir import dims as dim_ops
-
 from fwd_ops_torch.converting.schemas import Schema
 from fwd_ops_torch.importers.aliasing import TensorRef
-
 
 KnownNumber = Union[bool, int, float, DimExpr]
 
@@ -111,4 +109,3 @@ _ARITHMETIC: dict[str, Callable[[Dim, Dim], Dim]] = {
     "aten::minimum": dim_ops.minimum,
     "aten::maximum": dim_ops.maximum,
 }
-

@@ -29,11 +29,11 @@ def kind_of(source: object) -> str:
     return "pickle" if "data.pkl" in tails else "other"
 
 
-def refuse(source: object) -> UnsupportedModelError:
+def refuse(source: str | os.PathLike[str]) -> UnsupportedModelError:
     """The error for a file that no importer reads; it says what the file is instead."""
     kind = kind_of(source)
     if kind == "missing":
-        return UnsupportedModelError(f"there is no file {os.fspath(source)}")  # type: ignore[arg-type]
+        return UnsupportedModelError(f"there is no file {source}")
     if kind == "pickle":
         return UnsupportedModelError(
             f"{source} is a pickled checkpoint (weights, or a whole nn.Module), not a model file",
@@ -43,7 +43,7 @@ def refuse(source: object) -> UnsupportedModelError:
                 "the nn.Module itself to forward.build"
             ),
         )
-    size = Path(source).stat().st_size  # type: ignore[arg-type]
+    size = Path(source).stat().st_size
     return UnsupportedModelError(
         f"{source} is no TorchScript file and no torch.export program, or it is damaged",
         expected="a zip archive that torch.jit.save or torch.export.save wrote",

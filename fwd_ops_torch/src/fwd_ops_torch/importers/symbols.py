@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -43,7 +43,8 @@ class SymbolTable:
                 expected=f"{exported.dtype}, {exported.dim()} axes",
                 got=f"{example.dtype}, {example.dim()} axes",
             )
-        for axis, (size, wanted) in enumerate(zip(exported.shape, shapes[name], strict=True)):
+        sizes: Sequence[Any] = exported.shape  # torch types them int, and they may be SymInt
+        for axis, (size, wanted) in enumerate(zip(sizes, shapes[name], strict=True)):
             if isinstance(size, int):
                 if is_equal(size, wanted) is not True:
                     raise InputError(
@@ -131,4 +132,3 @@ _FUNCTIONS: dict[str, Any] = {
     "Mod": dim_ops.modulo,
     "PythonMod": dim_ops.modulo,
 }
-

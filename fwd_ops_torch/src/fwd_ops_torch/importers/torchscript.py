@@ -10,7 +10,6 @@ import torch
 from fwd_core.errors import ForwardError, UnsupportedModelError
 from fwd_core.importing import ImportRequest
 from fwd_core.ir import Graph
-
 from fwd_ops_torch.converting import schemas
 from fwd_ops_torch.importers import jit, prims
 from fwd_ops_torch.importers.boundary import (
@@ -21,7 +20,7 @@ from fwd_ops_torch.importers.boundary import (
 )
 from fwd_ops_torch.importers.interpreter import Interpreter, ModuleRef
 from fwd_ops_torch.importers.locations import frames_of_range, locate
-from fwd_ops_torch.importers.problems import CannotContinue
+from fwd_ops_torch.importers.problems import CannotContinueError
 from fwd_ops_torch.importers.session import Session
 from fwd_ops_torch.importers.sniff import kind_of, refuse
 
@@ -45,8 +44,8 @@ class TorchScriptImporter:
             ConversionError: An operator's arguments or shapes do not fit.
             InputError: Example inputs do not fit the model.
         """
-        owned = not isinstance(source, torch.jit.ScriptModule)
-        module = jit.load(source) if owned else source  # type: ignore[arg-type]
+        owned = isinstance(source, (str, os.PathLike))
+        module = jit.load(source) if isinstance(source, (str, os.PathLike)) else source
         assert isinstance(module, torch.jit.ScriptModule)
         _require_eval(module)
         owner = jit.raw(module)
@@ -58,14 +57,14 @@ class TorchScriptImporter:
             [not parameter.has_default for parameter in parameters],
         )
         session = Session(_title(source), request, owned=owned)
-        inputs = dict(zip([n for n, _ in arguments], declare_inputs(session, arguments), strict=True))
-        everything = [
-            inputs[p.name] if p.name in inputs else p.default for p in parameters
-        ]
+        inputs = dict(
+            zip([n for n, _ in arguments], declare_inputs(session, arguments), strict=True)
+        )
+        everything = [inputs.get(p.name, p.default) for p in parameters]
         try:
             result = Interpreter(session).run_method(ModuleRef(owner, ""), "forward", everything)
             finish(session, result)
-        except CannotContinue as error:
+        except CannotContinueError as error:
             _scan(session, module)
             raise guard(session, error) from None
         except ForwardError as error:
@@ -130,6 +129,5 @@ class FileRefuser:
             UnsupportedModelError: Says what the file is and what to do.
         """
         del request
+        assert isinstance(source, (str, os.PathLike))
         raise refuse(source)
-
-

@@ -10,10 +10,8 @@ import torch
 from fwd_core.errors import ConversionError
 from fwd_core.ir import Dim, Location, Value, ops
 from fwd_core.ir.dims import maximum, minimum
-
 from fwd_ops_torch.converting.schemas import Schema
 from fwd_ops_torch.importers.aliasing import Content, TensorRef, View
-
 
 if TYPE_CHECKING:
     from fwd_ops_torch.importers.session import Session
@@ -235,4 +233,3 @@ _SCATTERS: dict[str, Callable[[_Emit, Value, Value, Mapping[str, Any]], Value]] 
     "aten::select": _selected,
     "aten::narrow": _narrowed,
 }
-
