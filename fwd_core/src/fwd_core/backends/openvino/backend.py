@@ -1,0 +1,196 @@
+"""The OpenVINO backend."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
+
+from fwd_core.backends.base import (
+    Availability,
+    Backend,
+    BuildConfig,
+    Executable,
+    Mode,
+    Options,
+    Plan,
+    Port,
+)
+from fwd_core.backends.openvino.model import lower_graph
+from fwd_core.backends.openvino.options import OpenVINOOptions
+from fwd_core.backends.openvino.plan import OpenVINOPlan, require_machine
+from fwd_core.backends.openvino.runtime import OpenVINOExecutable
+from fwd_core.errors import BuildError, EngineFileError, OptionError
+from fwd_core.ir.dtypes import DType
+from fwd_core.ir.graph import Graph
+
+if TYPE_CHECKING:
+    from openvino import CompiledModel, Core
+
+_DEVICE = "CPU"
+_PRECISIONS = {DType.FLOAT32: "f32", DType.FLOAT16: "f16", DType.BFLOAT16: "bf16"}
+
+
+class OpenVINOBackend(Backend):
+    """Compiles for the CPU and runs there.
+
+    Mode ``float32`` computes in float32, ``float16`` in the half type that the CPU has, which
+    the manifest names: ``compute`` is ``float16`` or ``bfloat16``.
+    """
+
+    name: ClassVar[str] = "openvino"
+    priority: ClassVar[int] = 10
+    precision: ClassVar[Literal["typed", "hint"]] = "hint"
+    options: ClassVar[type[Options]] = OpenVINOOptions
+
+    def availability(self) -> Availability:
+        """OpenVINO's version and the CPU's name, or how to install it."""
+        try:
+            machine = self._machine()
+        except ImportError as error:
+            reason = f"OpenVINO cannot be imported ({error}): `pip install fwd-core[openvino]`"
+            return Availability(False, False, reason)
+        except Exception as error:  # noqa: BLE001 - a broken installation may raise anything
+            return Availability(False, False, f"OpenVINO does not start: {error}")
+        return Availability(
+            True, True, versions={"openvino": machine["openvino"]}, devices=[machine["device"]]
+        )
+
+    def build(self, graph: Graph, config: BuildConfig) -> Plan:
+        """Lower the graph to OpenVINO's operators and compile them. See :meth:`Backend.build`."""
+        options = cast("OpenVINOOptions", config.options)
+        machine = self._machine()
+        compute = compute_type(config.mode, machine["capabilities"])
+        if any(value.type.dtype is DType.FLOAT64 for value in graph.values()):
+            warnings.warn("OpenVINO computes float64 in float32", stacklevel=2)
+        lowered = lower_graph(graph, config.plugins.lowerings, config.events)
+        properties = properties_of(options, compute)
+        with config.events.phase("compile"):
+            try:
+                compiled = self._core.compile_model(lowered.model, _DEVICE, properties)
+            except RuntimeError as error:
+                raise BuildError(
+                    "OpenVINO cannot compile the model",
+                    where=blamed(graph, str(error)),
+                    details=[str(error)],
+                ) from None
+        require_honoured(options, compiled)
+        manifest = {
+            **machine,
+            "compute": str(compute),
+            "properties": properties,
+            "ports": {
+                "outputs": [list(source) for source in lowered.outputs],
+                "narrowed": list(lowered.narrowed),
+            },
+        }
+        return OpenVINOPlan(manifest, compiled)
+
+    def read_plan(self, manifest: Mapping[str, Any], payload: memoryview) -> Plan:
+        """Import what OpenVINO exported. See :meth:`Backend.read_plan`."""
+        import openvino
+
+        from fwd_core.backends.openvino.types import shared
+
+        require_machine(manifest, self._machine())
+        import numpy as np
+
+        blob = shared(np.frombuffer(payload, np.uint8), DType.UINT8)
+        try:
+            compiled = self._core.import_model(blob, _DEVICE, dict(manifest["properties"]))
+        except RuntimeError as error:
+            raise EngineFileError(
+                "OpenVINO cannot read its own export from the engine",
+                got=f"{len(payload)} bytes of OpenVINO {openvino.get_version()}",
+                details=[str(error)],
+                hint="build the engine again",
+            ) from None
+        return OpenVINOPlan(manifest, compiled, payload)
+
+    def load(self, plan: Plan, ports: tuple[Sequence[Port], Sequence[Port]]) -> Executable:
+        """Make requests of the compiled model. See :meth:`Backend.load`."""
+        return OpenVINOExecutable(cast("OpenVINOPlan", plan), ports)
+
+    @cached_property
+    def _core(self) -> Core:
+        import openvino
+
+        return openvino.Core()
+
+    def _machine(self) -> dict[str, Any]:
+        """What an export depends on."""
+        import openvino
+
+        return {
+            "openvino": openvino.get_version(),
+            "device": self._core.get_property(_DEVICE, "FULL_DEVICE_NAME").strip(),
+            "capabilities": sorted(self._core.get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES")),
+        }
+
+
+def compute_type(mode: Mode, capabilities: Sequence[str]) -> DType:
+    """The type that floats are computed in.
+
+    Args:
+        mode: The engine's mode.
+        capabilities: OpenVINO's words for what the device has.
+
+    Raises:
+        OptionError: The CPU has no half type, or the mode is not built by this backend.
+    """
+    if mode == "float32":
+        return DType.FLOAT32
+    if mode != "float16":
+        raise OptionError(
+            f"backend 'openvino' does not build mode {mode!r}", expected="float32 or float16"
+        )
+    for capability, dtype in (("FP16", DType.FLOAT16), ("BF16", DType.BFLOAT16)):
+        if capability in capabilities:
+            return dtype
+    raise OptionError(
+        "this CPU computes in no half type, so mode 'float16' would gain nothing",
+        expected="FP16 or BF16 among OpenVINO's capabilities of the CPU",
+        got=", ".join(capabilities),
+        hint="build mode 'float32'",
+    )
+
+
+def properties_of(options: OpenVINOOptions, compute: DType) -> dict[str, Any]:
+    """OpenVINO's properties for these options. Its default precision is not float32 everywhere."""
+    properties: dict[str, Any] = {
+        "INFERENCE_PRECISION_HINT": _PRECISIONS[compute],
+        "PERFORMANCE_HINT": options.hint.upper(),
+    }
+    if options.threads is not None:
+        properties["INFERENCE_NUM_THREADS"] = options.threads
+    if options.streams is not None:
+        properties["NUM_STREAMS"] = options.streams
+    return properties
+
+
+def require_honoured(options: OpenVINOOptions, compiled: CompiledModel) -> None:
+    """Check that OpenVINO took the numbers it was given: it lowers what the machine has not.
+
+    Raises:
+        OptionError: It uses fewer threads or streams.
+    """
+    for option, key in (("threads", "INFERENCE_NUM_THREADS"), ("streams", "NUM_STREAMS")):
+        asked, used = getattr(options, option), int(compiled.get_property(key))
+        if asked is not None and asked != used:
+            raise OptionError(
+                f"option {option!r} of backend 'openvino' is more than this machine can use",
+                expected=f"at most {used}",
+                got=asked,
+            )
+
+
+def blamed(graph: Graph, message: str) -> str | None:
+    """Name and location of the node that OpenVINO's message is about, if it names one."""
+    words = set(re.findall(r"[^\s'\"(),:\[\]]+", message))
+    named = [node for node in graph if node.name in words]
+    if not named:
+        return None
+    node = max(named, key=lambda one: len(one.name))
+    return f"{node.name} {node.location}".strip()

@@ -1,0 +1,152 @@
+"""What lowerings to OpenVINO are handed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fwd_core.backends.lowering import LoweringContext
+from fwd_core.backends.openvino.sizes import Sizes
+from fwd_core.backends.openvino.types import INT32_LIMITS, computed, element_type, shared
+from fwd_core.ir.dims import Dim, DimExpr, bounds
+from fwd_core.ir.dtypes import DType
+from fwd_core.ir.graph import Graph, Value
+from fwd_core.ir.tensor import Tensor
+from fwd_core.ir.types import Shape
+
+if TYPE_CHECKING:
+    from openvino import Node, Output
+
+
+class OpenVINOLowering(LoweringContext["Output"]):
+    """OpenVINO's tensors by graph value, and helpers to make more.
+
+    A lowering may return a node with one output in place of the output. Tensors of floats are
+    float32, of small integers int32 (see :mod:`~fwd_core.backends.openvino.types`).
+
+    Attributes:
+        opset: OpenVINO's operators, ``openvino.opset16``.
+        parameters: OpenVINO's tensors of the graph's inputs, in their own types.
+        memo: Tensors that several lowerings share, under keys that they choose.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        super().__init__("openvino", graph)
+        from openvino import opset16
+
+        self.opset = opset16
+        self.memo: dict[object, Output] = {}
+        self._named: set[str] = set()
+        self.parameters = [self._parameter(value) for value in graph.inputs]
+        self._sizes = Sizes(opset16, graph, self.parameters)
+
+    def __setitem__(self, value: Value, tensor: Output | Node) -> None:
+        output = tensor if hasattr(tensor, "get_node") else tensor.output(0)
+        super().__setitem__(value, output)
+        for ordinal, node in enumerate(self._new_nodes(output.get_node())):
+            node.set_friendly_name(
+                value.name if ordinal == 0 else f"{value.name}/{node.get_type_name()}_{ordinal}"
+            )
+
+    def scalar(self, dim: Dim) -> Output:
+        """A size as a 0-d int64 tensor."""
+        return self._sizes.scalar(dim)
+
+    def vector(self, dims: Sequence[Dim]) -> Output:
+        """Sizes as a 1-d int64 tensor; a constant where all are fixed."""
+        return self._sizes.vector(dims)
+
+    def number(self, value: float, dtype: DType) -> Output:
+        """A 0-d constant of the type that stands for ``dtype``."""
+        return self.constant(np.array(value, computed(dtype).storage))
+
+    def constant(self, array: NDArray[Any]) -> Output:
+        """A constant over the memory of an array, which OpenVINO keeps alive."""
+        tensor = shared(array, DType.of(array.dtype))
+        return self.opset.constant(tensor, shared_memory=True).output(0)
+
+    def tensor(self, tensor: Tensor) -> Output:
+        """A constant of the graph, in the type that stands for its own.
+
+        Raises:
+            BuildError: It is int64 and holds values that OpenVINO cannot compute with.
+        """
+        if tensor.dtype is DType.INT64:
+            self._require_int32(tensor.data)
+        if tensor.dtype in (DType.FLOAT16, DType.BFLOAT16):  # OpenVINO widens these itself
+            words = self.opset.constant(shared(tensor.data, tensor.dtype), shared_memory=True)
+            return self.opset.convert(words, "f32").output(0)
+        return self.constant(tensor.astype(computed(tensor.dtype)).data)
+
+    def reshaped(self, value: Value, shape: Sequence[int]) -> Output:
+        """The value under a fixed shape of as many elements; a constant stays one."""
+        known = value.constant
+        if known is not None:
+            return self.tensor(Tensor(known.data.reshape(tuple(shape)), known.dtype))
+        return self.opset.reshape(self[value], self.vector(shape), False).output(0)
+
+    def reshape(self, tensor: Output, before: Shape, after: Shape) -> Output:
+        """The tensor of shape ``before`` under another shape.
+
+        Sizes that stay at their place are copied (0) and one unknown size is left to OpenVINO
+        (-1), so that few models compute sizes at run time.
+        """
+        if before == after:
+            return tensor
+        target: list[Dim] = list(after)
+        copies = 0 not in after
+        for axis, (have, want) in enumerate(zip(before, after)):  # noqa: B905 - ranks may differ
+            if copies and isinstance(want, DimExpr) and have == want:
+                target[axis] = 0
+        unknown = [axis for axis, dim in enumerate(target) if isinstance(dim, DimExpr)]
+        if unknown:
+            left = max(unknown, key=lambda axis: len(str(after[axis])))
+            if all(bounds(dim)[0] > 0 for axis, dim in enumerate(after) if axis != left):
+                target[left] = -1
+        return self.opset.reshape(tensor, self.vector(target), copies).output(0)
+
+    def _parameter(self, value: Value) -> Output:
+        dtype = value.type.dtype
+        import openvino
+
+        shape = openvino.PartialShape([_dimension(dim) for dim in value.type.shape])
+        node = self.opset.parameter(shape, element_type(dtype), value.name)
+        output = node.output(0)
+        output.get_tensor().set_names({value.name})
+        self._named.add(node.get_name())
+        inside = computed(dtype)
+        same = inside is dtype
+        self[value] = output if same else self.opset.convert(output, element_type(inside))
+        return output
+
+    def _new_nodes(self, node: Node) -> Iterator[Node]:
+        """The node and what feeds it, as far as no value has named them yet."""
+        pending = [node]
+        while pending:
+            node = pending.pop()
+            if node.get_name() in self._named:
+                continue
+            self._named.add(node.get_name())
+            yield node
+            pending += [source.get_node() for source in node.input_values()]
+
+    def _require_int32(self, array: NDArray[Any]) -> None:
+        low, high = INT32_LIMITS
+        if array.size and not low <= int(array.min()) <= int(array.max()) <= high:
+            raise self.error(
+                "an int64 constant is out of the range that OpenVINO computes in",
+                expected=f"{low} … {high} (int32)",
+                got=f"{array.min()} … {array.max()}",
+            )
+
+
+def _dimension(dim: Dim) -> Any:
+    import openvino
+
+    if isinstance(dim, int):
+        return dim
+    low, high = bounds(dim)
+    return openvino.Dimension(max(low, 0), high)

@@ -1,0 +1,89 @@
+"""Attention."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fwd_core.backends.openvino.context import OpenVINOLowering
+from fwd_core.ir.dims import Dim
+from fwd_core.ir.dtypes import DType
+from fwd_core.ir.ops import attention as ops
+from fwd_core.plugins import lowering
+
+if TYPE_CHECKING:
+    from openvino import Output
+
+
+def without_scale(_ctx: OpenVINOLowering, op: ops.Attention) -> str | None:
+    """The scale is a constant."""
+    if op.scale is None and not isinstance(op.query.type.shape[-1], int):
+        return "a feature size that is dynamic needs a scale"
+    return None
+
+
+@lowering("openvino", ops.Attention, unless=without_scale)
+def attention(ctx: OpenVINOLowering, op: ops.Attention) -> Output:
+    """ScaledDotProductAttention with an explicit scale, which keeps sizes out of the model.
+
+    OpenVINO ignores the mask where ``causal`` is set, so both become one mask. A row that a bool
+    mask empties is NaN there, and is put to zero.
+    """
+    opset, rank = ctx.opset, len(op.infer().shape)
+    # OpenVINO wants at least one leading axis, and at least both axes of the mask.
+    operands = [
+        _with_rank(ctx, ctx[value], value.type.rank, 3 if rank == 2 else 2)
+        for value in (op.query, op.key, op.value)
+    ]
+    mask = None if op.mask is None else _with_rank(ctx, ctx[op.mask], op.mask.type.rank, 2)
+    is_bool = op.mask is not None and op.mask.type.dtype is DType.BOOL
+    if mask is not None and op.causal:
+        causal = _causal(ctx, op.query.type.shape[-2], op.key.type.shape[-2])
+        if is_bool:
+            mask = opset.logical_and(mask, causal).output(0)
+        else:
+            mask = opset.select(causal, mask, ctx.number(-np.inf, DType.FLOAT32)).output(0)
+    scale = ctx.number(op.factor(), DType.FLOAT32)
+    result = opset.scaled_dot_product_attention(
+        *operands, mask, scale, op.causal and mask is None
+    ).output(0)
+    if mask is not None and is_bool and not _keeps_something(op):
+        kept = _rows_kept(ctx, mask)
+        result = opset.select(kept, result, ctx.number(0, DType.FLOAT32)).output(0)
+    return opset.squeeze(result, ctx.vector([0])).output(0) if rank == 2 else result
+
+
+def _keeps_something(op: ops.Attention) -> bool:
+    """Whether the mask is known and leaves every row a key."""
+    known = op.mask.constant if op.mask is not None else None
+    return known is not None and not op.causal and bool(known.data.any(axis=-1).all())
+
+
+def _rows_kept(ctx: OpenVINOLowering, mask: Output) -> Output:
+    """Whether a bool mask leaves a row any key, with 1 as last size; layers share it."""
+    key = ("rows kept", mask)
+    if key not in ctx.memo:
+        last = ctx.vector([-1])
+        ctx.memo[key] = ctx.opset.reduce_logical_or(mask, last, True).output(0)
+    return ctx.memo[key]
+
+
+def _causal(ctx: OpenVINOLowering, length: Dim, source: Dim) -> Output:
+    """Whether the key is not after the query: bool[length, source]."""
+    key = ("causal", length, source)
+    if key not in ctx.memo:
+        rows, columns = (
+            ctx.opset.range(ctx.scalar(0), ctx.scalar(size), ctx.scalar(1), "i64")
+            for size in (length, source)
+        )
+        rows = ctx.opset.unsqueeze(rows, ctx.vector([1]))
+        ctx.memo[key] = ctx.opset.less_equal(columns, rows).output(0)
+    return ctx.memo[key]
+
+
+def _with_rank(ctx: OpenVINOLowering, x: Output, rank: int, wanted: int) -> Output:
+    """The tensor with leading axes of size 1 up to a rank."""
+    if rank >= wanted:
+        return x
+    return ctx.opset.unsqueeze(x, ctx.vector(range(wanted - rank))).output(0)

@@ -1,0 +1,38 @@
+"""Convolutions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fwd_core.backends.openvino.context import OpenVINOLowering
+from fwd_core.ir.ops import convolution as ops
+from fwd_core.plugins import lowering
+
+if TYPE_CHECKING:
+    from openvino import Output
+
+
+def weight_of_dynamic_shape(_ctx: OpenVINOLowering, op: ops.Convolution) -> str | None:
+    """OpenVINO chooses a kernel by the weight's shape when it compiles."""
+    if op.weight.type.is_static:
+        return None
+    return f"the weight's shape must be fixed, but is {list(op.weight.type.shape)}"
+
+
+@lowering("openvino", ops.Convolution, unless=weight_of_dynamic_shape)
+def convolution(ctx: OpenVINOLowering, op: ops.Convolution) -> Output:
+    """Convolution, or GroupConvolution with the groups as the weight's first axis; then Add."""
+    maps, channels, *kernel = op.weight.type.static_shape()
+    geometry = [
+        list(entries) for entries in (op.stride, op.padding_before, op.padding_after, op.dilation)
+    ]
+    x = ctx[op.x]
+    if op.groups == 1:
+        result = ctx.opset.convolution(x, ctx[op.weight], *geometry)
+    else:
+        grouped = (op.groups, maps // op.groups, channels, *kernel)
+        result = ctx.opset.group_convolution(x, ctx.reshaped(op.weight, grouped), *geometry)
+    if op.bias is not None:
+        bias = ctx.reshaped(op.bias, (1, maps, *(1 for _ in kernel)))
+        result = ctx.opset.add(result, bias)
+    return result.output(0)

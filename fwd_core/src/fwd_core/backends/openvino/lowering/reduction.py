@@ -1,0 +1,56 @@
+"""Reductions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fwd_core.backends.openvino import floats, integers, reductions
+from fwd_core.backends.openvino.context import OpenVINOLowering
+from fwd_core.ir.ops import reduction as ops
+from fwd_core.plugins import lowering
+
+if TYPE_CHECKING:
+    from openvino import Output
+
+_FUNCTIONS = {
+    ops.ReduceSum: "reduce_sum",
+    ops.ReduceMean: "reduce_mean",
+    ops.ReduceProd: "reduce_prod",
+    ops.ReduceMax: "reduce_max",
+    ops.ReduceMin: "reduce_min",
+    ops.ReduceAny: "reduce_logical_or",
+    ops.ReduceAll: "reduce_logical_and",
+}
+_STEPS: dict[type[ops.Reduction], reductions.Step] = {
+    ops.ReduceSum: "add",
+    ops.ReduceProd: "multiply",
+    ops.ReduceMax: "maximum",
+    ops.ReduceMin: "minimum",
+}
+
+
+@lowering("openvino", *_FUNCTIONS)
+def reduce(ctx: OpenVINOLowering, op: ops.Reduction) -> Output:
+    """OpenVINO's reduction of floats and bools; of integers exact steps."""
+    if not op.axes:
+        return ctx[op.x]
+    if op.x.type.dtype.is_integer:
+        return _fold(ctx, op)
+    x, axes = ctx[op.x], ctx.vector(op.axes)
+    result = getattr(ctx.opset, _FUNCTIONS[type(op)])(x, axes, op.keepdims).output(0)
+    if not isinstance(op, (ops.ReduceMax, ops.ReduceMin)):
+        return result
+    # OpenVINO's extrema pass over a NaN.
+    found = ctx.opset.reduce_logical_or(ctx.opset.not_equal(x, x), axes, op.keepdims)
+    nan = floats.constant(ctx.opset, float("nan"))
+    return ctx.opset.select(found, nan, result).output(0)
+
+
+def _fold(ctx: OpenVINOLowering, op: ops.Reduction) -> Output:
+    x, shape = ctx[op.x], op.x.type.shape
+    for axis in op.axes:
+        x = reductions.fold(ctx, _STEPS[type(op)], x, shape, axis)
+        shape = (*shape[:axis], 1, *shape[axis + 1 :])
+    if not op.keepdims:
+        x = ctx.opset.squeeze(x, ctx.vector(op.axes)).output(0)
+    return integers.wrapped(ctx.opset, x, op.x.type.dtype)

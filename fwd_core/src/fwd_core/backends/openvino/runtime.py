@@ -1,0 +1,122 @@
+"""Running compiled models: inputs and outputs are the caller's own memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fwd_core.backends.base import Context, Executable, Port
+from fwd_core.backends.openvino.plan import OpenVINOPlan
+from fwd_core.backends.openvino.types import INT32_LIMITS, shared
+from fwd_core.errors import InputError
+from fwd_core.ir.dtypes import DType
+
+if TYPE_CHECKING:
+    from openvino import InferRequest
+
+Ports = tuple[Sequence[Port], Sequence[Port]]
+_LOW, _HIGH = INT32_LIMITS
+
+
+class OpenVINOExecutable(Executable):
+    """A compiled model that makes requests.
+
+    Attributes:
+        parallel: How many runs OpenVINO works on at once, by its hint and streams.
+    """
+
+    def __init__(self, plan: OpenVINOPlan, ports: Ports) -> None:
+        self._plan = plan
+        self._ports = ports
+        self.parallel = int(plan.compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+
+    def context(self) -> OpenVINOContext:
+        """A new request."""
+        request = self._plan.compiled.create_infer_request()
+        return OpenVINOContext(request, self._ports, self._plan.manifest["ports"])
+
+
+class OpenVINOContext(Context):
+    """One request of a compiled model.
+
+    It refers to the arrays of its last run until the next one, or until it is dropped.
+
+    Attributes:
+        request: OpenVINO's request.
+    """
+
+    def __init__(self, request: InferRequest, ports: Ports, sources: dict[str, Any]) -> None:
+        import openvino
+
+        self.request = request
+        self._tensor: Callable[[NDArray[Any], bool], Any] = openvino.Tensor
+        inputs, outputs = ports
+        narrowed = set(sources["narrowed"])
+        self._inputs = [
+            (index, port, index in narrowed, port.type.dtype is DType.BFLOAT16)
+            for index, port in enumerate(inputs)
+        ]
+        self._copied: list[tuple[int, int]] = []  # position of the output, of the input
+        self._repeated: list[tuple[int, int]] = []  # position of the output, of an earlier one
+        self._results: list[tuple[int, int, np.dtype[Any], DType]] = []
+        first: dict[int, int] = {}
+        for position, (port, (kind, index)) in enumerate(
+            zip(outputs, sources["outputs"], strict=True)
+        ):
+            if kind == "input":
+                self._copied.append((position, index))
+            elif first.setdefault(index, position) != position:
+                self._repeated.append((position, first[index]))
+            else:
+                dtype = port.type.dtype
+                self._results.append((position, index, dtype.storage, dtype))
+
+    def run(self, inputs: Sequence[Any], shapes: Sequence[tuple[int, ...]]) -> list[Any]:
+        """Run once; OpenVINO reads the inputs and writes the new outputs where they are.
+
+        Raises:
+            InputError: An int64 input holds values out of int32's range, or OpenVINO cannot run
+                on these values.
+        """
+        request, tensor = self.request, self._tensor
+        for index, port, narrowed, bfloat16 in self._inputs:
+            array = inputs[index]
+            if narrowed:
+                _require_int32(port, array)
+            flags = array.flags
+            if flags.behaved and not bfloat16:
+                request.set_input_tensor(index, tensor(array, True))
+            else:
+                aligned = array if flags.aligned else array.copy()
+                request.set_input_tensor(index, shared(aligned, port.type.dtype))
+        outputs: list[Any] = [None] * len(shapes)
+        for position, index, storage, dtype in self._results:
+            array = outputs[position] = np.empty(shapes[position], storage)
+            bound = shared(array, dtype) if dtype is DType.BFLOAT16 else tensor(array, True)
+            request.set_output_tensor(index, bound)
+        try:
+            request.infer(share_outputs=True)
+        except RuntimeError as error:
+            raise InputError(
+                "OpenVINO cannot run the model on these inputs",
+                got=", ".join(f"{one.dtype}{list(one.shape)}" for one in inputs),
+                details=[str(error)],
+                hint="indices may be out of range",
+            ) from None
+        for position, index in self._copied:
+            outputs[position] = inputs[index].copy()
+        for position, earlier in self._repeated:
+            outputs[position] = outputs[earlier].copy()
+        return outputs
+
+
+def _require_int32(port: Port, array: NDArray[Any]) -> None:
+    if (array.astype(np.int32) != array).any():
+        raise InputError(
+            f"input {port.name!r} holds values that OpenVINO cannot compute with",
+            expected=f"{_LOW} … {_HIGH}: it computes int64 in 32 bits",
+            got=f"{array.min()} … {array.max()}",
+        )
