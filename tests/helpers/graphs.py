@@ -29,7 +29,7 @@ def tensors(draw: st.DrawFn) -> Tensor:
     count = int(np.prod(shape)) * dtype.itemsize
     raw = np.frombuffer(draw(st.binary(min_size=count, max_size=count)), np.uint8)
     if dtype is DType.BOOL:
-        raw = raw & 1
+        raw = (raw & 1).astype(np.uint8)
     return Tensor(raw.view(dtype.storage).reshape(shape), dtype)
 
 

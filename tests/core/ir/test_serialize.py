@@ -92,7 +92,7 @@ def test_constants_are_mapped_not_copied(tmp_path: Path) -> None:
     assert weight is not None
     assert not weight.data.flags.owndata
     with pytest.raises(ValueError, match="read-only"):
-        weight.data[0] = 3  # type: ignore[call-overload]
+        weight.data[0] = 3
 
 
 def test_output_names_that_look_like_derived_ones(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def export(module: torch.nn.Module, request: ImportRequest) -> torch.export.Expo
             f"torch.export cannot export {type(module).__name__}",
             details=[f"{type(error).__name__}: {lines[0] if lines else ''}", *lines[1:8]],
             hint=(
-                "export follows Python, so control flow on data and sizes that the code fixes stop it; "
+                "export follows Python: control flow on data stops it, and so do fixed sizes; "
                 "torch.jit.trace(module, inputs) gives a model that took one road"
             ),
         ) from None

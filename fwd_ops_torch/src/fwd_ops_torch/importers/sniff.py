@@ -10,7 +10,7 @@ from fwd_core.errors import UnsupportedModelError
 
 
 def kind_of(source: object) -> str:
-    """``torchscript``, ``export``, ``pickle``, ``missing``, ``other`` or, for no path, ``object``."""
+    """``torchscript``, ``export``, ``pickle``, ``missing``, ``other``; for no path ``object``."""
     if not isinstance(source, (str, os.PathLike)):
         return "object"
     path = Path(source)
@@ -39,8 +39,8 @@ def refuse(source: str | os.PathLike[str]) -> UnsupportedModelError:
             f"{source} is a pickled checkpoint (weights, or a whole nn.Module), not a model file",
             expected="a TorchScript file or a torch.export program (.pt2)",
             hint=(
-                "load it in Python, then torch.jit.trace(model.eval(), example).save(path), or pass "
-                "the nn.Module itself to forward.build"
+                "load it in Python, then torch.jit.trace(model.eval(), example).save(path), or "
+                "pass the nn.Module itself to forward.build"
             ),
         )
     size = Path(source).stat().st_size

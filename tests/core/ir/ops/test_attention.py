@@ -11,6 +11,8 @@ from values import B, H, kind, value
 from fwd_core.errors import GraphError
 from fwd_core.ir import Dim, Emitter, Graph, TensorType, Value, ops
 
+I = value(5, 4, dtype="int32")  # noqa: E741
+
 
 def _attention(
     q: tuple[Dim, ...] = (B, 2, 5, 4),
@@ -57,7 +59,7 @@ def test_shapes(op: ops.Attention, wanted: tuple[Dim, ...]) -> None:
             "fwd.Attention: operands need one element type",
         ),
         (
-            ops.Attention(*(value(5, 4, dtype="int32") for _ in range(3))),
+            ops.Attention(I, I, I),
             "fwd.Attention: element type not taken",
         ),
     ],

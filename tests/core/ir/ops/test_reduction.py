@@ -9,8 +9,14 @@ from fwd_core.errors import GraphError
 from fwd_core.ir import ops
 from fwd_core.ir.ops.reduction import Reduction
 
-NUMBERS = [ops.ReduceSum, ops.ReduceMean, ops.ReduceMax, ops.ReduceMin, ops.ReduceProd]
-FLAGS = [ops.ReduceAny, ops.ReduceAll]
+NUMBERS: list[type[Reduction]] = [
+    ops.ReduceSum,
+    ops.ReduceMean,
+    ops.ReduceMax,
+    ops.ReduceMin,
+    ops.ReduceProd,
+]
+FLAGS: list[type[Reduction]] = [ops.ReduceAny, ops.ReduceAll]
 
 
 @pytest.mark.parametrize("cls", NUMBERS + FLAGS)
