@@ -158,7 +158,7 @@ def build(
         ForwardError: A subclass that says which step failed, where and why.
 
     Example:
-        >>> engine = build("model.pth", torch.randn(8, 3, 64, 64), dynamic_batch=True)  # doctest: +SKIP
+        >>> engine = build("model.pth", torch.randn(8, 64), dynamic_batch=True)  # doctest: +SKIP
     """
     if dynamic is not None and (dynamic_batch or opt_batch is not None):
         raise OptionError(

@@ -183,6 +183,8 @@ class Interpreter:
             return getattr(owner, name)  # a named tuple
         if (owner.path, name) in self._written:
             return self._written[owner.path, name]
+        if name == "training":
+            return False  # engines infer: a scripted model takes its evaluation branches
         path = f"{owner.path}.{name}" if owner.path else name
         return self._import(owner.owner.getattr(name), path)
 

@@ -197,7 +197,7 @@ class Session:
         added = set(context.added)
         several = isinstance(result, (tuple, list))
         for index, value in enumerate(result if several else (result,)):
-            if value.producer in added:
+            if isinstance(value, Value) and value.producer in added:
                 self.graph.rename(value, f"{name}.{index}" if several else name)
 
     # --- operands -------------------------------------------------------------------------------

@@ -36,18 +36,17 @@ class TorchScriptImporter:
         return jit.is_script_module(source) or kind_of(source) == "torchscript"
 
     def load(self, source: object, request: ImportRequest) -> Graph:
-        """The method ``forward`` as a graph. See :class:`fwd_core.importing.Importer`.
+        """The method ``forward`` in evaluation mode, as a graph. See :class:`fwd_core.importing.Importer`.
 
         Raises:
-            UnsupportedModelError: Operators or control flow that cannot be converted, a file
-                that torch cannot load, or a module in training mode.
+            UnsupportedModelError: Operators or control flow that cannot be converted, or a file
+                that torch cannot load.
             ConversionError: An operator's arguments or shapes do not fit.
             InputError: Example inputs do not fit the model.
         """
         owned = isinstance(source, (str, os.PathLike))
         module = jit.load(source) if isinstance(source, (str, os.PathLike)) else source
         assert isinstance(module, torch.jit.ScriptModule)
-        _require_eval(module)
         owner = jit.raw(module)
         schema = schemas.of(jit.method_schema(owner, "forward"))
         parameters = schema.arguments[1:]
@@ -70,18 +69,6 @@ class TorchScriptImporter:
         except ForwardError as error:
             raise guard(session, error) from None
         return session.graph
-
-
-def _require_eval(module: torch.jit.ScriptModule) -> None:
-    training = [
-        name or "the model itself" for name, part in module.named_modules() if part.training
-    ]
-    if training:
-        raise UnsupportedModelError(
-            f"the model is in training mode: {', '.join(training[:5])}"
-            + (f" and {len(training) - 5} more modules" if len(training) > 5 else ""),
-            hint="call model.eval() before torch.jit.trace or torch.jit.script, and save it again",
-        )
 
 
 def _title(source: object) -> str:
