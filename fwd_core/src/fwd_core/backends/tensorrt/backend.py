@@ -1,0 +1,153 @@
+"""The backend for NVIDIA GPUs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+from fwd_core.backends.base import Availability, Backend, BuildConfig, Executable, Plan, Port
+from fwd_core.backends.tensorrt import layers, plan
+from fwd_core.backends.tensorrt.compiling import configure, serialize
+from fwd_core.backends.tensorrt.library import FLAVOURS, Library, load
+from fwd_core.backends.tensorrt.logger import Record, listen, logger
+from fwd_core.backends.tensorrt.network import make_network
+from fwd_core.backends.tensorrt.options import TensorRTOptions
+from fwd_core.backends.tensorrt.plan import TensorRTPlan
+from fwd_core.backends.tensorrt.runtime import device
+from fwd_core.errors import BuildError, OptionError
+from fwd_core.ir.graph import Graph
+
+
+class TensorRTBackend(Backend):
+    """TensorRT 8.6, 10 and 11, and TensorRT-RTX, from one lowering.
+
+    The full library builds on the GPU that it runs on. TensorRT-RTX also builds without one, for
+    the compute capabilities that it knows; kernels are finished where the engine is loaded.
+    """
+
+    name: ClassVar[str] = "tensorrt"
+    priority: ClassVar[int] = 20
+    precision: ClassVar[Literal["typed", "hint"]] = "typed"
+    options = TensorRTOptions
+
+    def availability(self) -> Availability:
+        """What this machine can build and run, and why not more."""
+        gpu, no_gpu = device.find()
+        versions: dict[str, str] = {}
+        reasons: list[str] = []
+        build = run = False
+        for flavour in FLAVOURS:
+            try:
+                library = load(flavour)
+            except BuildError as error:
+                reasons.append("; ".join((error.what, *error.details)))
+                continue
+            versions[flavour] = library.version
+            usable = gpu is not None and _knows(library, gpu.capability)
+            build = build or usable or library.features.ahead_of_time
+            run = run or usable
+            if gpu is not None and not usable:
+                reasons.append(f"{flavour} knows no {gpu.capability}")
+        if no_gpu:
+            reasons.append(no_gpu)
+        devices = () if gpu is None else (str(gpu),)
+        return Availability(build, run, "" if run else "; ".join(reasons), versions, devices)
+
+    def build(self, graph: Graph, config: BuildConfig) -> Plan:
+        """Compile a graph. See :meth:`Backend.build`."""
+        from fwd_core.rewrite.precision import narrow_float64
+
+        options = config.options
+        assert isinstance(options, TensorRTOptions)
+        library, here = _library(options)
+        narrow_float64(graph)
+        with listen(library.trt, verbose=options.layers) as record:
+            return _build(graph, config, options, library, record, here)
+
+    def read_plan(self, manifest: Mapping[str, Any], payload: memoryview) -> Plan:
+        """A plan from a file. See :meth:`Backend.read_plan`."""
+        gpu, _ = device.find()
+        plan.check(manifest, None if gpu is None else gpu.capability)
+        return TensorRTPlan(manifest, payload)
+
+    def load(self, plan: Plan, ports: tuple[Sequence[Port], Sequence[Port]]) -> Executable:
+        """Make a plan ready to run. See :meth:`Backend.load`."""
+        from fwd_core.backends.tensorrt.runtime.executable import TensorRTExecutable
+
+        assert isinstance(plan, TensorRTPlan)
+        return TensorRTExecutable(load(plan.manifest["flavour"]), plan, ports)
+
+
+def _build(
+    graph: Graph,
+    config: BuildConfig,
+    options: TensorRTOptions,
+    library: Library,
+    record: Record,
+    here: str | None,
+) -> TensorRTPlan:
+    trt, features = library.trt, library.features
+    try:
+        builder = trt.Builder(logger(trt))
+    except TypeError as error:  # how the bindings say that the library made nothing
+        told = [*record.problems(), str(error)]
+        raise BuildError(f"{library.flavour} cannot build here", details=told) from None
+    builder.error_recorder = record.recorder
+    lowerings, events = config.plugins.lowerings, config.events
+    context = make_network(graph, library, builder, lowerings, record, events)
+    inputs, outputs = context.names
+    types = {name: value.type for name, value in zip(inputs, graph.inputs, strict=True)}
+    settings = configure(library, builder, options, config.mode, types, record)
+    memory = serialize(library, builder, context.network, settings, record, events)
+    manifest: dict[str, Any] = {
+        "flavour": library.flavour,
+        "version": library.version,
+        "gpus": list(options.gpus or (() if features.ahead_of_time else (here,))),
+        "compute": _compute(config, options),
+        "mode": config.mode,
+        "bindings": {"inputs": inputs, "outputs": outputs},
+    }
+    if options.layers:
+        found = layers.find(line.text for line in record.lines)
+        if found is None:
+            raise BuildError(f"{library.flavour} did not tell the compiled layers")
+        manifest["layers"] = [layer.to_json() for layer in found]
+    return TensorRTPlan(manifest, memory)
+
+
+def _library(options: TensorRTOptions) -> tuple[Library, str | None]:
+    """The flavour to build with, and the compute capability of the GPU at hand if there is one."""
+    gpu, no_gpu = device.find()
+    here = None if gpu is None else gpu.capability
+    wanted = FLAVOURS if options.flavour == "auto" else (options.flavour,)
+    reasons: list[str] = []
+    refusal: OptionError | None = None
+    for flavour in wanted:
+        try:
+            library = load(flavour)
+        except BuildError as error:
+            reasons.append("; ".join((error.what, *error.details)))
+            continue
+        if not library.features.ahead_of_time and here is None:
+            reasons.append(f"{flavour} {library.version} builds on a GPU: {no_gpu}")
+            continue
+        try:
+            options.check(library.features, here)
+        except OptionError as error:
+            refusal = error
+            continue
+        return library, here
+    if refusal is not None:
+        raise refusal
+    raise BuildError("no flavour of TensorRT can build here", details=reasons)
+
+
+def _knows(library: Library, capability: str) -> bool:
+    known = library.features.compute_capabilities
+    return not known or capability in known
+
+
+def _compute(config: BuildConfig, options: TensorRTOptions) -> str:
+    if config.mode == "float16":
+        return "float16"
+    return "float32 (tf32 products)" if options.tf32 else "float32"

@@ -1,0 +1,288 @@
+"""What TensorRT lowerings are handed: a network under construction, and checked ways to add to it.
+
+TensorRT never raises for a bad layer (see :mod:`fwd_core.backends.tensorrt.logger`), so every
+layer and every setting goes through :meth:`TensorRTLowering.add`, which reads the error recorder
+after each and names our node, the user's line and TensorRT's own words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from fwd_core.backends.lowering import LoweringContext
+from fwd_core.backends.tensorrt import shapes, weights
+from fwd_core.backends.tensorrt.library import Library
+from fwd_core.backends.tensorrt.logger import Record
+from fwd_core.backends.tensorrt.names import binding_names
+from fwd_core.backends.tensorrt.types import binding_type, compute_type
+from fwd_core.errors import BuildError
+from fwd_core.ir.dims import Dim
+from fwd_core.ir.dtypes import DType
+from fwd_core.ir.graph import Graph, Value
+from fwd_core.ir.tensor import Tensor
+from fwd_core.ir.types import Shape
+
+#: The bindings come without types.
+ITensor = Any
+ILayer = Any
+#: TensorRT's ``Dims`` hold no more axes.
+MAX_RANK = 8
+#: Layers that compute nothing, so that no precision can be asked of them.
+_UNTYPED = frozenset({"constant", "shape", "cast", "identity"})
+
+
+class TensorRTLowering(LoweringContext[ITensor]):
+    """The context of a lowering to TensorRT.
+
+    Attributes:
+        trt: The library's module, for its enums.
+        features: What the flavour can do.
+        network: The ``INetworkDefinition``.
+        kept: Arrays whose memory the network points to.
+    """
+
+    def __init__(self, graph: Graph, library: Library, network: Any, record: Record) -> None:
+        super().__init__("tensorrt", graph)
+        self.trt = library.trt
+        self.features = library.features
+        self.network = network
+        self.kept: list[Tensor] = []
+        self._record = record
+        self._layer_counts: dict[str, int] = {}
+        #: Names of the inputs and of the outputs inside TensorRT.
+        self.names = binding_names(graph)
+        self._taken: set[str] = {name for side in self.names for name in side}
+        self._held: set[ITensor] = set()
+        self._single = False
+        self.sizes = shapes.Sizes(self)
+
+    # --- values -----------------------------------------------------------------------------------
+
+    def __getitem__(self, value: Value) -> ITensor:
+        tensor = super().__getitem__(value)
+        if tensor is None:
+            # Constants become layers when they are first read as tensors: most are weights, which
+            # the layers that use them hold themselves.
+            constant = value.constant
+            assert constant is not None
+            tensor = self.constant(constant)
+            self[value] = tensor
+        return tensor
+
+    def __setitem__(self, value: Value, tensor: ITensor) -> None:
+        super().__setitem__(value, tensor)
+        if tensor is not None and tensor not in self._held:
+            self._held.add(tensor)
+            if not tensor.is_network_input:
+                tensor.name = self._unique(value.name)
+                self.check("naming a tensor")
+
+    def add_inputs(self) -> None:
+        """Add the graph's inputs, in the source model's types where they can be bound."""
+        for value, name in zip(self.graph.inputs, self.names[0], strict=True):
+            bound = binding_type(value.type.dtype, self.features)
+            tensor = self.network.add_input(name, self.datatype(bound), static(value.type.shape))
+            self.check(f"input {name!r}", tensor)
+            self.sizes.inputs[value] = tensor
+            self[value] = tensor
+            wanted = compute_type(value.type.dtype, self.features)
+            if wanted != bound:
+                self[value] = self.cast(tensor, wanted)
+
+    def mark_outputs(self) -> None:
+        """Mark the graph's outputs, in the source model's types where they can be bound."""
+        for value, name in zip(self.graph.outputs, self.names[1], strict=True):
+            tensor = self[value]
+            bound = binding_type(value.type.dtype, self.features)
+            if bound != compute_type(value.type.dtype, self.features):
+                tensor = self.cast(tensor, bound)
+            else:
+                # An output needs a tensor of its own: not an input, a constant, or one that is
+                # marked already or may be.
+                tensor = self("identity", tensor)
+            tensor.name = name
+            self.network.mark_output(tensor)
+            self.check(f"output {name!r}")
+
+    # --- layers -----------------------------------------------------------------------------------
+
+    def __call__(self, method: str, *args: Any, **settings: Any) -> ITensor:
+        """Add a layer and return its first output. See :meth:`add`."""
+        return self.output(self.add(method, *args, **settings))
+
+    def add(self, method: str, *args: Any, **settings: Any) -> ILayer:
+        """Add a layer with ``network.add_<method>(*args)`` and set attributes of it.
+
+        Layers are called after the node under way, and say its name in their metadata, which
+        the compiler hands on to the kernels that it makes of them.
+
+        Raises:
+            BuildError: TensorRT refuses the layer or a setting.
+        """
+        layer = getattr(self.network, f"add_{method}")(*args)
+        self.check(method, layer)
+        base = self.node.name if self.node is not None else "network"
+        count = self._layer_counts[base] = self._layer_counts.get(base, -1) + 1
+        layer.name = f"{base}/{count}:{method}"
+        layer.metadata = base
+        for name, value in settings.items():
+            setattr(layer, name, value)
+            self.check(f"{method}.{name} = {value}")
+        if method not in _UNTYPED:
+            self._constrain(layer)
+        return layer
+
+    def set_input(self, layer: ILayer, index: int, tensor: ITensor) -> None:
+        """Set a further input of a layer.
+
+        Raises:
+            BuildError: TensorRT refuses it.
+        """
+        layer.set_input(index, tensor)
+        self.check(f"input {index} of {layer.name}")
+
+    def output(self, layer: ILayer, index: int = 0) -> ITensor:
+        """An output of a layer, after TensorRT could infer its shape.
+
+        Raises:
+            BuildError: It could not.
+        """
+        tensor = layer.get_output(index)
+        try:
+            tuple(tensor.shape)
+        except (RuntimeError, ValueError) as error:
+            raise self._refusal(layer.name, [str(error)]) from None
+        self.check(layer.name)
+        return tensor
+
+    def check(self, what: str, made: object = True) -> None:
+        """Stop if TensorRT reported an error, or made nothing.
+
+        Raises:
+            BuildError: With the node, the user's line and TensorRT's own words.
+        """
+        if made is None or self._record.failed:
+            raise self._refusal(what, [])
+
+    def _refusal(self, what: str, told: list[str]) -> BuildError:
+        kind = self.node.op.kind() if self.node is not None else "the network"
+        operands = self.node.op.operands() if self.node is not None else ()
+        types = ", ".join(str(value.type) for value in operands)
+        return self.error(
+            f"{self.features.flavour} refuses {kind}({types})",
+            details=[f"layer: {what}", *self._record.problems(), *told],
+        )
+
+    def _constrain(self, layer: ILayer) -> None:
+        # Weakly typed networks (TensorRT 8) choose the precision of a layer themselves; what the
+        # graph computes in float32 is held there. Not run in CI: it needs TensorRT 8 and a GPU.
+        if self.features.strongly_typed or self.node is None:
+            return
+        floats = {value.type.dtype for value in (*self.node.op.operands(), *self.node.outputs)}
+        if not self._single and (DType.FLOAT16 in floats or DType.FLOAT32 not in floats):
+            return
+        single = self.trt.DataType.FLOAT
+        if layer.get_output(0).dtype in (single, self.trt.DataType.HALF):
+            layer.precision = single
+            layer.set_output_type(0, single)
+
+    def _unique(self, wanted: str) -> str:
+        name, ordinal = wanted, 0
+        while name in self._taken:
+            ordinal += 1
+            name = f"{wanted}_{ordinal}"
+        self._taken.add(name)
+        return name
+
+    # --- types ------------------------------------------------------------------------------------
+
+    def datatype(self, name: str) -> Any:
+        """A member of the library's ``DataType``."""
+        return getattr(self.trt.DataType, name)
+
+    def cast(self, tensor: ITensor, name: str) -> ITensor:
+        """The tensor converted to a ``DataType`` by name."""
+        return self("cast", tensor, self.datatype(name))
+
+    def computed(self, dtype: DType) -> str:
+        """Name of the ``DataType`` that values of a type have inside the network."""
+        return compute_type(dtype, self.features)
+
+    def in_float32(
+        self, tensor: ITensor, dtype: DType, compute: Callable[[ITensor], ITensor]
+    ) -> ITensor:
+        """The result of ``compute`` on a tensor, computed in float32 where that is wider."""
+        name = self.computed(dtype)
+        if name == "FLOAT":
+            return compute(tensor)
+        self._single = True
+        try:
+            result = compute(self.cast(tensor, "FLOAT"))
+        finally:
+            self._single = False
+        return self.cast(result, name)
+
+    # --- constants --------------------------------------------------------------------------------
+
+    def constant(self, tensor: Tensor) -> ITensor:
+        """A constant in the type that its own type is computed in."""
+        return weights.constant(self, tensor)
+
+    def scalar(self, value: float | bool, dtype: DType, rank: int) -> ITensor:
+        """One number as a constant of the rank of what it is combined with."""
+        data = np.full((1,) * rank, value, DType.FLOAT64.storage)
+        if not dtype.is_float:
+            data = np.full((1,) * rank, value, DType.INT64.storage)
+        return self.constant(Tensor(data).astype(dtype))
+
+    # --- shapes -----------------------------------------------------------------------------------
+
+    def reshape(self, tensor: ITensor, shape: Shape, new: Shape) -> ITensor:
+        """A tensor of a shape under another one of as many elements."""
+        return shapes.reshape(self, tensor, shape, new)
+
+    def unsqueeze(self, tensor: ITensor, shape: Shape, axes: Sequence[int]) -> ITensor:
+        """A tensor of a shape with axes of size 1 inserted, at these positions of the result."""
+        return shapes.unsqueeze(self, tensor, shape, axes)
+
+    def ranked(self, value: Value, rank: int) -> ITensor:
+        """An operand with axes of size 1 in front up to a rank: TensorRT broadcasts equal ranks."""
+        lead = rank - value.type.rank
+        return self.unsqueeze(self[value], value.type.shape, range(lead))
+
+    def aligned(self, *values: Value) -> list[ITensor]:
+        """Operands that broadcast, with equal ranks."""
+        rank = max(value.type.rank for value in values)
+        return [self.ranked(value, rank) for value in values]
+
+    def elementwise(self, operation: str, a: ITensor, b: ITensor) -> ITensor:
+        """A binary layer by the name of its ``ElementWiseOperation``; ranks and types are equal."""
+        return self("elementwise", a, b, getattr(self.trt.ElementWiseOperation, operation))
+
+    def unary(self, operation: str, tensor: ITensor) -> ITensor:
+        """A unary layer by the name of its ``UnaryOperation``."""
+        return self("unary", tensor, getattr(self.trt.UnaryOperation, operation))
+
+    def transpose(self, tensor: ITensor, order: Sequence[int]) -> ITensor:
+        """A tensor with its axes in another order."""
+        return self("shuffle", tensor, first_transpose=tuple(order))
+
+    def slice(
+        self,
+        tensor: ITensor,
+        shape: Shape,
+        cuts: Mapping[int, tuple[Dim, Dim, int]],
+        *,
+        mode: str | None = None,
+        fill: ITensor | None = None,
+    ) -> ITensor:
+        """Axes cut to ``(start, length, step)``; the others stay. See :func:`shapes.cut`."""
+        return shapes.cut(self, tensor, shape, cuts, mode=mode, fill=fill)
+
+
+def static(shape: Shape) -> tuple[int, ...]:
+    """A shape as TensorRT writes it: -1 for sizes that are known when the engine runs."""
+    return tuple(dim if isinstance(dim, int) else -1 for dim in shape)

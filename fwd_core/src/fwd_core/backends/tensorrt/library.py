@@ -1,0 +1,55 @@
+"""Finding the installed flavour of TensorRT."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Literal
+
+from fwd_core.backends.tensorrt.features import Features
+from fwd_core.errors import BuildError
+
+Flavour = Literal["tensorrt", "tensorrt_rtx"]
+#: In the order that ``auto`` tries them: the full library is faster where it can be used.
+FLAVOURS: tuple[Flavour, ...] = ("tensorrt", "tensorrt_rtx")
+#: What to install for a flavour.
+EXTRAS: dict[str, str] = {"tensorrt": "fwd-core[tensorrt]", "tensorrt_rtx": "fwd-core[rtx]"}
+
+
+@dataclass(frozen=True)
+class Library:
+    """An imported flavour.
+
+    Attributes:
+        trt: The module.
+        features: What it can do.
+        version: Its version, which plans are bound to.
+    """
+
+    trt: ModuleType
+    features: Features
+    version: str
+
+    @property
+    def flavour(self) -> str:
+        """Name of the module."""
+        return self.features.flavour
+
+
+def load(flavour: str) -> Library:
+    """Import one flavour.
+
+    Raises:
+        BuildError: It is not installed, or its libraries cannot be loaded.
+    """
+    try:
+        trt = importlib.import_module(flavour)
+    except (ImportError, OSError, RuntimeError) as error:
+        # OSError: a shared library is missing. RuntimeError: the wheel's loader gives up.
+        raise BuildError(
+            f"{flavour} cannot be imported",
+            details=[str(error)],
+            hint=f"pip install '{EXTRAS[flavour]}'",
+        ) from None
+    return Library(trt, Features.of(trt), str(trt.__version__))

@@ -1,0 +1,27 @@
+"""Lowerings to TensorRT, a module per operator family."""
+
+from fwd_core.backends.tensorrt.lowering import (
+    attention,
+    convolution,
+    creation,
+    elementwise,
+    indexing,
+    linear,
+    normalization,
+    pooling,
+    reduction,
+    shape,
+)
+
+FAMILIES = (
+    elementwise,
+    linear,
+    convolution,
+    pooling,
+    normalization,
+    reduction,
+    shape,
+    indexing,
+    attention,
+    creation,
+)

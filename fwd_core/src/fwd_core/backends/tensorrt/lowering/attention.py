@@ -1,0 +1,155 @@
+"""Attention."""
+
+from __future__ import annotations
+
+from fwd_core.backends.tensorrt.context import ITensor, TensorRTLowering
+from fwd_core.backends.tensorrt.lowering.creation import steps
+from fwd_core.backends.tensorrt.lowering.linear import product
+from fwd_core.backends.tensorrt.lowering.normalization import softmax_over
+from fwd_core.backends.tensorrt.lowering.reduction import reduced_bool
+from fwd_core.backends.tensorrt.lowering.shape import expanded
+from fwd_core.ir import dim_facts, ops
+from fwd_core.ir.dims import Dim
+from fwd_core.ir.dims import product as numel
+from fwd_core.ir.dtypes import DType
+from fwd_core.ir.graph import Value
+from fwd_core.ir.types import Shape
+from fwd_core.plugins.markers import lowering
+
+
+@lowering("tensorrt", ops.Attention)
+def attention(ctx: TensorRTLowering, op: ops.Attention) -> ITensor:
+    """The fused layer for half types where there is one, else products around a softmax.
+
+    A bool mask becomes an additive one, which the fused kernel reads without kernels of its own.
+    """
+    keep, additive = _masks(ctx, op)
+    if keep is not None:
+        additive = _additive(ctx, keep, op)
+    dtype = op.query.type.dtype
+    fused = ctx.features.attention and ctx.computed(dtype) in ("HALF", "BF16")
+    result = (_fused if fused else _composed)(ctx, op, additive)
+    if keep is None or op.mask is None:  # the first key is always kept by the causal mask alone
+        return result
+    # A row without any key is a softmax over equal numbers, but zeros are wanted.
+    rank = len(_scores(op))
+    some = reduced_bool(ctx, keep, "MAX", (rank - 1,), True)
+    return ctx("select", some, result, ctx.scalar(0.0, dtype, rank))
+
+
+def _masks(ctx: TensorRTLowering, op: ops.Attention) -> tuple[ITensor | None, ITensor | None]:
+    """What to keep, as bool, and what to add; both of the rank of the scores or absent."""
+    rank = len(_scores(op))
+    keep = additive = None
+    if op.mask is not None:
+        mask = ctx.ranked(op.mask, rank)
+        if op.mask.type.dtype is DType.BOOL:
+            keep = mask
+        else:
+            additive = mask
+    if op.causal and not _layer_is_causal(ctx, op):
+        causal = _causal(ctx, op, rank)
+        if additive is not None:
+            additive = ctx("select", causal, additive, _lowest(ctx, op, rank))
+        else:
+            keep = causal if keep is None else ctx.elementwise("AND", keep, causal)
+    return keep, additive
+
+
+def _layer_is_causal(ctx: TensorRTLowering, op: ops.Attention) -> bool:
+    # The layer's own causal mask, alone, where it does not matter at which end it is aligned.
+    half = ctx.computed(op.query.type.dtype) in ("HALF", "BF16")
+    lengths = op.query.type.shape[-2], op.key.type.shape[-2]
+    square = dim_facts.is_equal(*lengths) is True
+    return ctx.features.attention and half and square and op.mask is None
+
+
+def _causal(ctx: TensorRTLowering, op: ops.Attention, rank: int) -> ITensor:
+    length, source = op.query.type.shape[-2], op.key.type.shape[-2]
+    lead = (1,) * (rank - 2)
+    rows = steps(ctx, length, 0, 1, DType.INT32)
+    columns = steps(ctx, source, 0, 1, DType.INT32)
+    rows = ctx.reshape(rows, (length,), (*lead, length, 1))
+    columns = ctx.reshape(columns, (source,), (*lead, 1, source))
+    return ctx.unary("NOT", ctx.elementwise("GREATER", columns, rows))
+
+
+def _additive(ctx: TensorRTLowering, keep: ITensor, op: ops.Attention) -> ITensor:
+    rank = len(_scores(op))
+    return ctx("select", keep, ctx.scalar(0.0, op.query.type.dtype, rank), _lowest(ctx, op, rank))
+
+
+def _lowest(ctx: TensorRTLowering, op: ops.Attention, rank: int) -> ITensor:
+    # Finite, so that a row without any key does not become NaN on the way.
+    return ctx.scalar(op.query.type.dtype.limits[0], op.query.type.dtype, rank)
+
+
+def _composed(ctx: TensorRTLowering, op: ops.Attention, additive: ITensor | None) -> ITensor:
+    shape = _scores(op)
+    rank, dtype = len(shape), op.query.type.dtype
+    query, key, value = (ctx.ranked(each, rank) for each in (op.query, op.key, op.value))
+    scaled = ctx.elementwise("PROD", query, ctx.scalar(op.factor(), dtype, rank))
+    scores = product(ctx, scaled, key, transpose_b=True)
+    if additive is not None:
+        scores = ctx.elementwise("SUM", scores, additive)
+    return product(ctx, softmax_over(ctx, scores, shape, rank - 1, dtype), value)
+
+
+def _fused(ctx: TensorRTLowering, op: ops.Attention, additive: ITensor | None) -> ITensor:
+    """The attention layer takes [batch, heads, length, features]."""
+    lead = _scores(op)[:-2]
+    query, key, value = (_batched(ctx, each, lead) for each in (op.query, op.key, op.value))
+    scaled = ctx.elementwise("PROD", query, ctx.scalar(op.factor(), op.query.type.dtype, 4))
+    softmax = ctx.trt.AttentionNormalizationOp.SOFTMAX
+    layer = ctx.add(
+        "attention",
+        scaled,
+        key,
+        value,
+        softmax,
+        op.causal and _layer_is_causal(ctx, op),
+        # Sizes that no fused kernel is made for are composed by the compiler.
+        decomposable=True,
+    )
+    if additive is not None:
+        layer.mask = _mask(ctx, op, additive, lead)
+        ctx.check("attention.mask")
+    shape = (*_pair(lead), *op.infer().shape[-2:])
+    return ctx.reshape(ctx.output(layer), shape, op.infer().shape)
+
+
+def _batched(ctx: TensorRTLowering, value: Value, lead: Shape) -> ITensor:
+    rank = len(lead) + 2
+    matrix = value.type.shape[-2:]
+    have = (*(1,) * (rank - value.type.rank), *value.type.shape)
+    tensor = expanded(ctx, ctx.ranked(value, rank), have, (*lead, *matrix))
+    return ctx.reshape(tensor, (*lead, *matrix), (*_pair(lead), *matrix))
+
+
+def _mask(ctx: TensorRTLowering, op: ops.Attention, additive: ITensor, lead: Shape) -> ITensor:
+    """Batch and heads each whole or 1, every key by itself."""
+    length, source = op.query.type.shape[-2], op.key.type.shape[-2]
+    if op.mask is None:
+        have: Shape = (*(1,) * len(lead), length, source)
+    else:
+        have = (*(1,) * (len(lead) + 2 - op.mask.type.rank), *op.mask.type.shape)
+        if op.causal:
+            have = (*have[:-2], length, source)
+    wanted = (*have[:-1], source)
+    if len(lead) > 2 and any(dim != 1 for dim in have[: len(lead) - 1]):
+        wanted = (*lead[:-1], *wanted[-3:])  # axes that become one must be there in full
+    tensor = expanded(ctx, additive, have, wanted)
+    return ctx.reshape(tensor, wanted, (*_pair(wanted[:-2]), *wanted[-2:]))
+
+
+def _pair(lead: Shape) -> tuple[Dim, Dim]:
+    """Leading axes as a batch and heads."""
+    if len(lead) < 2:
+        return (lead[0] if lead else 1, 1)
+    return (numel(lead[:-1]), lead[-1])
+
+
+def _scores(op: ops.Attention) -> Shape:
+    """Shape of the scores, with the leading axes of all operands and the mask's rank."""
+    *lead, length, _ = op.infer().shape
+    return (*lead, length, op.key.type.shape[-2])

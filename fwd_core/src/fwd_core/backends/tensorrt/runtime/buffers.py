@@ -1,0 +1,85 @@
+"""Memory of an execution context: on the device, and pinned on the host to copy from and to.
+
+Buffers grow and are kept, so that a context in steady use allocates nothing.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import weakref
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fwd_core.backends.tensorrt.runtime import cuda
+
+#: TensorRT wants an address for empty tensors too.
+_LEAST = 256
+
+
+class DeviceBuffer:
+    """Memory on the device.
+
+    Attributes:
+        address: Where it begins; 0 before the first :meth:`reserve`.
+    """
+
+    def __init__(self) -> None:
+        self.address = 0
+        self._size = 0
+        self._release: weakref.finalize[..., DeviceBuffer] | None = None
+
+    def reserve(self, size: int) -> int:
+        """Have room for so many bytes; what was there is lost when it grows. Returns the address.
+
+        Raises:
+            CudaError: There is no memory left.
+        """
+        if size > self._size or not self.address:
+            self.free()
+            self._size = max(size, _LEAST)
+            self.address = int(cuda.call("cudaMalloc", self._size))
+            self._release = weakref.finalize(self, cuda.call, "cudaFree", self.address)
+            self._release.atexit = False  # the driver may be gone by then, and frees all itself
+        return self.address
+
+    def free(self) -> None:
+        """Give the memory back."""
+        if self._release is not None:
+            self._release()
+        self.address = self._size = 0
+        self._release = None
+
+
+class PinnedBuffer:
+    """Memory of the host that the device copies from and to without help of the processor."""
+
+    def __init__(self) -> None:
+        self.address = 0
+        self._size = 0
+        self._release: weakref.finalize[..., PinnedBuffer] | None = None
+
+    def array(self, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
+        """The memory as an array, overwritten by the next use.
+
+        Raises:
+            CudaError: There is no memory left.
+        """
+        count = int(np.prod(shape, dtype=np.int64))
+        size = count * dtype.itemsize
+        if size > self._size or not self.address:
+            self.free()
+            self._size = max(size, _LEAST)
+            self.address = int(cuda.call("cudaMallocHost", self._size))
+            self._release = weakref.finalize(self, cuda.call, "cudaFreeHost", self.address)
+            self._release.atexit = False
+        memory = (ctypes.c_byte * self._size).from_address(self.address)
+        flat: NDArray[np.generic] = np.frombuffer(memoryview(memory), dtype, count)
+        return flat.reshape(shape)
+
+    def free(self) -> None:
+        """Give the memory back."""
+        if self._release is not None:
+            self._release()
+        self.address = self._size = 0
+        self._release = None
