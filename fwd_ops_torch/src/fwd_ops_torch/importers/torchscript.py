@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from fwd_core.errors import ForwardError, UnsupportedModelError
+from fwd_core.errors import ForwardError
 from fwd_core.importing import ImportRequest
 from fwd_core.ir import Graph
 from fwd_ops_torch.converting import schemas
@@ -36,7 +36,9 @@ class TorchScriptImporter:
         return jit.is_script_module(source) or kind_of(source) == "torchscript"
 
     def load(self, source: object, request: ImportRequest) -> Graph:
-        """The method ``forward`` in evaluation mode, as a graph. See :class:`fwd_core.importing.Importer`.
+        """The method ``forward``, in evaluation mode, as a graph.
+
+        See :class:`fwd_core.importing.Importer`.
 
         Raises:
             UnsupportedModelError: Operators or control flow that cannot be converted, or a file

@@ -8,6 +8,7 @@ from fwd_core.rewrite.cleanup.constants import FoldConstants
 from fwd_core.rewrite.cleanup.dead_code import RemoveDeadCode
 from fwd_core.rewrite.cleanup.duplicates import MergeDuplicates
 from fwd_core.rewrite.cleanup.identities import RemoveIdentities
+from fwd_core.rewrite.cleanup.products import AbsorbTransposes, ReshapeBeforeLinear
 
 
 def all_rewrites() -> list[Rewrite]:
@@ -17,6 +18,8 @@ def all_rewrites() -> list[Rewrite]:
         RemoveIdentities(),
         MergeReshapes(),
         MergeTransposes(),
+        AbsorbTransposes(),
+        ReshapeBeforeLinear(),
         FoldConstants(),
         MergeDuplicates(),
     ]
