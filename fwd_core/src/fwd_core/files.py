@@ -16,7 +16,7 @@ import os
 import secrets
 import struct
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +53,13 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(path)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}")
     try:
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+        mode = os.fstat(handle).st_mode
+        os.close(handle)
         yield temporary
         with temporary.open("rb+") as stream:
             os.fsync(stream.fileno())
+        temporary.chmod(mode)  # safetensors makes files that only their owner may read
         temporary.replace(target)
     except OSError as error:
         raise EngineFileError(
@@ -64,7 +67,8 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             hint="create the folder, or choose another",
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def write(
@@ -90,12 +94,13 @@ def write(
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
+    arrays = {name: np.asarray(array, order="C") for name, array in tensors.items()}
     document = {"format": format, "version": version, **header}
-    document["sha256"] = _digest(document, tensors)
+    document["sha256"] = _digest(document, arrays)
     text = json.dumps(document, allow_nan=False, separators=(",", ":"))
     with atomic_path(path) as temporary:
         try:
-            save_file(dict(tensors), temporary, metadata={_KEY: text})
+            save_file(arrays, temporary, metadata={_KEY: text})
         except SafetensorError as error:
             raise OSError(str(error)) from error
 
@@ -194,7 +199,7 @@ def _digest(document: Mapping[str, Any], tensors: Tensors) -> str:
         array = tensors[name]
         state.update(f"{name} {array.dtype} {array.shape};".encode())
         if array.size:
-            state.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+            state.update(array.reshape(-1).view(np.uint8).data)
     # Sorted keys make the text the same before and after the file.
     state.update(json.dumps(document, sort_keys=True).encode())
     return state.hexdigest()

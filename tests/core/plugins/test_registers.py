@@ -39,7 +39,7 @@ def test_named_things(kind: type[reg.ImporterRegister] | type[reg.BackendRegiste
 
 def test_references_and_rewrites() -> None:
     references, rewrites = reg.ReferenceRegister("p"), reg.RewriteRegister("p")
-    references.add(Named())  # type: ignore[arg-type]
+    references.add(Named())  # type: ignore[arg-type,unused-ignore]
     rewrite: Any = Named()
     rewrites.add(rewrite, stage="fusion")
     assert _keys(references) == _keys(rewrites) == [("mine", "p", False)]

@@ -1,0 +1,101 @@
+"""How dynamic sizes are asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fwd_core.errors import InputError
+from fwd_core.importing import Importer, ImportRequest, OptBatch, resolve_dynamic
+from fwd_core.ir import symbol
+from fwd_core.plugins import Plugins
+
+SHAPES = {"x": (8, 3, 224), "mask": (8, 224), "length": ()}
+BATCH = symbol("batch", 1, 8, 8)
+
+
+def test_static_by_default() -> None:
+    assert resolve_dynamic(None, SHAPES) == SHAPES
+
+
+def test_opt_batch_takes_every_input_with_the_first_size() -> None:
+    shapes = {"x": (8, 3), "mask": (8,), "table": (5, 3), "scalar": ()}
+    assert resolve_dynamic(OptBatch(), shapes) == {
+        "x": (BATCH, 3),
+        "mask": (BATCH,),
+        "table": (5, 3),
+        "scalar": (),
+    }
+
+
+def test_opt_batch_skips_leading_scalars() -> None:
+    found = resolve_dynamic(OptBatch(2), {"scalar": (), "x": (8, 3)})
+    assert found == {"scalar": (), "x": (symbol("batch", 1, 2, 8), 3)}
+
+
+@pytest.mark.parametrize("opt", [0, 9, -1])
+def test_opt_batch_out_of_range(opt: int) -> None:
+    with pytest.raises(
+        InputError,
+        match=f"the batch size to tune for is out of range\n  expected: 1 … 8, [\\s\\S]*got:      {opt}",
+    ):
+        resolve_dynamic(OptBatch(opt), SHAPES)
+
+
+def test_opt_batch_needs_an_axis() -> None:
+    for shapes in ({}, {"scalar": ()}):
+        with pytest.raises(InputError, match="a dynamic batch needs an input with at least one ax"):
+            resolve_dynamic(OptBatch(), shapes)
+
+
+def test_said_in_full() -> None:
+    asked: Any = {
+        "x": {0: ("batch", 1, 4, 8), 2: ("w", 64, 224, 512)},
+        "mask": {0: ("batch", 1, 4, 8)},
+    }
+    batch = symbol("batch", 1, 4, 8)
+    assert resolve_dynamic(asked, SHAPES) == {
+        "x": (batch, 3, symbol("w", 64, 224, 512)),
+        "mask": (batch, 224),
+        "length": (),
+    }
+
+
+@pytest.mark.parametrize(
+    ("asked", "text"),
+    [
+        ({"z": {}, "y": {}}, "inputs that the model does not have: y, z\n  expected: x, mask, len"),
+        ({"x": {3: ("n", 1, 1, 9)}}, "input 'x': there is no axis 3\n  expected: 0 … 2"),
+        ({"x": {-1: ("n", 1, 1, 9)}}, "input 'x': there is no axis -1"),
+        ({"x": {"0": ("n", 1, 1, 9)}}, "input 'x': there is no axis '0'"),
+        ({"length": {0: ("n", 1, 1, 9)}}, "no axis 0\n  expected: no axis: the input is 0-d"),
+        (
+            {"x": {0: ("n", 1, 1, 4)}},
+            "the example's size is out of range\n  expected: 1 … 4\n  got:      8",
+        ),
+        ({"x": {0: ("n", 1, 99, 9)}}, "dim 'n' needs 0 <= min <= opt <= max, got 1, 99, 9"),
+        (
+            {"x": {0: ("n", 1, 1, 9)}, "mask": {0: ("n", 1, 2, 9)}},
+            r"dim 'n' has two ranges: \(1, 1, 9\) and \(1, 2, 9\)",
+        ),
+        (
+            {"x": {0: (1, 9)}},
+            r"input 'x' axis 0 is malformed\n  expected: \(name, min, opt, max\)\n  got:      \(1, 9\)",
+        ),
+        ({"x": {0: ("n", 1, 1.5, 9)}}, "input 'x' axis 0 is malformed"),
+        ({"x": ("n", 1, 1, 9)}, "dynamic dims of input 'x' are malformed\n  expected: {axis: "),
+    ],
+)
+def test_mistakes(asked: Any, text: str) -> None:
+    with pytest.raises(InputError, match=text):
+        resolve_dynamic(asked, SHAPES)
+
+
+def test_an_importer_is_known_by_its_members() -> None:
+    from toy_backend import LayersImporter
+
+    assert isinstance(LayersImporter(), Importer)
+    assert not isinstance(object(), Importer)
+    request = ImportRequest((), Plugins())
+    assert request.dynamic is None
