@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fwd_core.ir import ops
+from fwd_core.ir import is_equal, ops
+from fwd_core.ir.dims import product as product_of
 from fwd_core.ir.emitter import Emitter
 from fwd_core.ir.graph import Node, Value
 from fwd_core.rewrite.base import NodeRewrite
@@ -33,7 +34,10 @@ class ReshapeBeforeLinear(NodeRewrite):
         *lead, features = node.op.shape
         if not lead or features != product.type.shape[-1]:
             return None
-        restored = emit(ops.Reshape(linear.x, (*lead, linear.x.type.shape[-1])), "restored")
+        shape = (*lead, linear.x.type.shape[-1])
+        if is_equal(product_of(shape), linear.x.type.numel) is not True:
+            return None  # a product without columns says nothing of its rows
+        restored = emit(ops.Reshape(linear.x, shape), "restored")
         return emit(ops.Linear(restored, linear.weight, linear.bias))
 
 
