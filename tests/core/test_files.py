@@ -122,7 +122,7 @@ class TestReading:
         _write(tmp_path / "f", version=7)
         with pytest.raises(
             EngineFileError,
-            match="has another version of toy\n  expected: version 1\n  got:      version 7\n  Hint",
+            match="has another version of toy\n  expected: version 1\n  got:      version 7\n",
         ):
             _read(tmp_path / "f")
 

@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 import typing
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from fwd_core import rewrite
 from fwd_core.backends.base import Backend, BuildConfig, Mode, Options, Port
@@ -18,11 +18,15 @@ from fwd_core.ir.graph import Graph
 from fwd_core.plugins import Plugins
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
     from fwd_core.rewrite import Rewrite
+
+    # With the default, type checkers know what is built where no class is asked for.
+    EngineType = TypeVar("EngineType", bound=Engine, default=Engine)
 
 MODES: tuple[str, ...] = typing.get_args(Mode)
 _ALIASES = {"float": "float32", "half": "float16"}
-EngineType = TypeVar("EngineType", bound=Engine)
 
 
 class Builder:

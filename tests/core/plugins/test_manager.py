@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -95,6 +94,11 @@ def test_one_module_under_two_names() -> None:
     assert list(plugins.packs) == ["mine"]
 
 
+def test_objects_that_cannot_hold_hooks() -> None:
+    with pytest.raises(PluginError, match="pack 'bad': a dict cannot hold hooks: it is not hash"):
+        Plugins({"bad": {}})
+
+
 def test_parameters_that_the_hook_does_not_have() -> None:
     class Misused:
         @hookimpl
@@ -115,7 +119,7 @@ def test_hooks_that_do_not_exist() -> None:
     with pytest.raises(PluginError, match="pack 'bad': unknown hook 'fwd_register_operator'"):
         plugins.register("bad", Misspelt())
     assert dict(plugins.operators), "the others still work"
-    plugins.register("more", SimpleNamespace())
+    plugins.register("more", object())
 
 
 def test_hooks_may_leave_out_parameters() -> None:
@@ -253,7 +257,7 @@ class TestDiscovery:
     def test_names_that_are_not_installed(self, variable: str) -> None:
         with pytest.raises(
             PluginError,
-            match=f"{variable} names packs that are not installed: ghost, nobody\n  expected: .*core",
+            match=f"{variable} names packs that are not installed: ghost, nobody\n  expected: .*",
         ):
             Plugins.discover({variable: "nobody,core,ghost"})
 

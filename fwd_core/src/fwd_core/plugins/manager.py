@@ -132,7 +132,9 @@ class Plugins:
         installed = pack is not None
         pack = pack if pack is not None else Pack(name)
         failure = ""
-        if (other := self._manager.get_name(module)) is not None:
+        if type(module).__hash__ is None:
+            failure = f"a {type(module).__name__} cannot hold hooks: it is not hashable"
+        elif (other := self._manager.get_name(module)) is not None:
             failure = f"its hooks are those of pack {other!r} already"
         else:
             try:

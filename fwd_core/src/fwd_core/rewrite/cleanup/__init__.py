@@ -10,6 +10,18 @@ from fwd_core.rewrite.cleanup.duplicates import MergeDuplicates
 from fwd_core.rewrite.cleanup.identities import RemoveIdentities
 from fwd_core.rewrite.cleanup.products import AbsorbTransposes, ReshapeBeforeLinear
 
+__all__ = [
+    "AbsorbTransposes",
+    "FoldConstants",
+    "MergeDuplicates",
+    "MergeReshapes",
+    "MergeTransposes",
+    "RemoveDeadCode",
+    "RemoveIdentities",
+    "ReshapeBeforeLinear",
+    "all_rewrites",
+]
+
 
 def all_rewrites() -> list[Rewrite]:
     """The clean-up stage in order."""
