@@ -16,13 +16,13 @@ import pluggy
 from fwd_core import hookspecs
 from fwd_core.errors import PluginError
 from fwd_core.events import Event
-from fwd_core.ir.operator import Operator
 from fwd_core.plugins import registers as reg
 from fwd_core.plugins.registry import Registry
 
 if TYPE_CHECKING:
     from fwd_core.backends.base import Backend
     from fwd_core.importing import Importer
+    from fwd_core.ir.operator import Operator
     from fwd_core.rewrite.base import Rewrite
     from fwd_core.testing.reference import Reference
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from fwd_core.ir.operator import Operator
+if TYPE_CHECKING:
+    from fwd_core.ir.operator import Operator
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 #: Takes the lowering context and the operator; returns why not, or ``None``.

@@ -11,13 +11,13 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from fwd_core.errors import PluginError
-from fwd_core.ir.operator import Operator
 from fwd_core.plugins.markers import _LOWERING, lowering_mark, marked_in
 from fwd_core.plugins.registry import Entry
 
 if TYPE_CHECKING:
     from fwd_core.backends.base import Backend
     from fwd_core.importing import Importer
+    from fwd_core.ir.operator import Operator
     from fwd_core.rewrite.base import Rewrite
     from fwd_core.testing.reference import Reference
 
@@ -38,7 +38,7 @@ class Register(Generic[T]):
         self.entries.append(Entry(key, item, self.owner, override))
 
 
-class OperatorRegister(Register[type[Operator]]):
+class OperatorRegister(Register["type[Operator]"]):
     """Takes operator classes."""
 
     def add(self, cls: type[Operator]) -> None:
