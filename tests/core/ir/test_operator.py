@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 import pytest
 
@@ -97,6 +97,20 @@ def test_other_containers_of_values_are_refused() -> None:
 
     with pytest.raises(TypeError, match=r"Listed.xs: operands are Value, Value \| None or tuple"):
         Listed.operand_fields()
+
+
+def test_annotations_must_be_there_at_run_time() -> None:
+    if TYPE_CHECKING:
+        from pathlib import Path
+
+    @operator
+    class Lazy(Operator):
+        """Its annotation is known to type checkers only."""
+
+        where: Path
+
+    with pytest.raises(TypeError, match="operator Lazy: name 'Path' is not defined; what fields"):
+        Lazy.attribute_fields()
 
 
 def test_infer_must_be_written() -> None:

@@ -55,7 +55,7 @@ class Options:
                 close = difflib.get_close_matches(name, known, 1)
                 raise OptionError(
                     f"backend {backend!r} has no option {name!r}",
-                    expected=", ".join(known),
+                    expected=", ".join(known) or "no options",
                     hint=f"did you mean {close[0]!r}?" if close else "leave it out",
                 )
         return cls(**given)

@@ -203,8 +203,8 @@ class Engine:
         )
 
     def _output_shapes(self, sizes: tuple[tuple[int, ...], ...]) -> list[tuple[int, ...]]:
-        values = bind(self.inputs, sizes)
         try:
+            values = bind(self.inputs, sizes)
             shapes = [tuple([evaluate(dim, values) for dim in p.type.shape]) for p in self.outputs]
         except ZeroDivisionError:
             raise InputError(

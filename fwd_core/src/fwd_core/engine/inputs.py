@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fwd_core.backends.base import Port
 from fwd_core.errors import InputError
-from fwd_core.ir.dims import Dim, DimExpr, single_symbol, substitute
+from fwd_core.ir.dims import Dim, DimExpr, Symbol, single_symbol, substitute
 from fwd_core.ir.dtypes import DType
 from fwd_core.ir.tensor import Tensor
 
@@ -82,9 +82,23 @@ def bind(ports: Sequence[Port], shapes: Sequence[tuple[int, ...]]) -> dict[str, 
                 continue
             _bind_one(port, axis, dim, size, values)
     for port, axis, expression, size in derived:
-        if (wanted := substitute(expression, values)) != size:
+        wanted = substitute(expression, values)
+        if isinstance(wanted, DimExpr) and (solved := _solved(wanted, size)) is not None:
+            values[solved[0].name] = solved[1]
+            wanted = substitute(wanted, values)
+        if wanted != size:
             raise _wrong_size(port, axis, f"{wanted} ({expression})", size)
     return values
+
+
+def _solved(expression: DimExpr, size: int) -> tuple[Symbol, int] | None:
+    """The value of the only symbol that makes ``factor * symbol + rest`` this size."""
+    (leading, factor), *rest = expression.terms
+    symbol = single_symbol(DimExpr(((leading, 1),)))
+    if symbol is None or any(monomial for monomial, _ in rest):
+        return None
+    value, remainder = divmod(size - sum(number for _, number in rest), factor)
+    return (symbol, value) if not remainder and symbol.min <= value <= symbol.max else None
 
 
 def _bind_one(port: Port, axis: int, dim: Dim, size: int, values: dict[str, int]) -> None:

@@ -12,8 +12,8 @@ Example:
     ...     x: Value
     ...     def infer(self) -> TensorType:
     ...         return self.x.type
-    >>> Double.operand_fields()
-    (OperandField(name='x', kind='one'),)
+    >>> Double.kind()
+    'demo.Double'
 """
 
 from __future__ import annotations
@@ -162,7 +162,13 @@ def _fields(cls: type[Operator]) -> Layout:
     from fwd_core.ir.graph import Value
 
     kinds = {Value: "one", typing.Optional[Value]: "optional", tuple[Value, ...]: "many"}
-    hints = typing.get_type_hints(cls)
+    try:
+        hints = typing.get_type_hints(cls)
+    except NameError as error:
+        raise TypeError(
+            f"operator {cls.__name__}: {error}; what fields are annotated with must be imported "
+            "at run time, at the top of the module"
+        ) from None
     operands, attributes = [], []
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]
         hint = hints[field.name]

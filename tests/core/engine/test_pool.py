@@ -1,0 +1,93 @@
+"""The pool of contexts."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from fwd_core.engine.pool import Pool
+from fwd_core.errors import ForwardError, OptionError
+
+
+def test_the_one_used_last_is_lent_first() -> None:
+    pool = Pool(iter(range(10)).__next__, 3)
+    a, b = pool.acquire(), pool.acquire()
+    assert (a, b, pool.peak) == (0, 1, 2)
+    pool.release(a)
+    pool.release(b)
+    assert pool.acquire() == b
+    assert pool.acquire() == a
+    assert pool.acquire() == 2
+    assert pool.peak == 3
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_a_pool_has_room(limit: int) -> None:
+    with pytest.raises(OptionError, match=f"room for one context or more\n  got:      {limit}"):
+        Pool(object, limit)
+
+
+def test_a_thread_waits_when_all_are_lent() -> None:
+    pool = Pool(object, 1)
+    item = pool.acquire()
+    got: list[object] = []
+    thread = threading.Thread(target=lambda: got.append(pool.acquire()))
+    thread.start()
+    thread.join(0.05)
+    assert thread.is_alive()
+    assert not got
+    pool.release(item)
+    thread.join(10)
+    assert got == [item]
+
+
+def test_a_failed_creation_gives_its_place_back() -> None:
+    attempts: list[OSError | str] = ["item", OSError("no memory")]
+
+    def create() -> str:
+        made = attempts.pop()
+        if isinstance(made, OSError):
+            raise made
+        return made
+
+    pool = Pool(create, 1)
+    with pytest.raises(OSError, match="no memory"):
+        pool.acquire()
+    assert pool.acquire() == "item"
+    assert pool.peak == 1
+
+
+def test_no_object_is_lent_twice() -> None:
+    pool = Pool(iter(range(100)).__next__, 4)
+    held: set[int] = set()
+    lock = threading.Lock()
+
+    def work(_: int) -> None:
+        item = pool.acquire()
+        with lock:
+            assert item not in held
+            held.add(item)
+        with lock:
+            held.remove(item)
+        pool.release(item)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(work, range(2000)))
+    assert pool.peak <= 4
+
+
+def test_closing_waits_for_what_is_lent() -> None:
+    pool = Pool(object, 2)
+    item = pool.acquire()
+    thread = threading.Thread(target=pool.close)
+    thread.start()
+    thread.join(0.05)
+    assert thread.is_alive()
+    pool.release(item)
+    thread.join(10)
+    assert not thread.is_alive()
+    with pytest.raises(ForwardError, match="the engine is closed\n  Hint: build or load it again"):
+        pool.acquire()
+    pool.close()  # again changes nothing
