@@ -1,0 +1,1 @@
+"""Measurements beside the peers. Run them with ``nox -s bench``."""

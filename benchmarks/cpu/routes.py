@@ -1,0 +1,138 @@
+"""Ways from a model to a call: Forward and its peers, each pinned to one precision.
+
+A route returns a function that runs the model once and returns its first output, and the
+precision that it really computes in.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.models import Inputs
+
+Call = Callable[[], Any]
+Route = Callable[[torch.nn.Module, Inputs, int], tuple[Call, str]]
+
+
+def forward_float32(model: torch.nn.Module, inputs: Inputs, threads: int) -> tuple[Call, str]:
+    """Forward on OpenVINO, mode float32."""
+    return _forward(model, inputs, threads, "float32")
+
+
+def forward_float16(model: torch.nn.Module, inputs: Inputs, threads: int) -> tuple[Call, str]:
+    """Forward on OpenVINO, mode float16: the CPU's own half type."""
+    return _forward(model, inputs, threads, "float16")
+
+
+def openvino(model: torch.nn.Module, inputs: Inputs, threads: int) -> tuple[Call, str]:
+    """OpenVINO's own PyTorch front end, told to compute in float32."""
+    import openvino as ov
+
+    converted = ov.convert_model(_traced(model, inputs), example_input=inputs)
+    for port, tensor in zip(converted.inputs, inputs, strict=True):
+        port.get_node().set_partial_shape(ov.PartialShape(list(tensor.shape)))
+    converted.validate_nodes_and_infer_types()
+    compiled = ov.Core().compile_model(
+        converted,
+        "CPU",
+        {
+            "INFERENCE_PRECISION_HINT": "f32",
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_NUM_THREADS": threads,
+        },
+    )
+    request = compiled.create_infer_request()
+    arrays = [tensor.numpy() for tensor in inputs]
+    for i, array in enumerate(arrays):
+        request.set_input_tensor(i, ov.Tensor(array, shared_memory=True))
+
+    def call() -> Any:
+        request.infer()
+        return request.get_output_tensor(0).data
+
+    return call, compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+
+
+def onnxruntime(model: torch.nn.Module, inputs: Inputs, threads: int) -> tuple[Call, str]:
+    """ONNX Runtime on the graph that torch.onnx exports, all optimizations on."""
+    import onnxruntime as ort
+
+    stream = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(model, inputs, dynamo=True, verbose=False)
+    assert program is not None
+    program.save(stream)  # type: ignore[arg-type]
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    session = ort.InferenceSession(stream.getvalue(), options, providers=["CPUExecutionProvider"])
+    feeds = {
+        port.name: tensor.numpy() for port, tensor in zip(session.get_inputs(), inputs, strict=True)
+    }
+    return lambda: session.run(None, feeds)[0], "float32"
+
+
+def torch_eager(model: torch.nn.Module, inputs: Inputs, threads: int) -> tuple[Call, str]:
+    """The model itself."""
+    torch.set_num_threads(threads)
+
+    def call() -> Any:
+        with torch.inference_mode():
+            return model(*inputs)[0]
+
+    return call, "float32"
+
+
+def torch_compile(model: torch.nn.Module, inputs: Inputs, threads: int) -> tuple[Call, str]:
+    """torch.compile with its default backend."""
+    torch.set_num_threads(threads)
+    compiled = torch.compile(model)
+
+    def call() -> Any:
+        with torch.inference_mode():
+            return compiled(*inputs)[0]
+
+    return call, "float32"
+
+
+def _forward(
+    model: torch.nn.Module, inputs: Inputs, threads: int, mode: str
+) -> tuple[Call, str]:
+    import forward
+
+    engine = forward.build(
+        _traced(model, inputs), inputs, mode=mode, backend="openvino", threads=threads
+    ).engine
+    arrays = [tensor.numpy() for tensor in inputs]
+    return lambda: engine.run_list(arrays)[0], str(engine.manifest["compute"])
+
+
+def _traced(model: torch.nn.Module, inputs: Inputs) -> torch.jit.ScriptModule:
+    from fwd_ops_torch.importers import jit
+
+    return jit.trace(model, inputs)
+
+
+ROUTES: dict[str, Route] = {
+    "forward float32": forward_float32,
+    "forward float16": forward_float16,
+    "openvino": openvino,
+    "onnxruntime": onnxruntime,
+    "torch eager": torch_eager,
+    "torch.compile": torch_compile,
+}
+
+
+def difference(result: Any, expected: Any) -> tuple[float, float]:
+    """Greatest error relative to the greatest value, and cosine similarity."""
+    a = np.asarray(result, np.float64).ravel()
+    b = np.asarray(expected, np.float64).ravel()
+    cosine = float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
+    return float(np.abs(a - b).max() / np.abs(b).max()), cosine

@@ -1,0 +1,58 @@
+"""One route in a process of its own, so that no peer's idle threads disturb another.
+
+Reads commands from standard input, one JSON object a line, and answers in kind.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+from typing import Any
+
+from benchmarks.cpu.routes import ROUTES, difference
+from benchmarks.models import make
+
+
+def main() -> None:
+    """Build the route named on the command line, then serve ``run`` commands."""
+    model_name, route, threads = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # whatever libraries print must not mix with the answers
+
+    def answer(document: dict[str, Any]) -> None:
+        answers.write(json.dumps(document) + "\n")
+        answers.flush()
+
+    import torch
+
+    torch.set_num_threads(threads)
+    model, inputs = make(model_name)
+    with torch.inference_mode():
+        expected = model(*inputs)[0].numpy()
+    begin = time.perf_counter()
+    call, precision = ROUTES[route](model, inputs, threads)
+    error, cosine = difference(call(), expected)
+    answer(
+        {
+            "precision": precision,
+            "build_s": time.perf_counter() - begin,
+            "error": error,
+            "cosine": cosine,
+            "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        }
+    )
+    for line in sys.stdin:
+        count = json.loads(line)["run"]
+        times = []
+        for _ in range(count):
+            start = time.perf_counter()
+            call()
+            times.append(time.perf_counter() - start)
+        answer({"times": times})
+
+
+if __name__ == "__main__":
+    main()

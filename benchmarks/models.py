@@ -1,0 +1,62 @@
+"""The models that are measured: classes of transformers with random weights from a config."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+Inputs = tuple[torch.Tensor, ...]
+
+
+def resnet50() -> tuple[torch.nn.Module, Inputs]:
+    """ResNet-50 without its head; 224 x 224 images."""
+    from transformers import ResNetConfig, ResNetModel
+
+    return _ready(ResNetModel(ResNetConfig())), (torch.randn(1, 3, 224, 224),)
+
+
+def mobilenet_v2() -> tuple[torch.nn.Module, Inputs]:
+    """MobileNetV2 1.0 without its head; 224 x 224 images."""
+    from transformers import MobileNetV2Config, MobileNetV2Model
+
+    return _ready(MobileNetV2Model(MobileNetV2Config())), (torch.randn(1, 3, 224, 224),)
+
+
+def vit_base() -> tuple[torch.nn.Module, Inputs]:
+    """ViT-base, patches of 16; 224 x 224 images."""
+    from transformers import ViTConfig, ViTModel
+
+    return _ready(ViTModel(ViTConfig())), (torch.randn(1, 3, 224, 224),)
+
+
+def bert_base() -> tuple[torch.nn.Module, Inputs]:
+    """BERT-base; 128 tokens, of which the last 28 are padding."""
+    from transformers import BertConfig, BertModel
+
+    ids = torch.randint(0, 30_000, (1, 128))
+    return _ready(BertModel(BertConfig())), (ids, (torch.arange(128) < 100).long()[None])
+
+
+MODELS: dict[str, Callable[[], tuple[torch.nn.Module, Inputs]]] = {
+    "resnet50": resnet50,
+    "mobilenet_v2": mobilenet_v2,
+    "vit_base": vit_base,
+    "bert_base": bert_base,
+}
+
+
+def make(name: str) -> tuple[torch.nn.Module, Inputs]:
+    """A model and its inputs; the same weights and inputs in every process."""
+    torch.manual_seed(0)
+    return MODELS[name]()
+
+
+def _ready(model: torch.nn.Module) -> torch.nn.Module:
+    model.eval()
+    model.config.return_dict = False  # type: ignore[union-attr]
+    for module in model.modules():  # statistics of a network that has seen something
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)  # type: ignore[union-attr]
+            module.running_var.uniform_(0.5, 1.5)  # type: ignore[union-attr]
+    return model
