@@ -1,0 +1,289 @@
+"""What is run on this workspace: `nox --list` says, and `nox -s NAME` does it.
+
+Most sessions share one environment, `.nox/workspace`: PyTorch and the inference libraries are
+large, and a shared one is made once. `lint`, `core`, `min-torch` and `wheels` have their own,
+because they prove something about small ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parent
+WORKSPACE = ROOT / ".nox" / "workspace"
+DISTRIBUTIONS = {
+    "fwd-core": ("fwd_core", ["fwd_core"]),
+    "fwd-ops-torch": ("fwd_ops_torch", ["fwd_ops_torch", "forward"]),
+    "fwd-plugins-bert": ("fwd_plugins_bert", ["fwd_plugins_bert"]),
+}
+EXAMPLE_PACK = ROOT / "examples" / "fwd-ops-extra"
+PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
+#: The lowest PyTorch that `min-torch` has really run. Older CPU builds are not on PyPI, and its
+#: plain wheels are CUDA builds of several GB, so the floor is the version we develop with.
+TORCH_FLOOR = ["2.13.0"]
+TEST_TOOLS = ["pytest", "hypothesis", "pytest-xdist", "pytest-cov"]
+DOCS_TOOLS = ["mkdocs", "mkdocs-material", "mkdocstrings", "mkdocstrings-python"]
+PEERS = ["onnx", "onnxruntime", "onnxscript"]
+
+nox.options.sessions = ["lint", "types", "tests", "core", "docs"]
+nox.options.reuse_existing_virtualenvs = True
+nox.needs_version = ">=2024.4.15"
+
+
+def _find_pythons() -> None:
+    """Let nox find the interpreters of pyenv that are not on the path by themselves."""
+    versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    folders = [
+        str(found / "bin")
+        for wanted in PYTHONS
+        for found in sorted(versions.glob(f"{wanted}.*"))
+        if (found / "bin" / f"python{wanted}").exists()
+    ]
+    os.environ["PATH"] = os.pathsep.join([*folders, os.environ.get("PATH", "")])
+
+
+_find_pythons()
+
+
+class Workspace:
+    """The shared environment, with everything that a session asks for installed."""
+
+    def __init__(self, session: nox.Session, *requirements: str) -> None:
+        self.session = session
+        self.bin = WORKSPACE / ("Scripts" if os.name == "nt" else "bin")
+        if not (self.bin / "python").exists():
+            session.run(sys.executable, "-m", "venv", str(WORKSPACE), external=True)
+        everything = [
+            "torch",
+            "transformers",
+            *TEST_TOOLS,
+            *requirements,
+        ]
+        editable = [
+            *("-e", "fwd_core[openvino,rtx,testing]"),
+            *("-e", "fwd_ops_torch[torch]"),
+            *("-e", "fwd_plugins_bert"),
+        ]
+        stamp = WORKSPACE / f"installed-{_fingerprint(*everything)}"
+        if stamp.exists():
+            return
+        self.pip("install", "--upgrade", "pip")
+        self.pip("install", "-c", "constraints.txt", "hatchling", "editables")
+        self.pip("install", "-c", "constraints.txt", *everything)
+        self.pip("install", "-c", "constraints.txt", "--no-build-isolation", *editable)
+        stamp.touch()
+
+    def pip(self, *arguments: str) -> None:
+        """Run pip of the environment."""
+        self.run("python", "-m", "pip", "--quiet", *arguments)
+
+    def run(self, program: str, *arguments: str, **environment: str) -> None:
+        """Run a program of the environment."""
+        path = os.pathsep.join([str(self.bin), os.environ["PATH"]])
+        self.session.run(
+            str(self.bin / program),
+            *arguments,
+            env={"PATH": path, "VIRTUAL_ENV": str(WORKSPACE), **environment},
+            external=True,
+        )
+
+
+def _fingerprint(*requirements: str) -> str:
+    """Changes when what would be installed does."""
+    state = hashlib.sha256("\n".join(requirements).encode())
+    for name in ("constraints.txt", *(f"{folder}/pyproject.toml" for folder, _ in _folders())):
+        state.update((ROOT / name).read_bytes())
+    return state.hexdigest()[:16]
+
+
+def _folders() -> list[tuple[str, list[str]]]:
+    return list(DISTRIBUTIONS.values())
+
+
+@nox.session(venv_backend="none")
+def demo(session: nox.Session) -> None:
+    """The main job on real input: from a TorchScript file to running engines."""
+    Workspace(session).run("python", "examples/demo.py", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def tests(session: nox.Session) -> None:
+    """All tests, on two processes. `-- PATH -k WORD --cov` and the like go to pytest."""
+    arguments = session.posargs or ["-n", "2", "--dist", "loadfile"]
+    Workspace(session).run("python", "-m", "pytest", *arguments)
+
+
+@nox.session(python=PYTHONS)
+def core(session: nox.Session) -> None:
+    """Tests of fwd-core alone: no PyTorch, no inference library."""
+    constraints = ["-c", "constraints.txt"]
+    session.install("--quiet", *constraints, "-e", "fwd_core[testing]")
+    session.run(
+        "python",
+        "-c",
+        "import importlib.util as u; assert not any(map(u.find_spec, ('torch', 'openvino')))",
+    )
+    session.run("python", "-m", "pytest", *(session.posargs or ["tests/core", "-q"]))
+
+
+@nox.session(name="min-torch")
+@nox.parametrize("torch", TORCH_FLOOR)
+def min_torch(session: nox.Session, torch: str) -> None:
+    """Tests of the PyTorch pack with the lowest supported PyTorch."""
+    session.install("--quiet", "-c", "constraints.txt", f"torch=={torch}", "transformers")
+    session.install(
+        "--quiet",
+        *("-c", "constraints.txt", *TEST_TOOLS),
+        *("-e", "fwd_core[openvino,testing]", "-e", "fwd_ops_torch", "-e", "fwd_plugins_bert"),
+    )
+    session.run("python", "-m", "pytest", *(session.posargs or ["tests/torch", "-q"]))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff: rules and format. `-- --fix` repairs what can be repaired."""
+    session.install("--quiet", "-c", "constraints.txt", "ruff")
+    fix = "--fix" in session.posargs
+    session.run("ruff", "check", *(["--fix"] if fix else []), ".")
+    session.run("ruff", "format", *([] if fix else ["--check"]), ".")
+
+
+@nox.session(venv_backend="none")
+def types(session: nox.Session) -> None:
+    """Mypy, strict, over all sources."""
+    sources = [f"{folder}/src" for folder, _ in _folders()]
+    workspace = Workspace(session, "mypy", "nox")
+    workspace.run("python", "-m", "mypy", *(session.posargs or [*sources, "noxfile.py"]))
+
+
+@nox.session(venv_backend="none")
+def docs(session: nox.Session) -> None:
+    """Build the documentation into site/; a broken link or reference fails. `-- serve` shows it."""
+    arguments = session.posargs or ["build", "--strict", "--quiet"]
+    Workspace(session, *DOCS_TOOLS).run("python", "-m", "mkdocs", *arguments)
+
+
+@nox.session(venv_backend="none")
+def bench(session: nox.Session) -> None:
+    """Latency, import time and call overhead beside the peers. `-- NAME …` picks some."""
+    workspace = Workspace(session, *PEERS)
+    names = session.posargs or ["latency", "importing", "overhead"]
+    for name in names:
+        workspace.run("python", "-m", f"benchmarks.cpu.{name}")
+
+
+@nox.session(venv_backend="none")
+def corpus(session: nox.Session) -> None:
+    """Write every parity case to a folder and replay it from there, as a GPU machine does."""
+    folder = session.posargs[0] if session.posargs else str(ROOT / ".nox" / "corpus")
+    workspace = Workspace(session)
+    shutil.rmtree(folder, ignore_errors=True)
+    workspace.run("python", "-m", "pytest", "tests/parity", "-q", f"--export-corpus={folder}")
+    workspace.run("python", "-m", "fwd_core.testing.replay", folder, "--backend", "openvino")
+
+
+@nox.session(venv_backend="none")
+def nightly(session: nox.Session) -> None:
+    """All tests with many examples per property."""
+    workspace = Workspace(session)
+    arguments = session.posargs or ["-n", "2", "--dist", "loadfile"]
+    workspace.run("python", "-m", "pytest", *arguments, HYPOTHESIS_PROFILE="nightly")
+
+
+@nox.session
+def wheels(session: nox.Session) -> None:
+    """Build all wheels and sdists once, look into them, and install them in clean environments."""
+    session.install("--quiet", "-c", "constraints.txt", "build", "hatchling", "virtualenv")
+    output = Path(session.create_tmp()) / "dist"
+    shutil.rmtree(output, ignore_errors=True)
+    sources = [folder for folder, _ in _folders()]
+    if EXAMPLE_PACK.exists():
+        sources.append(str(EXAMPLE_PACK.relative_to(ROOT)))
+    for source in sources:
+        session.run(
+            *("python", "-m", "build", "--no-isolation", "--outdir", str(output), source),
+            silent=True,
+        )
+    for folder, packages in _folders():
+        _check_wheel(session, output, folder, packages)
+        _check_sdist(session, output, folder, packages)
+    for name, (_, packages) in DISTRIBUTIONS.items():
+        _try_wheels(session, output, [name], [f"import {package}" for package in packages])
+    everything = [f"import {package}" for _, packages in _folders() for package in packages]
+    _try_wheels(session, output, list(DISTRIBUTIONS), [*everything, _NO_FAILURES])
+    if EXAMPLE_PACK.exists():
+        _try_example(session, output)
+
+
+_NO_FAILURES = (
+    "from fwd_core import Plugins; p = Plugins.discover(); p.operators, p.importers, p.converters;"
+    "assert not p.failures(), p.failures()"
+)
+
+
+def _check_wheel(session: nox.Session, output: Path, folder: str, packages: list[str]) -> None:
+    (wheel,) = output.glob(f"{folder}-*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
+    if tops != set(packages):
+        session.error(f"{wheel.name} holds {sorted(tops)}, not {packages}")
+    for package in packages:
+        if f"{package}/py.typed" not in names:
+            session.error(f"{wheel.name}: {package} has no py.typed")
+    if not any("licenses/LICENSE" in name for name in names):
+        session.error(f"{wheel.name} has no license")
+    if stray := [name for name in names if "test_" in name or "__pycache__" in name]:
+        session.error(f"{wheel.name} holds {stray}")
+    session.log(f"{wheel.name}: {len(names)} files, {wheel.stat().st_size // 1024} KiB")
+
+
+def _check_sdist(session: nox.Session, output: Path, folder: str, packages: list[str]) -> None:
+    (sdist,) = output.glob(f"{folder}-*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.split("/", 1)[1] for name in archive.getnames() if "/" in name}
+    needed = {
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+        *(f"src/{one}/py.typed" for one in packages),
+    }
+    if missing := sorted(needed - names):
+        session.error(f"{sdist.name} lacks {missing}")
+
+
+def _environment(session: nox.Session, name: str) -> str:
+    """A new environment; returns its Python."""
+    folder = Path(session.create_tmp()) / name
+    shutil.rmtree(folder, ignore_errors=True)
+    session.run("python", "-m", "virtualenv", "--quiet", str(folder))
+    return str(folder / ("Scripts" if os.name == "nt" else "bin") / "python")
+
+
+def _try_wheels(
+    session: nox.Session, output: Path, names: list[str], statements: list[str]
+) -> None:
+    python = _environment(session, "-".join(names))
+    install = (python, "-m", "pip", "install", "--quiet", "-c", "constraints.txt")
+    session.run(*install, "--find-links", str(output), *names, external=True)
+    for statement in statements:
+        # -W error, and not from the checkout: what is imported is what was installed.
+        session.run(python, "-I", "-W", "error", "-c", statement, external=True)
+
+
+def _try_example(session: nox.Session, output: Path) -> None:
+    """The third-party pack, installed beside the three, works through `forward.build`."""
+    python = _environment(session, "example")
+    install = (python, "-m", "pip", "install", "--quiet", "-c", "constraints.txt")
+    session.run(*install, "torch", "pytest", "hypothesis", external=True)
+    wanted = [*DISTRIBUTIONS, "fwd-core[openvino,testing]", "fwd-ops-extra"]
+    session.run(*install, "--find-links", str(output), *wanted, external=True)
+    folder = str(EXAMPLE_PACK)
+    session.run(python, "-m", "pytest", "-q", "-c", os.devnull, folder, external=True)
