@@ -27,8 +27,7 @@ def attention(ctx: TensorRTLowering, op: ops.Attention) -> ITensor:
     if keep is not None:
         additive = _additive(ctx, keep, op)
     dtype = op.query.type.dtype
-    fused = ctx.features.attention and ctx.computed(dtype) in ("HALF", "BF16")
-    result = (_fused if fused else _composed)(ctx, op, additive)
+    result = (_fused if _is_fused(ctx, op) else _composed)(ctx, op, additive)
     if keep is None or op.mask is None:  # the first key is always kept by the causal mask alone
         return result
     # A row without any key is a softmax over equal numbers, but zeros are wanted.
@@ -56,12 +55,18 @@ def _masks(ctx: TensorRTLowering, op: ops.Attention) -> tuple[ITensor | None, IT
     return keep, additive
 
 
+def _is_fused(ctx: TensorRTLowering, op: ops.Attention) -> bool:
+    # The layer wants keys and values of one shape, and has kernels for half types.
+    features = op.key.type.shape[-1], op.value.type.shape[-1]
+    half = ctx.computed(op.query.type.dtype) in ("HALF", "BF16")
+    return ctx.features.attention and half and dim_facts.is_equal(*features) is True
+
+
 def _layer_is_causal(ctx: TensorRTLowering, op: ops.Attention) -> bool:
     # The layer's own causal mask, alone, where it does not matter at which end it is aligned.
-    half = ctx.computed(op.query.type.dtype) in ("HALF", "BF16")
     lengths = op.query.type.shape[-2], op.key.type.shape[-2]
     square = dim_facts.is_equal(*lengths) is True
-    return ctx.features.attention and half and square and op.mask is None
+    return square and op.mask is None and _is_fused(ctx, op)
 
 
 def _causal(ctx: TensorRTLowering, op: ops.Attention, rank: int) -> ITensor:

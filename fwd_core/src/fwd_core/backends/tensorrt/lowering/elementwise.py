@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 
 from fwd_core.backends.tensorrt.context import ITensor, TensorRTLowering
-from fwd_core.backends.tensorrt.types import NARROW
+from fwd_core.backends.tensorrt.types import HELD, NARROW
 from fwd_core.ir import ops
 from fwd_core.ir.dtypes import DType
 from fwd_core.ir.operator import Operator
@@ -139,7 +139,7 @@ def sign(ctx: TensorRTLowering, op: ops.Sign) -> ITensor:
     x = ctx[op.x]
     if op.x.type.dtype.is_float:
         return ctx.unary("SIGN", x)
-    at_least = ctx.elementwise("MAX", x, _number(ctx, -1, op.x.type))
+    at_least = ctx.elementwise("MAX", x, _bound(ctx, -1, op.x.type, math.ceil))
     return ctx.elementwise("MIN", at_least, _number(ctx, 1, op.x.type))
 
 
@@ -274,8 +274,10 @@ def _bound(
 ) -> ITensor:
     if kind.dtype.is_float:
         return _number(ctx, bound, kind)
-    least, greatest = kind.dtype.limits
-    return _number(ctx, whole(min(max(bound, least), greatest)), kind)
+    for dtype in (kind.dtype, HELD[ctx.computed(kind.dtype)]):
+        least, greatest = dtype.limits
+        bound = min(max(bound, least), greatest)
+    return _number(ctx, whole(bound), kind)
 
 
 def _negated(ctx: TensorRTLowering, x: ITensor, kind: TensorType) -> ITensor:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fwd_core.backends.tensorrt.context import ITensor, TensorRTLowering
 from fwd_core.backends.tensorrt.lowering.linear import product
 from fwd_core.backends.tensorrt.lowering.reduction import reduced
-from fwd_core.ir import ops
+from fwd_core.ir import dim_facts, ops
 from fwd_core.ir.dtypes import DType
 from fwd_core.ir.tensor import Tensor
 from fwd_core.ir.types import Shape
@@ -50,8 +50,7 @@ def average_pool(ctx: TensorRTLowering, op: ops.AveragePool) -> ITensor:
     counted = op.count_include_pad and any(padding)
     if counted and any(excess):
         cuts = {axis + 2: (-p, shape[axis + 2] + 2 * p, 1) for axis, p in enumerate(padding)}
-        zero = ctx.scalar(0.0, op.x.type.dtype, 0)
-        x = ctx.slice(x, shape, cuts, mode="FILL", fill=zero)
+        x = ctx.slice(x, shape, cuts, mode="FILL")  # with zeros
         shape = (*shape[:2], *(length for _, length, _ in cuts.values()))
         padding, counted = (0,) * len(padding), False
     after = [p + more for p, more in zip(padding, excess, strict=True)]
@@ -156,13 +155,16 @@ def _excess(
 def _shifted_maxima(ctx: TensorRTLowering, op: ops.MaxPool) -> ITensor:
     """Axis by axis, the greatest of as many strided slices as the kernel has elements there."""
     x, shape, out, dtype = ctx[op.x], op.x.type.shape, op.infer().shape, op.x.type.dtype
-    lowest = ctx.scalar(-np.inf if dtype.is_float else dtype.limits[0], dtype, 0)
+    lowest = -np.inf if dtype.is_float else dtype.limits[0]
+    fill = ctx.scalar(lowest, dtype, 0) if lowest != 0 else None  # zeros are the default
     for axis, (k, s, p, d) in enumerate(
         zip(op.kernel, op.stride, op.padding, op.dilation, strict=True), 2
     ):
+        last = (out[axis] - 1) * s + (k - 1) * d
+        inside = p == 0 and dim_facts.is_less(last, shape[axis]) is True
+        mode = {} if inside else {"mode": "FILL", "fill": fill}
         taps = [
-            ctx.slice(x, shape, {axis: (tap * d - p, out[axis], s)}, mode="FILL", fill=lowest)
-            for tap in range(k)
+            ctx.slice(x, shape, {axis: (tap * d - p, out[axis], s)}, **mode) for tap in range(k)
         ]
         x = taps[0]
         for tap in taps[1:]:

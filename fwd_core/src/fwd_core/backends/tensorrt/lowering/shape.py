@@ -58,9 +58,13 @@ def pad(ctx: TensorRTLowering, op: ops.Pad) -> ITensor:
         )
         if before != 0 or after != 0
     }
-    fill = ctx.scalar(op.value, op.x.type.dtype, 0) if op.mode == "constant" else None
+    if not cuts:
+        return ctx[op.x]
+    # A slice fills with zeros unless it is told otherwise.
+    filled = op.mode == "constant" and op.value != 0
+    fill = ctx.scalar(op.value, op.x.type.dtype, 0) if filled else None
     mode = _OUT_OF_RANGE[op.mode]
-    return ctx.slice(ctx[op.x], op.x.type.shape, cuts, mode=mode, fill=fill) if cuts else ctx[op.x]
+    return ctx.slice(ctx[op.x], op.x.type.shape, cuts, mode=mode, fill=fill)
 
 
 def expanded(ctx: TensorRTLowering, x: ITensor, shape: Shape, new: Shape) -> ITensor:
