@@ -1,4 +1,4 @@
-"""Hooks of the pack: importers and converters of PyTorch.
+"""Hooks of the pack: importers, converters and the reference of PyTorch.
 
 Torch is imported when a hook is called, not before, so that the pack can be listed where torch
 is not installed.
@@ -32,3 +32,11 @@ def fwd_register_converters(register: reg.ConverterRegister) -> None:
 
     for module in converters.FAMILIES:
         register.add_module(module)
+
+
+@hookimpl
+def fwd_register_references(register: reg.ReferenceRegister) -> None:
+    """Eager PyTorch, for the testing kit."""
+    from fwd_ops_torch.testing import TorchReference
+
+    register.add(TorchReference())

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pluggy
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fwd_core.rewrite.base import Rewrite
     from fwd_core.testing.reference import Reference
 
+T = TypeVar("T")
 GROUP = "fwd"
 ONLY, DISABLE, TRACE = "FWD_PACKS", "FWD_DISABLE_PACKS", "FWD_TRACE_HOOKS"
 #: The pack with the operators, backends and commands of the core cannot be left out.
@@ -74,6 +75,7 @@ class Plugins:
             self._manager.trace.root.setwriter(_to_stderr)
             self._manager.enable_tracing()
         self.packs: dict[str, Pack] = {}
+        self._made: dict[Callable[[Plugins], Any], Any] = {}
         for name, module in (packs or {}).items():
             self.register(name, module)
 
@@ -198,6 +200,16 @@ class Plugins:
     def commands(self) -> Registry[Callable[..., Any]]:
         """Subcommands by name."""
         return self._ask("fwd_register_commands", "command", reg.CommandRegister)
+
+    def once(self, make: Callable[[Plugins], T]) -> T:
+        """What ``make`` makes of these packs, made at the first call and kept.
+
+        For what follows from the registries and is needed for every model, such as an index.
+        """
+        if make not in self._made:
+            self._made[make] = make(self)
+        made: T = self._made[make]
+        return made
 
     def send(self, event: Event) -> None:
         """Tell every pack of progress."""

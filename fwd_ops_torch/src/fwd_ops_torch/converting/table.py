@@ -6,13 +6,16 @@ import inspect
 import keyword
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fwd_core.errors import PluginError
 from fwd_core.plugins.registry import Registry
 from fwd_ops_torch.converting import schemas
 from fwd_ops_torch.converting.decorator import ConverterMark, converter_mark
 from fwd_ops_torch.converting.schemas import Argument, Schema
+
+if TYPE_CHECKING:
+    from fwd_core.plugins import Plugins
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,11 @@ class ConverterTable(Mapping[str, Converter]):
         for function, converter in made.items():
             _refuse_unused(converter, used[function])
 
+    @classmethod
+    def of(cls, plugins: Plugins) -> ConverterTable:
+        """The table of these packs, checked once, which takes longer than a small import."""
+        return plugins.once(_table)
+
     def __getitem__(self, key: str) -> Converter:
         return self._converters[key]
 
@@ -75,6 +83,10 @@ class ConverterTable(Mapping[str, Converter]):
 
     def __len__(self) -> int:
         return len(self._converters)
+
+
+def _table(plugins: Plugins) -> ConverterTable:
+    return ConverterTable(plugins.converters)
 
 
 def converted_overloads(key: str) -> list[Schema]:

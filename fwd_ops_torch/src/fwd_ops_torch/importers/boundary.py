@@ -10,21 +10,21 @@ import torch
 
 from fwd_core.errors import ConversionError, ForwardError, InputError
 from fwd_core.importing import resolve_dynamic
-from fwd_core.ir import Dim, DimExpr, Location, TensorType
+from fwd_core.ir import Dim, DimExpr, Location, Tensor, TensorType
 from fwd_core.ir.structure import Structure, flatten, leaf_names, unflatten
 from fwd_ops_torch.importers import sizes
 from fwd_ops_torch.importers.aliasing import TensorRef
 from fwd_ops_torch.importers.problems import CannotContinueError
 from fwd_ops_torch.importers.session import Session
 from fwd_ops_torch.importers.undecided import Undecided
-from fwd_ops_torch.tensors import dtype_of, torch_dtype
+from fwd_ops_torch.tensors import dtype_of, from_host, torch_dtype
 
 #: Names and example values of a model's arguments, in the model's order.
 Named = Sequence[tuple[str, Any]]
 
 
 def as_example(value: Any) -> Any:
-    """Example inputs as torch tensors: NumPy arrays are wrapped, tensor types are made up."""
+    """Example inputs as torch tensors: arrays are wrapped, tensor types are made up."""
     if isinstance(value, TensorType):
         shape = value.static_shape()
         dtype = torch_dtype(value.dtype)
@@ -33,6 +33,8 @@ def as_example(value: Any) -> Any:
             if not value.dtype.is_float
             else torch.rand(shape).to(dtype)
         )
+    if isinstance(value, Tensor):
+        return from_host(value)
     if isinstance(value, np.ndarray):
         return torch.from_numpy(value if value.flags.writeable else value.copy())
     if isinstance(value, np.generic):

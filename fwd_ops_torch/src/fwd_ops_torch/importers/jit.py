@@ -50,11 +50,19 @@ def load(path: str | os.PathLike[str]) -> torch.jit.ScriptModule:
     return module
 
 
-def trace(module: torch.nn.Module, inputs: Sequence[Any]) -> torch.jit.ScriptModule:
-    """``torch.jit.trace`` of a module in evaluation mode."""
+def trace(
+    module: torch.nn.Module, inputs: Sequence[Any], *, check: bool = True
+) -> torch.jit.ScriptModule:
+    """``torch.jit.trace`` of a module in evaluation mode.
+
+    Args:
+        module: The module.
+        inputs: Its arguments.
+        check: Let torch trace twice and compare, which takes ten times as long.
+    """
     with quiet(), torch.no_grad():
         traced: torch.jit.ScriptModule = torch.jit.trace(  # type: ignore[no-untyped-call]
-            module, tuple(inputs), strict=False
+            module, tuple(inputs), strict=False, check_trace=check
         )
     return traced
 

@@ -42,7 +42,7 @@ class Session:
     def __init__(self, name: str, request: ImportRequest, *, owned: bool) -> None:
         self.graph = Graph(name)
         self.request = request
-        self.table = ConverterTable(request.plugins.converters)
+        self.table = ConverterTable.of(request.plugins)
         self.problems = Problems(request.plugins)
         self.owned = owned
         self._constants: dict[int, tuple[torch.Tensor, Value]] = {}
