@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fwd_core.backends.lowering import LoweringContext
 from fwd_core.backends.openvino.sizes import Sizes
-from fwd_core.backends.openvino.types import INT32_LIMITS, computed, element_type, shared
+from fwd_core.backends.openvino.types import INT32_LIMITS, computed, element_type, writable
 from fwd_core.ir.dims import Dim, DimExpr, bounds
 from fwd_core.ir.dtypes import DType
 from fwd_core.ir.graph import Graph, Value
@@ -25,7 +25,7 @@ class OpenVINOLowering(LoweringContext["Output"]):
     """OpenVINO's tensors by graph value, and helpers to make more.
 
     A lowering may return a node with one output in place of the output. Tensors of floats are
-    float32, of small integers int32 (see :mod:`~fwd_core.backends.openvino.types`).
+    float32, of integers int32 (see :mod:`~fwd_core.backends.openvino.types`).
 
     Attributes:
         opset: OpenVINO's operators, ``openvino.opset16``.
@@ -45,6 +45,10 @@ class OpenVINOLowering(LoweringContext["Output"]):
 
     def __setitem__(self, value: Value, tensor: Output | Node) -> None:
         output = tensor if hasattr(tensor, "get_node") else tensor.output(0)
+        if 0 in value.type.shape and value.producer is not None:
+            # Some of OpenVINO's rewrites take a size of 0 for one to be copied.
+            zero = self.number(0, value.type.dtype)
+            output = self.opset.broadcast(zero, self.vector(value.type.shape)).output(0)
         super().__setitem__(value, output)
         for ordinal, node in enumerate(self._new_nodes(output.get_node())):
             node.set_friendly_name(
@@ -64,9 +68,9 @@ class OpenVINOLowering(LoweringContext["Output"]):
         return self.constant(np.array(value, computed(dtype).storage))
 
     def constant(self, array: NDArray[Any]) -> Output:
-        """A constant over the memory of an array, which OpenVINO keeps alive."""
-        tensor = shared(array, DType.of(array.dtype))
-        return self.opset.constant(tensor, shared_memory=True).output(0)
+        """A constant over the memory of an array, which OpenVINO then keeps alive."""
+        # From an array, not from one of OpenVINO's tensors: those would not keep it alive.
+        return self.opset.constant(writable(array), shared_memory=True).output(0)
 
     def tensor(self, tensor: Tensor) -> Output:
         """A constant of the graph, in the type that stands for its own.
@@ -76,9 +80,6 @@ class OpenVINOLowering(LoweringContext["Output"]):
         """
         if tensor.dtype is DType.INT64:
             self._require_int32(tensor.data)
-        if tensor.dtype in (DType.FLOAT16, DType.BFLOAT16):  # OpenVINO widens these itself
-            words = self.opset.constant(shared(tensor.data, tensor.dtype), shared_memory=True)
-            return self.opset.convert(words, "f32").output(0)
         return self.constant(tensor.astype(computed(tensor.dtype)).data)
 
     def reshaped(self, value: Value, shape: Sequence[int]) -> Output:

@@ -28,35 +28,62 @@ def unless_nan(opset: Any, x: Output, instead: Output, result: Output) -> Output
     return opset.select(opset.not_equal(x, x), instead, result).output(0)
 
 
+def truncated_quotient(opset: Any, a: Output, b: Output) -> Output:
+    """The whole part of a / b, rounded to float32 first as torch does.
+
+    OpenVINO's Divide may be a unit in the last place off, so its error is added back.
+    """
+    ratio = opset.divide(a, b).output(0)
+    better = opset.add(ratio, opset.divide(_rest(opset, a, b, ratio), b)).output(0)
+    # Where the error itself is not finite (infinities, zero divisors) the ratio is right.
+    return _truncated(opset, unless_nan(opset, better, ratio, better))
+
+
 def divide(opset: Any, a: Output, b: Output) -> tuple[Output, Output]:
     """Quotient rounded toward minus infinity, and the remainder, which has the sign of b.
 
     Exact while the quotient is below 2^23. Division by zero gives a / b and a NaN, division by
     an infinity 0 and a, or -1 and b where the signs differ.
     """
-    zero = constant(opset, 0)
-    ratio = opset.divide(a, b)
-    quotient = opset.floor(ratio)
-    product = opset.multiply(quotient, b)
-    rest = opset.subtract(opset.subtract(a, product), _product_error(opset, quotient, b, product))
-
-    down = opset.logical_and(opset.not_equal(rest, zero), _signs_differ(opset, rest, b))
-    quotient = opset.subtract(quotient, opset.convert(down, "f32"))
-    rest = opset.add(rest, opset.select(down, b, zero))
-    up = opset.less_equal(opset.abs(b), opset.abs(rest))
-    quotient = opset.add(quotient, opset.convert(up, "f32"))
-    rest = opset.subtract(rest, opset.select(up, b, zero))
-
-    infinity = constant(opset, np.inf)
-    infinite = opset.logical_and(
-        opset.equal(opset.abs(b), infinity), opset.less(opset.abs(a), infinity)
+    zero, one, minus_one = (constant(opset, value) for value in (0, 1, -1))
+    ratio = opset.divide(a, b).output(0)
+    quotient = _truncated(opset, ratio)
+    rest = _rest(opset, a, b, quotient)
+    # Of the exact quotient, rest has the sign of a and is smaller than b; else go one step.
+    differ = _signs_differ(opset, a, b)
+    step = opset.select(differ, minus_one, one)
+    divisor = opset.select(differ, opset.negative(b), b)
+    over = opset.logical_and(opset.not_equal(rest, zero), _signs_differ(opset, rest, a))
+    under = opset.logical_and(
+        opset.logical_not(over), opset.less_equal(opset.abs(b), opset.abs(rest))
     )
-    opposite = opset.logical_and(opset.not_equal(a, zero), _signs_differ(opset, a, b))
-    minus_one = constant(opset, -1)
-    quotient = opset.select(infinite, opset.select(opposite, minus_one, zero), quotient)
-    rest = opset.select(infinite, opset.select(opposite, b, a), rest).output(0)
+    quotient = opset.subtract(quotient, opset.select(over, step, zero))
+    quotient = opset.add(quotient, opset.select(under, step, zero))
+    rest = opset.add(rest, opset.select(over, divisor, zero))
+    rest = opset.subtract(rest, opset.select(under, divisor, zero))
+    # An infinite divisor leaves a whole; the products above are NaN then.
+    infinite = opset.equal(opset.abs(b), constant(opset, np.inf))
+    infinite = opset.logical_and(infinite, opset.less(opset.abs(a), constant(opset, np.inf)))
+    quotient = opset.select(infinite, zero, quotient)
+    rest = opset.select(infinite, a, rest).output(0)
+    # From truncation to floor.
+    down = opset.logical_and(opset.not_equal(rest, zero), _signs_differ(opset, rest, b))
+    quotient = opset.add(quotient, opset.select(down, minus_one, zero))
+    rest = opset.select(down, opset.add(rest, b), rest).output(0)
     quotient = unless_nan(opset, rest, rest, quotient.output(0))
     return opset.select(opset.equal(b, zero), ratio, quotient).output(0), rest
+
+
+def _truncated(opset: Any, x: Output) -> Output:
+    negative = opset.less(x, constant(opset, 0))
+    return opset.select(negative, opset.ceiling(x), opset.floor(x)).output(0)
+
+
+def _rest(opset: Any, a: Output, b: Output, quotient: Output) -> Output:
+    """A - quotient * b, exact where the product is near a."""
+    product = opset.multiply(quotient, b).output(0)
+    error = _product_error(opset, quotient, b, product)
+    return opset.subtract(opset.subtract(a, product), error).output(0)
 
 
 def _product_error(opset: Any, a: Output, b: Output, product: Output) -> Output:

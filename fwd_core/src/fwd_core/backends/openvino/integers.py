@@ -1,10 +1,10 @@
-"""Exact arithmetic on int32 and int64 tensors.
+"""Exact arithmetic on int32 tensors.
 
 OpenVINO's CPU device adds, subtracts, multiplies and takes extrema of integers in 32 bits, and
 wraps as torch's int32 does. Everything else (division, powers, comparisons, selection, sums) it
 computes in float32, which is exact below 2^24 only. The functions here are made of what is
-exact, so they hold for every int32 value. All take OpenVINO's operator set first, then tensors
-of one integer type, and broadcast as NumPy does.
+exact, so they hold for every int32 value. All take OpenVINO's operator set first, then int32
+tensors (sizes, which are int64, may go through ``divide``), and broadcast as NumPy does.
 """
 
 from __future__ import annotations
@@ -116,6 +116,17 @@ def power(opset: Any, base: Output, exponent: Output) -> Output:
         result = opset.multiply(result, select(opset, is_set.output(0), base, one)).output(0)
         base = opset.multiply(base, base).output(0)
     return result
+
+
+def pad(opset: Any, x: Output, before: Output, after: Output, value: int) -> Output:
+    """Pad with a number. OpenVINO reads it as a float32, so zeros are padded to x - value."""
+    if -_EXACT < value < _EXACT:
+        filling = number(opset, value, x)
+        return opset.pad(x, before, after, "constant", filling).output(0)
+    negated = (2**31 - value) % 2**32 - 2**31  # -(-2^31) is itself in 32 bits
+    shifted = opset.add(x, number(opset, negated, x))
+    padded = opset.pad(shifted, before, after, "constant", number(opset, 0, x))
+    return opset.add(padded, number(opset, value, x)).output(0)
 
 
 def wrapped(opset: Any, tensor: Output, dtype: DType) -> Output:

@@ -32,6 +32,7 @@ class OpenVINOPlan(Plan):
     ) -> None:
         self.manifest = manifest
         self.compiled = compiled
+        # A model that was imported reads its weights where they are in these bytes.
         self._blob: bytes | memoryview | None = blob
 
     def payload(self) -> bytes | memoryview:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from fwd_core.backends.openvino import integers
 from fwd_core.backends.openvino.context import OpenVINOLowering
 from fwd_core.ir.dims import Dim, bounds
 from fwd_core.ir.types import Shape
@@ -22,7 +23,7 @@ def fold(ctx: OpenVINOLowering, step: Step, x: Output, shape: Shape, axis: int) 
     Args:
         ctx: The lowering context.
         step: OpenVINO's operator that joins both halves; exact for integers.
-        x: An int32 or int64 tensor.
+        x: An int32 tensor.
         shape: Its shape.
         axis: The axis to reduce.
     """
@@ -33,8 +34,7 @@ def fold(ctx: OpenVINOLowering, step: Step, x: Output, shape: Shape, axis: int) 
         before: list[Dim] = [0] * len(shape)
         after = before.copy()
         after[axis] = length - size
-        neutral = ctx.opset.constant(_NEUTRAL[step], x.get_element_type())
-        x = ctx.opset.pad(x, ctx.vector(before), ctx.vector(after), "constant", neutral).output(0)
+        x = integers.pad(ctx.opset, x, ctx.vector(before), ctx.vector(after), _NEUTRAL[step])
     join = getattr(ctx.opset, step)
     while length > 1:
         length //= 2

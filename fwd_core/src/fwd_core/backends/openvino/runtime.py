@@ -42,7 +42,8 @@ class OpenVINOExecutable(Executable):
 class OpenVINOContext(Context):
     """One request of a compiled model.
 
-    It refers to the arrays of its last run until the next one, or until it is dropped.
+    OpenVINO's request points at the arrays of its last run but does not keep them alive, so every
+    port is bound anew before each run.
 
     Attributes:
         request: OpenVINO's request.

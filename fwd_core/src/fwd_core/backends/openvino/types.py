@@ -1,9 +1,10 @@
 """Element types on their way through OpenVINO, and arrays that it can share.
 
-An engine's inputs and outputs have the source model's types. Between them there are five:
-floats are float32 (in half modes OpenVINO itself computes them in less), small integers are
-int32 and wrap where they must, int64, int32 and bool stay. OpenVINO's CPU device computes int64
-in 32 bits, which is why int64 values from outside are range-checked.
+An engine's inputs and outputs have the source model's types. Between them there are three:
+floats are float32 (in half modes OpenVINO itself computes them in less), integers are int32, and
+bool stays. OpenVINO's CPU device computes int64 in 32 bits whatever a model says, but folds its
+constants in 64, and then saturates them; so int64 values from outside are range-checked and the
+model says int32. Smaller integers wrap where they must.
 """
 
 from __future__ import annotations
@@ -38,9 +39,7 @@ def computed(dtype: DType) -> DType:
     """The type that stands for ``dtype`` between the inputs and the outputs."""
     if dtype.is_float:
         return DType.FLOAT32
-    if dtype in (DType.INT16, DType.INT8, DType.UINT8):
-        return DType.INT32
-    return dtype
+    return dtype if dtype is DType.BOOL else DType.INT32
 
 
 def element_type(dtype: DType) -> Type:
@@ -50,11 +49,19 @@ def element_type(dtype: DType) -> Type:
     return getattr(openvino.Type, _NAMES[dtype])
 
 
-def shared(array: NDArray[Any], dtype: DType) -> OpenVINOTensor:
-    """An OpenVINO tensor over the memory of a C-contiguous array, which it keeps alive.
+def writable(array: NDArray[Any]) -> NDArray[Any]:
+    """The array, or a view of a read-only one that calls its memory writable.
 
-    OpenVINO takes no read-only arrays, though it only reads inputs and constants, so it is shown
-    their memory as if it could be written.
+    OpenVINO shares no read-only arrays, though it only reads constants and inputs.
+    """
+    return array if array.flags.writeable else np.asarray(_Writable(array))
+
+
+def shared(array: NDArray[Any], dtype: DType) -> OpenVINOTensor:
+    """An OpenVINO tensor over the memory of a C-contiguous array.
+
+    The array lives as long as this Python object, but not as long as a request or a model that
+    the tensor is handed to: whoever does that keeps the array alive.
 
     Args:
         array: Elements; bfloat16 as uint16 words.
@@ -62,11 +69,9 @@ def shared(array: NDArray[Any], dtype: DType) -> OpenVINOTensor:
     """
     import openvino
 
-    if not array.flags.writeable:
-        array = np.asarray(_Writable(array))
     if dtype is DType.BFLOAT16:
-        return openvino.Tensor(array, list(array.shape), openvino.Type.bf16)
-    return openvino.Tensor(array, True)
+        return openvino.Tensor(writable(array), list(array.shape), openvino.Type.bf16)
+    return openvino.Tensor(writable(array), True)
 
 
 class _Writable:

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Union
 
 import numpy as np
 import pytest
-
-pytest.importorskip("openvino")
-torch = pytest.importorskip("torch")
-
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from on_openvino import Array, assert_same, bfloat16, dynamic_types, run
 
+from fwd_core.errors import BuildError
 from fwd_core.ir import DType, Graph, Tensor, TensorType, Value, ops
 from fwd_core.ir.ops.elementwise import FloatUnary, NumberBinary, NumberUnary
 
+pytest.importorskip("openvino")
+torch = pytest.importorskip("torch")
+
 NAN, INF = math.nan, math.inf
-RNG = np.random.default_rng(0)
+NUMBERS = np.random.default_rng(0).normal(0, 3, 1000)
 #: Ordinary magnitudes first, then what often goes wrong.
 FLOATS = np.concatenate(
-    [RNG.normal(0, 3, 1000), [0.0, -0.0, 0.5, -0.5, 2.5, -2.5, 60.0, -60.0, INF, -INF, NAN]]
+    [NUMBERS, [0.0, -0.0, 0.5, -0.5, 2.5, -2.5, 60.0, -60.0, INF, -INF, NAN]]
 ).astype(np.float32)
 #: OpenVINO's vector functions are polynomials; torch's differ from the true value as much.
 RTOL, ATOL = 5e-6, 4e-7
@@ -34,7 +34,9 @@ def through_torch(function: Callable[[Any], Any]) -> Callable[[Array], Array]:
     return lambda x: function(torch.from_numpy(x)).numpy()
 
 
-FLOAT_UNARY: list[tuple[type[FloatUnary], dict[str, Any], Callable[[Array], Array]]] = [
+FLOAT_UNARY: list[
+    tuple[type[FloatUnary] | type[NumberUnary], dict[str, Any], Callable[[Array], Array]]
+] = [
     (ops.Exp, {}, np.exp),
     (ops.Log, {}, np.log),
     (ops.Sqrt, {}, np.sqrt),
@@ -65,7 +67,7 @@ FLOAT_UNARY: list[tuple[type[FloatUnary], dict[str, Any], Callable[[Array], Arra
     ("operator", "attributes", "reference"), FLOAT_UNARY, ids=lambda item: str(item)[-30:]
 )
 def test_float_unary(
-    operator: type[FloatUnary],
+    operator: Unary,
     attributes: dict[str, Any],
     reference: Callable[[Array], Array],
     dynamic: bool,
@@ -112,15 +114,16 @@ def test_relu_and_clamp_of_numbers() -> None:
 INTEGERS = [np.int64, np.int32, np.int16, np.int8, np.uint8]
 
 
-def extremes(dtype: type[np.generic]) -> tuple[Array, Array]:
+def extremes(dtype: type[np.integer[Any]]) -> tuple[Array, Array]:
     """Pairs of integers: the limits, beyond 2^24 where it fits, and many random ones."""
+    rng = np.random.default_rng(2)
     info = np.iinfo(np.int32 if dtype is np.int64 else dtype)
     edges = [info.min, info.min + 1, -7, -2, -1, 0, 1, 2, 7, 2**24 + 1, info.max - 1, info.max]
     edges = sorted({edge for edge in edges if info.min <= edge <= info.max})
     pairs = np.array([(a, b) for a in edges for b in edges], np.int64)
-    more = RNG.integers(info.min, info.max, (500, 2), endpoint=True)
+    more = rng.integers(info.min, info.max, (500, 2), endpoint=True)
     near = np.stack(
-        [more[:, 0], np.clip(more[:, 0] + RNG.integers(-2, 3, 500), info.min, info.max)]
+        [more[:, 0], np.clip(more[:, 0] + rng.integers(-2, 3, 500), info.min, info.max)]
     )
     table = np.concatenate([pairs, more, near.T])
     if dtype is np.int64:  # results must fit in 32 bits there, so operands are smaller
@@ -149,7 +152,7 @@ INTEGER_BINARY: list[tuple[type[Any], Callable[[Array, Array], Array]]] = [
 def test_integer_binary(
     operator: type[NumberBinary],
     reference: Callable[[Array, Array], Array],
-    dtype: type[np.generic],
+    dtype: type[np.integer[Any]],
     mode: str,
 ) -> None:
     a, b = extremes(dtype)
@@ -161,17 +164,13 @@ def test_integer_binary(
 
 @pytest.mark.parametrize("dynamic", [False, True])
 @pytest.mark.parametrize("dtype", INTEGERS)
-def test_integer_division(dtype: type[np.generic], dynamic: bool) -> None:
+def test_integer_division(dtype: type[np.integer[Any]], dynamic: bool) -> None:
     a, b = extremes(dtype)
-    keep = b != 0
+    keep = (b != 0) & ~((a == -(2**31)) & (b == -1))  # undefined, and a trap in NumPy and torch
     a, b = a[keep], b[keep]
     with np.errstate(all="ignore"):
         floor, rest = np.floor_divide(a, b), np.mod(a, b)
         toward_zero = torch.div(torch.from_numpy(a), torch.from_numpy(b), rounding_mode="trunc")
-    if dtype is np.int32:  # -2^31 / -1 does not fit; torch and NumPy differ there
-        fits = ~((a == -(2**31)) & (b == -1))
-        a, b, floor, rest = a[fits], b[fits], floor[fits], rest[fits]
-        toward_zero = toward_zero[torch.from_numpy(fits)]
     got = run(
         lambda graph, a, b: [
             graph.add(ops.FloorDiv(a, b)),
@@ -201,7 +200,7 @@ def test_division_by_a_constant(divisor: int) -> None:
 
 
 @pytest.mark.parametrize("dtype", INTEGERS)
-def test_integer_unary(dtype: type[np.generic]) -> None:
+def test_integer_unary(dtype: type[np.integer[Any]]) -> None:
     x, _ = extremes(dtype)
     unary: list[type[NumberUnary]] = [ops.Abs, ops.Neg, ops.Sign, ops.Relu]
     got = run(lambda graph, x: [graph.add(one(x)) for one in unary], x)
@@ -215,7 +214,7 @@ def test_integer_unary(dtype: type[np.generic]) -> None:
 @pytest.mark.parametrize(
     ("low", "high"), [(-2, 20), (None, 5), (3, None), (2**24 + 1, None), (-1e30, 1e30), (7, 2)]
 )
-def test_integer_clamp(dtype: type[np.generic], low: float | None, high: float | None) -> None:
+def test_integer_clamp(dtype: type[np.integer[Any]], low: float | None, high: float | None) -> None:
     x, _ = extremes(dtype)
     info = np.iinfo(dtype)
     (got,) = run(lambda graph, x: graph.add(ops.Clamp(x, low, high)), x)
@@ -254,7 +253,7 @@ def test_where(dtype: type[np.generic]) -> None:
     a, b = extremes(np.int32)
     with np.errstate(all="ignore"):
         a, b = a.astype(dtype), b.astype(dtype)
-    condition = RNG.random((3, 1)) < 0.5
+    condition = np.array([[True], [False], [True]])
     (got,) = run(lambda graph, c, a, b: graph.add(ops.Where(c, a, b)), condition, a, b)
     assert_same(got, np.where(condition, a, b))
 
@@ -272,11 +271,12 @@ def test_where_after_arithmetic_stays_exact() -> None:
 
 
 def pairs_of_floats() -> tuple[Array, Array]:
+    rng = np.random.default_rng(1)
     special = [0.0, -0.0, 1.0, -1.0, 2.5, -2.5, 0.1, INF, -INF, NAN]
     table = np.array([(a, b) for a in special for b in special])
-    scale = 10.0 ** RNG.integers(-3, 4, (3000, 2))
-    tenths = RNG.integers(-50, 50, (500, 2)) * np.array([1.0, 0.1])
-    table = np.concatenate([table, RNG.normal(0, 1, (3000, 2)) * scale, tenths]).astype(np.float32)
+    scale = 10.0 ** rng.integers(-3, 4, (3000, 2))
+    tenths = rng.integers(-50, 50, (500, 2)) * np.array([1.0, 0.1])
+    table = np.concatenate([table, rng.normal(0, 1, (3000, 2)) * scale, tenths]).astype(np.float32)
     return table[:, 0].copy(), table[:, 1].copy()
 
 
@@ -284,7 +284,7 @@ FLOAT_BINARY: list[tuple[type[Any], Callable[[Any, Any], Any], float]] = [
     (ops.Add, torch.add, 0.0),
     (ops.Sub, torch.sub, 0.0),
     (ops.Mul, torch.mul, 0.0),
-    (ops.Div, torch.div, 0.0),
+    (ops.Div, torch.div, 2**-22),  # OpenVINO's division is a unit in the last place off
     (ops.Maximum, torch.maximum, 0.0),
     (ops.Minimum, torch.minimum, 0.0),
     (ops.Equal, torch.eq, 0.0),
@@ -307,8 +307,8 @@ def test_float_binary(
     a, b = pairs_of_floats()
     with np.errstate(all="ignore"):
         ratio = np.abs(a / b)
-    if operator in (ops.FloorDiv, ops.Mod):  # the quotient must be a whole float32
-        keep = ~np.isfinite(ratio) | (ratio < 2**23)
+    if operator in (ops.FloorDiv, ops.Mod):  # torch's own quotients are off by one above this
+        keep = ~np.isfinite(ratio) | (ratio < 2**22)
         a, b = a[keep], b[keep]
     (got,) = run(
         lambda graph, a, b: graph.add(operator(a, b)),
@@ -320,8 +320,9 @@ def test_float_binary(
 
 
 def test_float_power() -> None:
-    a, b = RNG.uniform(0.01, 9, 500).astype(np.float32), RNG.normal(0, 3, 500).astype(np.float32)
-    whole = RNG.integers(-4, 5, 500).astype(np.float32)
+    rng = np.random.default_rng(3)
+    a, b = rng.uniform(0.01, 9, 500).astype(np.float32), rng.normal(0, 3, 500).astype(np.float32)
+    whole = rng.integers(-4, 5, 500).astype(np.float32)
     got = run(
         lambda graph, a, b, c: [
             graph.add(ops.Pow(a, b)),
@@ -420,8 +421,8 @@ def test_cast_of_nan_to_bool_is_true() -> None:
 
 @pytest.mark.parametrize("dtype", [DType.FLOAT16, DType.BFLOAT16])
 def test_half_types_of_the_model(dtype: DType) -> None:
-    x = Tensor(RNG.normal(0, 2, (4, 5)).astype(np.float32)).astype(dtype)
-    weight = Tensor(RNG.normal(0, 2, (5,)).astype(np.float32)).astype(dtype)
+    x = Tensor(NUMBERS[:20].reshape(4, 5).astype(np.float32)).astype(dtype)
+    weight = Tensor(NUMBERS[20:25].astype(np.float32)).astype(dtype)
 
     def make(graph: Graph, x: Value) -> list[Value]:
         y = graph.add(ops.Mul(x, graph.constant(weight)))
@@ -445,7 +446,8 @@ def test_half_types_of_the_model(dtype: DType) -> None:
 def test_broadcasting(
     shapes: hnp.BroadcastableShapes, dtype: type[np.generic], dynamic: bool
 ) -> None:
-    a, b = (RNG.integers(-9, 9, shape).astype(dtype) for shape in shapes.input_shapes)
+    rng = np.random.default_rng(4)
+    a, b = (rng.integers(-9, 9, shape).astype(dtype) for shape in shapes.input_shapes)
     types = dynamic_types([a, b]) if dynamic else None
     got = run(
         lambda graph, a, b: [graph.add(ops.Sub(a, b)), graph.add(ops.Less(a, b))],
@@ -458,8 +460,6 @@ def test_broadcasting(
 
 
 def test_int64_beyond_32_bits_is_refused_as_constant() -> None:
-    from fwd_core.errors import BuildError
-
     x = np.zeros(1, np.int64)
     with pytest.raises(BuildError, match=r"out of the range.*\n.*constant\n.*2147483647.*int32"):
         run(lambda graph, x: graph.add(ops.Add(x, graph.constant(np.array(2**31)))), x)

@@ -32,4 +32,16 @@ FAMILIES = (
     creation,
 )
 
-__all__ = ["FAMILIES"]
+__all__ = [
+    "FAMILIES",
+    "attention",
+    "convolution",
+    "creation",
+    "elementwise",
+    "indexing",
+    "linear",
+    "normalization",
+    "pooling",
+    "reduction",
+    "shape",
+]

@@ -50,8 +50,7 @@ def arange(ctx: OpenVINOLowering, op: ops.Arange) -> Output:
         return ctx.tensor(Tensor(values).astype(op.dtype))
     opset = ctx.opset
     counted = opset.range(ctx.scalar(0), ctx.scalar(op.length), ctx.scalar(1), "i64")
-    if op.dtype is not DType.INT64:
-        counted = opset.convert(counted, element_type(computed(op.dtype)))
+    counted = opset.convert(counted, element_type(computed(op.dtype)))
     result = opset.multiply(counted, _size(ctx, op.step, op.dtype))
     result = opset.add(result, _size(ctx, op.start, op.dtype)).output(0)
     return integers.wrapped(opset, result, op.dtype)
@@ -60,7 +59,4 @@ def arange(ctx: OpenVINOLowering, op: ops.Arange) -> Output:
 def _size(ctx: OpenVINOLowering, dim: Dim | float, dtype: DType) -> Output:
     if isinstance(dim, (int, float)):
         return ctx.number(dim, dtype)
-    size = ctx.scalar(dim)
-    if dtype is DType.INT64:
-        return size
-    return ctx.opset.convert(size, element_type(computed(dtype))).output(0)
+    return ctx.opset.convert(ctx.scalar(dim), element_type(computed(dtype))).output(0)

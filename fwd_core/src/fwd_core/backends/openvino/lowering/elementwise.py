@@ -166,11 +166,9 @@ def whole_division(ctx: OpenVINOLowering, op: ops.FloorDiv | ops.TruncDiv | ops.
             quotient, rest = integers.divide(opset, a, b)
             result = quotient if isinstance(op, ops.FloorDiv) else rest
         return integers.wrapped(opset, result, dtype)
-    if not isinstance(op, ops.TruncDiv):
-        return floats.divide(opset, a, b)[0 if isinstance(op, ops.FloorDiv) else 1]
-    ratio = opset.divide(a, b)
-    negative = opset.less(ratio, ctx.number(0, dtype))
-    return opset.select(negative, opset.ceiling(ratio), opset.floor(ratio)).output(0)
+    if isinstance(op, ops.TruncDiv):
+        return floats.truncated_quotient(opset, a, b)
+    return floats.divide(opset, a, b)[0 if isinstance(op, ops.FloorDiv) else 1]
 
 
 @lowering("openvino", ops.Pow)

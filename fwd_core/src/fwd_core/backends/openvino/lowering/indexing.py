@@ -20,18 +20,17 @@ def gather(ctx: OpenVINOLowering, op: ops.Gather) -> Node:
 
 @lowering("openvino", ops.GatherElements)
 def gather_elements(ctx: OpenVINOLowering, op: ops.GatherElements) -> Node:
-    """GatherElements of as much of x as the indices cover on the other axes."""
-    x, sizes = ctx[op.x], op.indices.type.shape
-    axes = [
-        axis
-        for axis, (have, want) in enumerate(zip(op.x.type.shape, sizes, strict=True))
-        if axis != op.axis and have != want
-    ]
-    if axes:
-        start, step = ctx.vector([0] * len(axes)), ctx.vector([1] * len(axes))
-        stop = ctx.vector([sizes[axis] for axis in axes])
-        x = ctx.opset.slice(x, start, stop, step, ctx.vector(axes)).output(0)
-    return ctx.opset.gather_elements(x, ctx[op.indices], op.axis)
+    """GatherElements of as much of x as the indices cover on the other axes.
+
+    That much is picked by Gather: OpenVINO drops a Slice before GatherElements.
+    """
+    x, opset = ctx[op.x], ctx.opset
+    sizes = zip(op.x.type.shape, op.indices.type.shape, strict=True)
+    for axis, (have, want) in enumerate(sizes):
+        if axis != op.axis and have != want:
+            first = opset.range(ctx.scalar(0), ctx.scalar(want), ctx.scalar(1), "i64")
+            x = opset.gather(x, first, ctx.scalar(axis)).output(0)
+    return opset.gather_elements(x, ctx[op.indices], op.axis)
 
 
 @lowering("openvino", ops.GatherND)

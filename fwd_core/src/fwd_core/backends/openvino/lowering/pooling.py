@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from fwd_core.backends.openvino import integers
 from fwd_core.backends.openvino.context import OpenVINOLowering
 from fwd_core.backends.openvino.types import INT32_LIMITS
 from fwd_core.ir.dims import Dim, maximum
@@ -78,13 +79,8 @@ def _max_pool_of_integers(ctx: OpenVINOLowering, op: ops.MaxPool) -> Output:
         op.x.type.shape[2:], spans, op.kernel, op.padding, op.dilation, strict=True
     ):
         after.append(maximum(0, span + (kernel - 1) * step - size - pad))
-    x = ctx.opset.pad(
-        ctx[op.x],
-        ctx.vector([0, 0, *op.padding]),
-        ctx.vector([0, 0, *after]),
-        "constant",
-        ctx.number(INT32_LIMITS[0], op.x.type.dtype),
-    ).output(0)
+    around = ctx.vector([0, 0, *op.padding]), ctx.vector([0, 0, *after])
+    x = integers.pad(ctx.opset, ctx[op.x], *around, INT32_LIMITS[0])
     offsets = itertools.product(
         *(
             range(0, kernel * step, step)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fwd_core.backends.openvino import integers
 from fwd_core.backends.openvino.context import OpenVINOLowering
 from fwd_core.ir.dims import Dim, maximum
 from fwd_core.ir.ops import shape as ops
@@ -84,8 +85,11 @@ def pad(ctx: OpenVINOLowering, op: ops.Pad) -> Output:
     befores, afters = ([maximum(0, entry) for entry in side] for side in (op.before, op.after))
     if all(entry == 0 for entry in (*befores, *afters)):
         return x
+    around = ctx.vector(befores), ctx.vector(afters)
+    if op.mode == "constant" and op.x.type.dtype.is_integer:
+        return integers.pad(ctx.opset, x, *around, int(op.value))
     value = ctx.number(op.value, op.x.type.dtype)
-    return ctx.opset.pad(x, ctx.vector(befores), ctx.vector(afters), op.mode, value).output(0)
+    return ctx.opset.pad(x, *around, op.mode, value).output(0)
 
 
 def _cut(ctx: OpenVINOLowering, x: Output, axis: int, start: Dim, stop: Dim, step: int) -> Output:

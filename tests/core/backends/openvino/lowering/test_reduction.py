@@ -1,0 +1,140 @@
+"""Reductions against NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from on_openvino import Array, assert_same, dynamic_types, run
+
+from fwd_core.ir import ops
+from fwd_core.ir.ops.reduction import Reduction
+
+pytest.importorskip("openvino")
+
+FLOAT: list[tuple[type[Reduction], Callable[..., Any]]] = [
+    (ops.ReduceSum, np.sum),
+    (ops.ReduceMean, np.mean),
+    (ops.ReduceMax, np.max),
+    (ops.ReduceMin, np.min),
+    (ops.ReduceProd, np.prod),
+]
+INTEGER = [pair for pair in FLOAT if pair[0] is not ops.ReduceMean]
+BOOL: list[tuple[type[Reduction], Callable[..., Any]]] = [
+    (ops.ReduceAny, np.any),
+    (ops.ReduceAll, np.all),
+]
+
+
+@st.composite
+def shapes_and_axes(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    shape = draw(hnp.array_shapes(min_dims=0, max_dims=4, max_side=5))
+    axes = draw(st.lists(st.sampled_from(range(len(shape))), unique=True)) if shape else []
+    return shape, tuple(axes)
+
+
+@given(
+    where=shapes_and_axes(),
+    pair=st.sampled_from([*FLOAT, *BOOL]),
+    keepdims=st.booleans(),
+    dynamic=st.booleans(),
+)
+def test_floats_and_bools(
+    where: tuple[tuple[int, ...], tuple[int, ...]],
+    pair: tuple[type[Reduction], Callable[..., Any]],
+    keepdims: bool,
+    dynamic: bool,
+) -> None:
+    (shape, axes), (operator, reference) = where, pair
+    x: Array = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    if pair in BOOL:
+        x = x > 0.5 if operator is ops.ReduceAny else x < 0.5
+    (got,) = run(
+        lambda graph, x: graph.add(operator(x, axes, keepdims)),
+        x,
+        types=dynamic_types([x]) if dynamic else None,
+    )
+    assert_same(got, reference(x, axis=axes, keepdims=keepdims), rtol=1e-5, atol=1e-5)
+
+
+@given(
+    where=shapes_and_axes(),
+    pair=st.sampled_from(INTEGER),
+    dtype=st.sampled_from([np.int64, np.int32, np.int16, np.int8, np.uint8]),
+    keepdims=st.booleans(),
+    dynamic=st.booleans(),
+)
+def test_integers_are_exact_and_wrap(
+    where: tuple[tuple[int, ...], tuple[int, ...]],
+    pair: tuple[type[Reduction], Callable[..., Any]],
+    dtype: type[np.generic],
+    keepdims: bool,
+    dynamic: bool,
+) -> None:
+    (shape, axes), (operator, reference) = where, pair
+    rng = np.random.default_rng(0)
+    x = rng.integers(-(2**31), 2**31, shape).astype(dtype)
+    if dtype is np.int64:  # results must fit in 32 bits there
+        x = x % 3 if operator is ops.ReduceProd else x // 2**10
+    exact = reference(x.astype(np.int64), axis=axes, keepdims=keepdims)
+    expected = np.asarray(exact).astype(dtype)
+    if dtype is np.int64:
+        expected = expected.astype(np.int32).astype(np.int64)
+    (got,) = run(
+        lambda graph, x: graph.add(operator(x, axes, keepdims)),
+        x,
+        types=dynamic_types([x]) if dynamic else None,
+    )
+    assert_same(got, expected)
+
+
+def test_long_sum_of_integers() -> None:
+    x = np.random.default_rng(0).integers(-(2**20), 2**20, (3, 1000)).astype(np.int32)
+    (got,) = run(lambda graph, x: graph.add(ops.ReduceSum(x, (1,))), x, mode="float16")
+    assert_same(got, x.sum(1, dtype=np.int32))
+
+
+def test_extrema_keep_a_nan() -> None:
+    x = np.array([[1, np.nan, 3], [4, 5, 6], [np.nan, 0, 1]], np.float32)
+    for keepdims in (False, True):
+        got = run(
+            lambda graph, x, keepdims=keepdims: [
+                graph.add(ops.ReduceMax(x, (1,), keepdims)),
+                graph.add(ops.ReduceMin(x, (1,), keepdims)),
+            ],
+            x,
+        )
+        assert_same(got[0], x.max(1, keepdims=keepdims))
+        assert_same(got[1], x.min(1, keepdims=keepdims))
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+@pytest.mark.parametrize(
+    ("operator", "reference", "dtype"),
+    [
+        (ops.ReduceSum, np.sum, np.float32),
+        (ops.ReduceSum, np.sum, np.int32),
+        (ops.ReduceProd, np.prod, np.float32),
+        (ops.ReduceProd, np.prod, np.int32),
+        (ops.ReduceAny, np.any, np.bool_),
+        (ops.ReduceAll, np.all, np.bool_),
+    ],
+)
+def test_nothing_to_reduce(
+    operator: type[Reduction],
+    reference: Callable[..., Any],
+    dtype: type[np.generic],
+    dynamic: bool,
+) -> None:
+    x = np.zeros((2, 0), dtype)
+    (got,) = run(
+        lambda graph, x: graph.add(operator(x, (1,))),
+        x,
+        types=dynamic_types([x]) if dynamic else None,
+    )
+    assert_same(got, reference(x, axis=1).astype(dtype))
