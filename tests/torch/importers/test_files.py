@@ -1,0 +1,97 @@
+"""Files that are models, and files that are not: what is read, and what is told."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import nn
+from torch_models import importing, scripted, traced
+
+from fwd_core.errors import UnsupportedModelError
+
+X = torch.randn(2, 3)
+
+
+@pytest.fixture(scope="module")
+def archive() -> bytes:
+    return bytes(scripted(nn.Linear(3, 4)).save_to_buffer())
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedModelError, match=r"there is no file .*nothing\.pth"):
+        importing(tmp_path / "nothing.pth", (X,))
+
+
+def test_a_file_that_is_no_archive(tmp_path: Path) -> None:
+    path = tmp_path / "text.pth"
+    path.write_text("hello")
+    with pytest.raises(UnsupportedModelError, match="no TorchScript file and no torch.export") as caught:
+        importing(path, (X,))
+    assert "5 bytes" in str(caught.value)
+
+
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.98])
+def test_a_truncated_file(tmp_path: Path, archive: bytes, part: float) -> None:
+    path = tmp_path / "short.pth"
+    path.write_bytes(archive[: int(len(archive) * part)])
+    with pytest.raises(UnsupportedModelError, match="or it is damaged"):
+        importing(path, (X,))
+
+
+def test_a_file_damaged_inside(tmp_path: Path, archive: bytes) -> None:
+    source = zipfile.ZipFile(io.BytesIO(archive))
+    path = tmp_path / "damaged.pth"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as target:
+        for name in source.namelist():
+            text = source.read(name)
+            target.writestr(name, b"def broken(:" if name.endswith(".py") else text)
+    with pytest.raises(UnsupportedModelError, match="torch cannot load it") as caught:
+        importing(path, (X,))
+    assert "Hint: the file may be damaged" in str(caught.value)
+
+
+def test_a_pickled_checkpoint_is_named_for_what_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    torch.save(nn.Linear(3, 4).state_dict(), path)
+    with pytest.raises(UnsupportedModelError, match="a pickled checkpoint") as caught:
+        importing(path, (X,))
+    assert "torch.jit.trace(model.eval(), example).save(path)" in str(caught.value)
+
+
+def test_an_export_program_that_torch_cannot_load(tmp_path: Path) -> None:
+    path = tmp_path / "bad.pt2"
+    with zipfile.ZipFile(path, "w") as target:
+        target.writestr("bad/archive_format", "pt2")
+        target.writestr("bad/models/model.json", "{}")
+    with pytest.raises(UnsupportedModelError, match="looks like a torch.export program"):
+        importing(path, (X,))
+
+
+def test_something_that_is_no_model() -> None:
+    with pytest.raises(UnsupportedModelError, match="no importer takes dict"):
+        importing({"a": 1}, (X,))
+
+
+def test_paths_may_be_text_or_path_objects(tmp_path: Path, archive: bytes) -> None:
+    path = tmp_path / "model.pth"
+    path.write_bytes(archive)
+    assert str(importing(path, (X,))) == str(importing(str(path), (X,)))
+
+
+def test_weights_of_a_models_owner_are_copied_and_those_of_a_file_are_not(
+    tmp_path: Path, archive: bytes
+) -> None:
+    module = nn.Linear(3, 4)
+    graph = importing(traced(module, (X,)), (X,))
+    before = graph.constants[graph.value("weight").producer.op.digest].data.copy()  # type: ignore[union-attr,attr-defined]
+    with torch.no_grad():
+        module.weight.fill_(7)
+    after = graph.value("weight").constant
+    assert after is not None
+    assert (after.data == before).all()
