@@ -35,6 +35,7 @@ PEERS = ["onnx", "onnxruntime", "onnxscript"]
 
 nox.options.sessions = ["lint", "types", "tests", "core", "docs"]
 nox.options.reuse_existing_virtualenvs = True
+nox.options.default_venv_backend = "virtualenv"
 nox.needs_version = ">=2024.4.15"
 
 
@@ -83,7 +84,7 @@ class Workspace:
 
     def pip(self, *arguments: str) -> None:
         """Run pip of the environment."""
-        self.run("python", "-m", "pip", "--quiet", *arguments)
+        self.run("python", "-m", "pip", "-qq", *arguments)
 
     def run(self, program: str, *arguments: str, **environment: str) -> None:
         """Run a program of the environment."""
@@ -168,7 +169,9 @@ def types(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Build the documentation into site/; a broken link or reference fails. `-- serve` shows it."""
     arguments = session.posargs or ["build", "--strict", "--quiet"]
-    Workspace(session, *DOCS_TOOLS).run("python", "-m", "mkdocs", *arguments)
+    Workspace(session, *DOCS_TOOLS).run(
+        "python", "-m", "mkdocs", *arguments, NO_MKDOCS_2_WARNING="1"
+    )
 
 
 @nox.session(venv_backend="none")

@@ -1,0 +1,160 @@
+"""Reference pages that are made from the program itself when the site is built.
+
+Operators, hooks and commands are read from their registries, so these pages cannot go stale.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import textwrap
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from fwd_core import Plugins, hookspecs
+from fwd_core.cli.main import application
+from fwd_core.cli.session import Session
+from fwd_core.ir import Operator
+from fwd_core.plugins.registers import lowering_key
+
+if TYPE_CHECKING:
+    import click
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
+
+
+def on_files(files: Files, *, config: MkDocsConfig) -> Files:
+    """Add the generated pages. Called by mkdocs once per build.
+
+    Raises:
+        RuntimeError: A pack does not load, so its rows would be missing.
+    """
+    from mkdocs.structure.files import File
+
+    plugins = Plugins.discover()
+    for name, make in PAGES.items():
+        files.append(File.generated(config, f"reference/{name}.md", content=make(plugins)))
+    if failures := plugins.failures():
+        raise RuntimeError("the reference would lack rows: " + "; ".join(failures))
+    return files
+
+
+def operators_page(plugins: Plugins) -> str:
+    """What is converted, and what backends do with it."""
+    lines = [
+        "# Operators",
+        "",
+        "## What is converted",
+        "",
+        f"{len(plugins.converters)} operators of source frameworks have a converter.",
+        "",
+        "| operator | schema | pack |",
+        "|---|---|---|",
+    ]
+    for key in sorted(plugins.converters):
+        schema = _summary(plugins.converters[key])
+        lines.append(f"| `{key}` | {_code(schema)} | {plugins.converters.owner(key)} |")
+    backends = list(plugins.backends)
+    lines += [
+        "",
+        "## Operators of the graph",
+        "",
+        "What a converter emits. *decomposed* means that the backend gets it as simpler operators.",
+        "",
+        f"| operator | meaning | {' | '.join(backends)} |",
+        f"|---|---|{'---|' * len(backends)}",
+    ]
+    for kind in sorted(plugins.operators):
+        operator = plugins.operators[kind]
+        cells = [_support(plugins, backend, operator) for backend in backends]
+        lines.append(f"| `{kind}` | {_cell(_summary(operator))} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def hooks_page(_plugins: Plugins) -> str:
+    """Every hook: signature and documentation."""
+    lines = ["# Hooks", "", *_text(hookspecs.__doc__ or ""), ""]
+    for name, spec in hooks():
+        parameters = ", ".join(
+            f"{one.name}: {one.annotation}" for one in inspect.signature(spec).parameters.values()
+        )
+        lines += [f"## {name}", "", "```python", f"def {name}({parameters}) -> None", "```", ""]
+        lines += [*_text(inspect.getdoc(spec) or ""), ""]
+    return "\n".join(lines)
+
+
+def cli_page(plugins: Plugins) -> str:
+    """Every subcommand with its arguments and options."""
+    import typer
+
+    group: click.Group = typer.main.get_command(application(Session(plugins)))  # type: ignore[assignment]
+    lines = ["# Command line", "", group.help or "", ""]
+    if group.epilog:
+        lines += [group.epilog, ""]
+    for name in sorted(group.commands):
+        command = group.commands[name]
+        described = inspect.cleandoc(command.help or "")
+        lines += [f"## fwd {name}", "", *_examples(described), ""]
+        lines += ["| | |", "|---|---|"]
+        for parameter in command.params:
+            shown = ", ".join(f"`{one}`" for one in (*parameter.opts, *parameter.secondary_opts))
+            lines.append(f"| {shown} | {_cell(getattr(parameter, 'help', None) or '')} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+PAGES: dict[str, Callable[[Plugins], str]] = {
+    "operators": operators_page,
+    "hooks": hooks_page,
+    "cli": cli_page,
+}
+
+
+def hooks() -> Iterator[tuple[str, Callable[..., None]]]:
+    """All hooks in the order of their file."""
+    for name, spec in vars(hookspecs).items():
+        if name.startswith("fwd_") and inspect.isfunction(spec):
+            yield name, spec
+
+
+def _support(plugins: Plugins, backend: str, operator: type[Operator]) -> str:
+    if lowering_key(backend, operator) in plugins.lowerings:
+        return "yes"
+    return "decomposed" if operator.decompose is not Operator.decompose else "no"
+
+
+def _summary(item: object) -> str:
+    return (inspect.getdoc(item) or "").split("\n\n", maxsplit=1)[0].replace("\n", " ")
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("``", "`").replace("\n", " ")
+
+
+def _code(text: str) -> str:
+    return f"`{_cell(text)}`" if text else ""
+
+
+def _text(docstring: str) -> list[str]:
+    """The little of reStructuredText that docstrings use, as Markdown."""
+    text = inspect.cleandoc(docstring)
+    text = _BLOCK.sub(_fenced, text)
+    text = re.sub(r":(?:class|func|data|mod|meth):`~?([^`]+)`", r"`\1`", text)
+    text = re.sub(r"(?<!`)``(?!`)", "`", text)
+    return re.sub(r":param (\w+): ", r"- **\1**: ", text).splitlines()
+
+
+_BLOCK = re.compile(
+    r"^(?:Example::|\.\. code-block:: (\w+))\n\n((?: {4}.*(?:\n|$)|\n)+)", re.MULTILINE
+)
+
+
+def _fenced(found: re.Match[str]) -> str:
+    code = textwrap.dedent(found[2]).strip()
+    lead = "" if found[1] else "Example:\n\n"
+    return f"{lead}```{found[1] or 'python'}\n{code}\n```\n\n"
+
+
+def _examples(text: str) -> Iterator[str]:
+    for line in text.splitlines():
+        yield f"    {line}" if line.startswith("fwd ") else line

@@ -1,0 +1,60 @@
+"""The generated pages name everything that is registered."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from fwd_core import Plugins
+
+pytest.importorskip("torch")
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def reference() -> ModuleType:
+    """The module that makes the pages."""
+    spec = importlib.util.spec_from_file_location("reference", ROOT / "docs/_hooks/reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def plugins() -> Plugins:
+    """All installed packs."""
+    return Plugins.discover()
+
+
+def test_operators(reference: ModuleType, plugins: Plugins) -> None:
+    rows = [
+        line for line in reference.operators_page(plugins).splitlines() if line.startswith("| `")
+    ]
+    shown = {row.split("`")[1] for row in rows}
+    assert len(shown) > 150
+    assert shown == set(plugins.converters) | set(plugins.operators)
+    for row in rows:
+        assert row.replace("\\|", "").count("|") in (4, 5), row
+
+
+def test_hooks(reference: ModuleType, plugins: Plugins) -> None:
+    page = reference.hooks_page(plugins)
+    names = [name for name, _ in reference.hooks()]
+    assert len(names) >= 9
+    for name in names:
+        assert f"## {name}\n" in page
+    assert page.count("```") == 2 * (2 * len(names) + 1), "a signature and an example for each"
+    for leftover in (":param", "::\n", ":class:", "code-block"):
+        assert leftover not in page
+
+
+def test_commands(reference: ModuleType, plugins: Plugins) -> None:
+    page = reference.cli_page(plugins)
+    assert page.startswith("# Command line\n")
+    for name in plugins.commands:
+        assert f"## fwd {name}\n" in page
