@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fwd_core import rewrite
 from fwd_core.backends.base import Backend, BuildConfig, Mode, Options, Port
 from fwd_core.engine.engine import Engine
-from fwd_core.errors import BuildError, OptionError, UnsupportedModelError
+from fwd_core.errors import BuildError, OptionError, Problem, UnsupportedModelError
 from fwd_core.events import Events, Listener
 from fwd_core.importing import DynamicDims, Importer, ImportRequest, OptBatch
 from fwd_core.ir.graph import Graph
@@ -115,15 +115,7 @@ class Builder:
         """An engine from a graph. The graph is changed; import or load it again to reuse it."""
         backend, options = self._target()
         embedded = _copy(graph, self.plugins) if self.embed_graph else None
-        with self.events.phase("rewrite", detail="fusion"):
-            rewrite.run(graph, self._rewrites("fusion"))
-            rewrite.run(graph, self._rewrites("clean-up"))
-        if self.mode == "float16" and backend.precision == "typed":
-            from fwd_core.rewrite.precision import to_half
-
-            with self.events.phase("rewrite", detail="precision"):
-                to_half(graph)
-                rewrite.run(graph, self._rewrites("clean-up"))
+        self._prepare(graph, backend)
         inputs = [Port(value.name, value.type) for value in graph.inputs]
         outputs = [
             Port(name, value.type)
@@ -150,6 +142,16 @@ class Builder:
         )
         engine.graph = embedded
         return engine
+
+    def unsupported(self, graph: Graph) -> list[Problem]:
+        """Operators of a graph that the backend cannot lower, all of them, without compiling.
+
+        The graph is changed; import or load it again to compile it.
+        """
+        backend, options = self._target()
+        self._prepare(graph, backend)
+        config = BuildConfig(self.mode, options, self.plugins, self.events)
+        return backend.unsupported(graph, config)
 
     def importer(self, source: object) -> Importer:
         """The importer that accepts a source.
@@ -201,6 +203,17 @@ class Builder:
             details=reasons + self.plugins.failures(),
             hint="`pip install fwd-core[openvino]` runs on any CPU",
         )
+
+    def _prepare(self, graph: Graph, backend: Backend) -> None:
+        with self.events.phase("rewrite", detail="fusion"):
+            rewrite.run(graph, self._rewrites("fusion"))
+            rewrite.run(graph, self._rewrites("clean-up"))
+        if self.mode == "float16" and backend.precision == "typed":
+            from fwd_core.rewrite.precision import to_half
+
+            with self.events.phase("rewrite", detail="precision"):
+                to_half(graph)
+                rewrite.run(graph, self._rewrites("clean-up"))
 
     def _target(self) -> tuple[Backend, Options]:
         backend = self.backend()

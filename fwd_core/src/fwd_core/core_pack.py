@@ -46,3 +46,17 @@ def fwd_register_lowerings(register: reg.LoweringRegister) -> None:
 
     for module in (*openvino.FAMILIES, *tensorrt.FAMILIES):
         register.add_module(module)
+
+
+@hookimpl
+def fwd_register_commands(register: reg.CommandRegister) -> None:
+    """The subcommands of ``fwd``."""
+    from fwd_core.cli import bench, build, check, doctor, inspect, plugins, run
+
+    register.add(build.build, name="build")
+    register.add(check.check, name="check")
+    register.add(run.run, name="run")
+    register.add(bench.bench, name="bench")
+    register.add(inspect.inspect, name="inspect")
+    register.add(plugins.plugins, name="plugins")
+    register.add(doctor.doctor, name="doctor")

@@ -149,6 +149,27 @@ def read(
     return document, tensors
 
 
+def format_of(path: str | os.PathLike[str]) -> str | None:
+    """What kind of container a file is, or ``None`` for a file that is no safetensors container.
+
+    Raises:
+        EngineFileError: The file is missing or cannot be read, or is a damaged or a stranger's
+            safetensors file.
+    """
+    target = Path(path)
+    try:
+        with target.open("rb") as stream:
+            head = stream.read(9)
+    except FileNotFoundError:
+        raise EngineFileError(f"there is no file {target}") from None
+    except OSError as error:
+        raise EngineFileError(f"cannot read {target}: {error.strerror}") from error
+    if head[8:] != b"{":  # after eight bytes of length, the header is a JSON object
+        return None
+    document, _ = _parsed(target)
+    return str(document.get("format"))
+
+
 def _parsed(target: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     from safetensors import SafetensorError, safe_open
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from fwd_core.errors import OptionError
+from fwd_core.errors import OptionError, Problem
 from fwd_core.events import Events
 from fwd_core.ir.graph import Graph
 from fwd_core.ir.types import TensorType
@@ -165,6 +165,16 @@ class Backend(ABC):
                 message holds the node, the user's line and the backend's own words.
             OptionError: An option cannot be honoured for this graph or machine.
         """
+
+    def unsupported(self, graph: Graph, config: BuildConfig) -> list[Problem]:
+        """Operators for which :meth:`build` would refuse a graph, without building.
+
+        The graph is changed: what has no lowering decomposes. A backend whose lowerings ask their
+        context for more than the graph (in ``unless``) overrides this.
+        """
+        from fwd_core.backends.lowering import LoweringContext, unlowered
+
+        return unlowered(LoweringContext(self.name, graph), config.plugins.lowerings)
 
     @abstractmethod
     def read_plan(self, manifest: Mapping[str, Any], payload: memoryview) -> Plan:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
-from fwd_core.errors import BuildError, ForwardError
+from fwd_core.errors import BuildError, ForwardError, Problem
 from fwd_core.events import Events
 from fwd_core.ir.emitter import Emitter
 from fwd_core.ir.graph import Graph, Node, Value
@@ -57,24 +57,35 @@ def legalize(context: LoweringContext[Any], lowerings: Mapping[str, Lowering]) -
         BuildError: Operators have neither; all are listed, with counts, reasons and the user's
             lines.
     """
-    problems: dict[tuple[str, str], list[Node]] = {}
-    _legalize(context, context.graph, lowerings, problems)
+    problems = unlowered(context, lowerings)
     if not problems:
         return
     lines: list[str] = []
-    for (kind, reason), nodes in problems.items():
-        types = ", ".join(str(value.type) for value in nodes[0].op.operands())
-        lines.append(f"{kind} ({len(nodes)}x, of {types or 'nothing'}): {reason}")
-        places = list(dict.fromkeys(str(node.location) for node in nodes if str(node.location)))
-        lines += [f"  at {place}" for place in places[:MOST_PLACES]]
-        if len(places) > MOST_PLACES:
-            lines.append(f"  and at {len(places) - MOST_PLACES} more places")
-    count = sum(len(nodes) for nodes in problems.values())
+    for problem in problems:
+        lines.append(f"{problem.operator} ({problem.count}x): {problem.reason}")
+        lines += [f"  at {place}" for place in problem.places[:MOST_PLACES]]
+        if len(problem.places) > MOST_PLACES:
+            lines.append(f"  and at {len(problem.places) - MOST_PLACES} more places")
+    count = sum(problem.count for problem in problems)
     raise BuildError(
         f"{count} operators cannot be lowered to {context.backend}",
         details=lines,
         hint="another backend may take them, or a pack may add a lowering",
     )
+
+
+def unlowered(context: LoweringContext[Any], lowerings: Mapping[str, Lowering]) -> list[Problem]:
+    """Like :func:`legalize`, but the operators that cannot be lowered are returned."""
+    found: dict[tuple[str, str], list[Node]] = {}
+    _legalize(context, context.graph, lowerings, found)
+    problems: list[Problem] = []
+    for (kind, reason), nodes in found.items():
+        types = ", ".join(str(value.type) for value in nodes[0].op.operands())
+        places = dict.fromkeys(str(node.location) for node in nodes if str(node.location))
+        problems.append(
+            Problem(kind, f"{reason} (of {types or 'nothing'})", len(nodes), tuple(places))
+        )
+    return problems
 
 
 def _legalize(

@@ -59,12 +59,7 @@ def load(
     plugins = plugins if plugins is not None else Plugins.discover()
     manifest = document["manifest"]
     backend = _backend(path, manifest, plugins)
-    decoder = Decoder()
-    decoder.declare(document["symbols"])
-    ports = [
-        [Port(name, decoder.type(kind)) for name, kind in document[side]]
-        for side in ("inputs", "outputs")
-    ]
+    inputs, outputs = ports_of(document)
     try:
         plan = backend.read_plan(document["plan"], tensors[_PLAN].data)
     except EngineFileError as error:
@@ -72,9 +67,9 @@ def load(
             raise error.located(path) from None
         return _rebuilt(cls, document, tensors, plugins)
     structures = document["structures"]
-    engine = cls(backend, plan, ports[0], ports[1], manifest, (structures[0], structures[1]))
+    engine = cls(backend, plan, inputs, outputs, manifest, (structures[0], structures[1]))
     if "graph" in document:
-        engine.graph = partial(_graph, document, tensors, plugins)
+        engine.graph = partial(graph_of, document, tensors, plugins)
     return engine
 
 
@@ -85,6 +80,17 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Any]]:
         EngineFileError: The file is missing, damaged, altered, or of another format or version.
     """
     return files.read(path, format=FORMAT, version=VERSION)
+
+
+def ports_of(document: dict[str, Any]) -> tuple[list[Port], list[Port]]:
+    """Inputs and outputs in a document that :func:`read` returns."""
+    decoder = Decoder()
+    decoder.declare(document["symbols"])
+    inputs, outputs = (
+        [Port(name, decoder.type(kind)) for name, kind in document[side]]
+        for side in ("inputs", "outputs")
+    )
+    return inputs, outputs
 
 
 def _backend(path: object, manifest: Mapping[str, Any], plugins: Plugins) -> Backend:
@@ -113,10 +119,15 @@ def _rebuilt(
         embed_graph=True,
         plugins=plugins,
     )
-    return builder.compile(_graph(document, tensors, plugins), engine_type=cls)
+    return builder.compile(graph_of(document, tensors, plugins), engine_type=cls)
 
 
-def _graph(document: dict[str, Any], tensors: dict[str, Any], plugins: Plugins) -> Graph:
+def graph_of(document: dict[str, Any], tensors: dict[str, Any], plugins: Plugins) -> Graph:
+    """The graph in the parts that :func:`read` returns, whose document has ``graph``.
+
+    Raises:
+        EngineFileError: It uses operators that no loaded pack defines.
+    """
     from fwd_core.ir.serialize import from_parts
 
     arrays = {

@@ -1,0 +1,97 @@
+"""``fwd bench``: how long runs of an engine take."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Optional
+
+import typer
+
+from fwd_core.cli import feeds, inputs, options, output
+from fwd_core.cli.build import summary, title
+from fwd_core.cli.progress import phases
+from fwd_core.cli.session import session_of
+from fwd_core.cli.timing import Timings, measure
+from fwd_core.events import Events
+
+_SECONDS = 3.0
+
+
+def bench(
+    ctx: typer.Context,
+    engine: options.EngineFile,
+    input: Annotated[  # noqa: A002 - the option's own name
+        Optional[list[str]],
+        typer.Option(
+            "--input",
+            "-i",
+            metavar="INPUT",
+            help="Shape or values of an input, as for `fwd build`; repeatable. Inputs that are "
+            "not given are random: floats in 0 … 1, integers 0 or 1.",
+        ),
+    ] = None,
+    seconds: Annotated[
+        Optional[float],
+        typer.Option(metavar="S", min=0.0, help=f"How long ({_SECONDS:g})."),
+    ] = None,
+    iterations: Annotated[
+        Optional[int], typer.Option(metavar="N", min=1, help="How many runs, in place of seconds.")
+    ] = None,
+    warmup: Annotated[int, typer.Option(metavar="N", min=0, help="Runs before the clock.")] = 5,
+    batch: Annotated[
+        Optional[int], typer.Option(metavar="N", min=1, help="Size of a dynamic batch.")
+    ] = None,
+    threads: Annotated[int, typer.Option(metavar="N", min=1, help="Callers at once.")] = 1,
+    rebuild: options.Rebuild = False,
+    json: options.Json = False,
+) -> None:
+    """Measure latency and throughput of an engine.
+
+    Example: fwd bench model.engine --seconds 5
+    """
+    session = session_of(ctx, json=json)
+    specs = inputs.parse_all(input)
+    if seconds is not None and iterations is not None:
+        raise typer.BadParameter("give one of them", param_hint="--seconds and --iterations")
+    from fwd_core.engine import Engine
+
+    with Engine.load(engine, plugins=session.plugins, rebuild=rebuild) as loaded:
+        named = feeds.by_name(loaded.inputs, inputs.given(specs))
+        values = feeds.complete(loaded.inputs, named, batch)
+        arrays = [values[port.name] for port in loaded.inputs]
+        with phases(session) as progress:
+            events = Events(progress)
+            with events.phase("warm-up", warmup) as phase:
+                for _ in range(warmup):
+                    loaded.run_list(arrays)
+                    phase.step()
+            limit = seconds if seconds is not None else _SECONDS
+            with events.phase("measure", iterations) as phase:
+                found = measure(loaded, arrays, threads, iterations, limit, phase)
+        shapes = {name: f"{array.dtype}{list(array.shape)}" for name, array in values.items()}
+        document = {
+            "engine": engine,
+            **summary(loaded),
+            "shapes": shapes,
+            "threads": threads,
+            "in_flight": loaded.contexts.peak,
+            "warmup": warmup,
+            **found.document(),
+        }
+    if session.json:
+        session.emit(document)
+        return
+    output.print_text(session.out, f"{engine}: {title(loaded.manifest)}")
+    output.print_facts(session.out, _facts(document, found))
+
+
+def _facts(document: dict[str, Any], found: Timings) -> dict[str, str]:
+    median, p90, p99 = (output.milliseconds(found.percentile(share)) for share in (50, 90, 99))
+    threads = output.plural(document["threads"], "thread")
+    flight = "" if document["threads"] == 1 else f", {document['in_flight']} in flight at most"
+    return {
+        "inputs": ", ".join(f"{name} {text}" for name, text in document["shapes"].items()),
+        "compute": document["compute"],
+        "runs": f"{found.count:,} in {output.seconds(found.seconds)}, {threads}{flight}",
+        "latency": f"median {median}, p90 {p90}, p99 {p99}",
+        "throughput": f"{found.count / found.seconds:.1f} runs/s",
+    }

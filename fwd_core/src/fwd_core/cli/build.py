@@ -1,0 +1,102 @@
+"""``fwd build``: compile a model to an engine file."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fwd_core.cli import inputs, options, output
+from fwd_core.cli.progress import phases
+from fwd_core.cli.session import session_of
+
+if TYPE_CHECKING:
+    from fwd_core.engine import Engine
+
+
+def build(
+    ctx: typer.Context,
+    model: options.Model,
+    out: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help="Engine file to write.")
+    ],
+    input: options.Inputs = None,  # noqa: A002 - the option's own name
+    mode: options.Mode = "float32",
+    backend: options.BackendName = "auto",
+    dynamic_batch: options.DynamicBatch = False,
+    opt_batch: options.OptBatch = None,
+    gpu: options.Gpu = None,
+    threads: options.Threads = None,
+    hint: options.Hint = None,
+    workspace: options.Workspace = None,
+    option: options.BackendOptions = None,
+    embed_graph: Annotated[
+        bool,
+        typer.Option("--embed-graph", help="Keep the graph, so that another machine can rebuild."),
+    ] = False,
+    json: options.Json = False,
+) -> None:
+    """Compile a model to an engine file.
+
+    Example: fwd build model.pth --input 1x3x224x224 --mode float16 -o model.engine
+    """
+    session = session_of(ctx, json=json)
+    asked = options.given_options(option, gpu=gpu, threads=threads, hint=hint, workspace=workspace)
+    specs = inputs.parse_all(input)
+    from fwd_core.builder import Builder
+
+    start = time.perf_counter()
+    examples, dynamic = inputs.examples(specs, dynamic_batch=dynamic_batch, opt_batch=opt_batch)
+    output.require_writable(out)
+    with phases(session) as progress:
+        builder = Builder(
+            backend=backend,
+            mode=mode,
+            embed_graph=embed_graph,
+            plugins=session.plugins,
+            on_event=progress,
+        )
+        builder.options = options.backend_options(
+            builder.backend(), asked, session.plugins.backends
+        )
+        engine = builder.build(model, examples, dynamic=dynamic)
+        with builder.events.phase("save", detail=out):
+            engine.save(out)
+    spent = time.perf_counter() - start
+    count = os.path.getsize(out)
+    if session.json:
+        session.emit(
+            {"engine": out, **summary(engine), "bytes": count, "seconds": spent}
+            | {"phases": progress.seconds}
+        )
+        return
+    text = f"built {out}: {title(engine.manifest)}, {output.size(count)}, {output.seconds(spent)}"
+    output.print_text(session.out, text)
+
+
+def title(manifest: Any) -> str:
+    """Backend and mode of an engine, with the type that it computes in where that differs."""
+    mode, compute = manifest["mode"], manifest.get("compute", manifest["mode"])
+    return f"{manifest['backend']} {mode}" + (f" ({compute})" if compute != mode else "")
+
+
+def summary(engine: Engine) -> dict[str, Any]:
+    """What an engine is, as JSON."""
+    return {
+        "backend": engine.manifest["backend"],
+        "mode": engine.manifest["mode"],
+        "compute": engine.manifest.get("compute", engine.manifest["mode"]),
+        "inputs": [port(one) for one in engine.inputs],
+        "outputs": [port(one) for one in engine.outputs],
+    }
+
+
+def port(one: Any) -> dict[str, Any]:
+    """An input or output of an engine, as JSON."""
+    return {
+        "name": one.name,
+        "dtype": str(one.type.dtype),
+        "shape": [dim if isinstance(dim, int) else str(dim) for dim in one.type.shape],
+    }

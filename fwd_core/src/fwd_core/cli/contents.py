@@ -1,0 +1,96 @@
+"""Graphs and engines as JSON, for ``fwd inspect``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from fwd_core.cli.build import port
+from fwd_core.errors import EngineFileError
+
+if TYPE_CHECKING:
+    from fwd_core.backends import Port
+    from fwd_core.ir import Graph, Node
+
+_MANY = 8
+
+
+def ports(given: Sequence[Port], returned: Sequence[Port]) -> dict[str, Any]:
+    """Inputs, outputs, and the sizes that change from run to run."""
+    symbols = {symbol.name: symbol for one in given for symbol in one.type.symbols}
+    return {
+        "inputs": [port(one) for one in given],
+        "outputs": [port(one) for one in returned],
+        "dims": {
+            name: {"min": symbol.min, "opt": symbol.opt, "max": symbol.max}
+            for name, symbol in symbols.items()
+        },
+    }
+
+
+def of_graph(graph: Graph) -> dict[str, Any]:
+    """What :func:`ports` says of an engine, of a graph."""
+    from fwd_core.backends import Port
+
+    returned = zip(graph.output_names, graph.outputs, strict=True)
+    return ports(
+        [Port(value.name, value.type) for value in graph.inputs],
+        [Port(name, value.type) for name, value in returned],
+    )
+
+
+def operators(graph: Graph) -> dict[str, Any]:
+    """Operators with counts, the most frequent first, also of the graphs inside others."""
+    from fwd_core.ir import ops
+
+    counts: Counter[str] = Counter()
+    for node in nodes(graph):
+        if not isinstance(node.op, ops.Constant):
+            counts[node.op.kind().removeprefix("fwd.")] += 1
+    return {
+        "name": graph.name,
+        "operators": dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))),
+        "constants": len(graph.constants),
+        "constant_bytes": sum(tensor.data.nbytes for tensor in graph.constants.values()),
+    }
+
+
+def nodes(graph: Graph) -> Iterator[Node]:
+    """All nodes, also of the graphs inside others."""
+    pending = [graph]
+    while pending:
+        for node in pending.pop(0):
+            yield node
+            pending += node.op.graphs()
+
+
+def tensors(graph: Graph | None, file: str) -> list[dict[str, Any]]:
+    """Values of a graph in order: inputs, then what is computed. Constants are left out.
+
+    Raises:
+        EngineFileError: There is no graph.
+    """
+    if graph is None:
+        raise EngineFileError(
+            f"{file} holds no graph whose tensors could be listed",
+            hint="build it with --embed-graph, or inspect the model",
+        )
+    return [port(value) for value in graph.values() if value.constant is None]
+
+
+def type_text(one: dict[str, Any]) -> str:
+    """The type of a port, as ``float32[batch, 3]``."""
+    return f"{one['dtype']}[{', '.join(map(str, one['shape']))}]"
+
+
+def value_text(value: Any) -> str:
+    """An entry of a manifest in a few words."""
+    if isinstance(value, dict):
+        said = {name: item for name, item in value.items() if item is not None}
+        return ", ".join(f"{name}={value_text(item)}" for name, item in said.items()) or "none"
+    if isinstance(value, list):
+        if len(value) > _MANY or any(isinstance(item, (dict, list)) for item in value):
+            return f"{len(value)} entries"
+        return ", ".join(map(str, value)) or "none"
+    return str(value)

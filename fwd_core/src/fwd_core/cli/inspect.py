@@ -1,0 +1,139 @@
+"""``fwd inspect``: what is in an engine file, a graph file or a model."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fwd_core.cli import contents, inputs, options, output
+from fwd_core.cli.build import title
+from fwd_core.cli.progress import phases
+from fwd_core.cli.session import Session, session_of
+
+if TYPE_CHECKING:
+    from fwd_core.cli.inputs import InputSpec
+    from fwd_core.ir import Graph
+
+#: Entries of an engine's manifest that have a line of their own or are the backend's internals.
+_OWN_LINES = frozenset({"backend", "mode", "compute", "options", "packs", "forward"})
+
+
+def inspect(
+    ctx: typer.Context,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Engine file, graph file, or model.")],
+    input: options.Inputs = None,  # noqa: A002 - the option's own name
+    dynamic_batch: options.DynamicBatch = False,
+    opt_batch: options.OptBatch = None,
+    tensors: Annotated[
+        bool,
+        typer.Option("--tensors", help="List the graph's values: calibration caches name them."),
+    ] = False,
+    json: options.Json = False,
+) -> None:
+    """Show what is in an engine, a graph or a model.
+
+    Example: fwd inspect model.engine
+
+    Of a model it shows the graph that Forward makes of it, for which it takes example inputs.
+    """
+    session = session_of(ctx, json=json)
+    specs = inputs.parse_all(input)
+    from fwd_core import files
+    from fwd_core.engine import file as engines
+    from fwd_core.ir import serialize
+
+    kind = files.format_of(file)
+    if kind is not None and (specs or dynamic_batch or opt_batch is not None):
+        raise typer.BadParameter(f"{file} knows its inputs", param_hint="--input")
+    document: dict[str, Any] = {"file": file, "bytes": os.path.getsize(file)}
+    graph: Graph | None = None
+    if kind == engines.FORMAT:
+        stored, held = engines.read(file)
+        if "graph" in stored:
+            graph = engines.graph_of(stored, held, session.plugins)
+        document |= {"kind": "engine", "manifest": stored["manifest"], "graph": None}
+        document |= contents.ports(*engines.ports_of(stored))
+    elif kind is not None:
+        graph = serialize.load(file, session.plugins.operators)
+        document["kind"] = "graph"
+    else:
+        graph = _imported(session, file, specs, dynamic_batch, opt_batch)
+        document["kind"] = "model"
+    if graph is not None:
+        document |= contents.of_graph(graph) if kind != engines.FORMAT else {}
+        document["graph"] = contents.operators(graph)
+    if tensors:
+        document["tensors"] = contents.tensors(graph, file)
+    if session.json:
+        session.emit(document)
+        return
+    _print(session, document, graph if kind != engines.FORMAT and not tensors else None)
+
+
+def _imported(
+    session: Session,
+    model: str,
+    specs: list[InputSpec],
+    dynamic_batch: bool,
+    opt_batch: int | None,
+) -> Graph:
+    from fwd_core.builder import Builder
+
+    examples, dynamic = inputs.examples(specs, dynamic_batch=dynamic_batch, opt_batch=opt_batch)
+    with phases(session) as progress:
+        builder = Builder(plugins=session.plugins, on_event=progress)
+        return builder.import_model(model, examples, dynamic=dynamic)
+
+
+def _print(session: Session, document: dict[str, Any], graph: Graph | None) -> None:
+    out = session.out
+    output.print_text(
+        out, f"{document['file']}: {document['kind']}, {output.size(document['bytes'])}"
+    )
+    output.print_facts(out, _facts(document))
+    for side in ("inputs", "outputs"):
+        output.print_text(out, side)
+        rows = [[one["name"], contents.type_text(one)] for one in document[side]]
+        output.print_table(out, [], rows, indent=2)
+    if document["dims"]:
+        output.print_text(out, "dynamic sizes")
+        rows = [
+            [name, f"{dim['min']} … {dim['max']}, tuned for {dim['opt']}"]
+            for name, dim in document["dims"].items()
+        ]
+        output.print_table(out, [], rows, indent=2)
+    if graph is not None:
+        output.print_text(out, "graph")
+        output.print_text(out, str(graph))
+    if "tensors" in document:
+        output.print_text(out, "tensors")
+        rows = [[one["name"], contents.type_text(one)] for one in document["tensors"]]
+        output.print_table(out, [], rows, indent=2)
+    if document["graph"] is not None:
+        output.print_text(out, "operators")
+        rows = [[f"{count:,}", name] for name, count in document["graph"]["operators"].items()]
+        output.print_table(out, [], rows, indent=2)
+
+
+def _facts(document: dict[str, Any]) -> dict[str, str]:
+    facts: dict[str, str] = {}
+    if (manifest := document.get("manifest")) is not None:
+        facts["backend"] = title(manifest)
+        facts["forward"] = manifest["forward"]
+        facts["packs"] = ", ".join(manifest["packs"])
+        facts["options"] = contents.value_text(manifest["options"])
+        for name, value in manifest.items():
+            if name not in _OWN_LINES and not isinstance(value, dict):
+                facts[name] = contents.value_text(value)
+    graph = document["graph"]
+    if graph is None:
+        facts["graph"] = "not kept"
+    else:
+        facts["graph"] = (
+            f"{graph['name']}: {output.plural(sum(graph['operators'].values()), 'operator')}, "
+            f"{output.plural(graph['constants'], 'constant')} of "
+            f"{output.size(graph['constant_bytes'])}"
+        )
+    return facts

@@ -1,0 +1,121 @@
+"""Results as text: tables, facts, sizes and times."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fwd_core.errors import EngineFileError
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+_UNITS = ("B", "kB", "MB", "GB", "TB")
+
+
+def size(count: int) -> str:
+    """A number of bytes, as ``97.8 MB``."""
+    amount, unit = float(count), 0
+    while amount >= 999.95 and unit + 1 < len(_UNITS):
+        amount, unit = amount / 1000, unit + 1
+    return f"{amount:.1f} {_UNITS[unit]}" if unit else f"{count} B"
+
+
+def seconds(time: float) -> str:
+    """A time, as ``2.41 s``."""
+    return f"{time:.2f} s"
+
+
+def milliseconds(time: float) -> str:
+    """A short time, given in seconds, as ``5.813 ms``."""
+    return f"{time * 1000:.3f} ms"
+
+
+def plural(count: int, noun: str) -> str:
+    """A count and its noun, as ``1 operator`` and ``2 operators``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def share(part: int, whole: int) -> str:
+    """A percentage that is 100 only where nothing is missing, as ``99.9 %``."""
+    percent = 100.0 if part == whole else min(100 * part / whole, 99.9)
+    return f"{percent:.3g} %"
+
+
+def print_table(
+    console: Console,
+    header: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    indent: int = 0,
+    styles: Mapping[str, str] | None = None,
+) -> None:
+    """Print aligned columns. In a terminal, cells that do not fit are folded.
+
+    Args:
+        console: Where.
+        header: Titles of the columns; none for a table without them.
+        rows: Cells as text.
+        indent: Spaces before each row.
+        styles: Styles of cells by their text.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        *header,
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+        show_header=bool(header),
+        header_style="bold",
+    )
+    for row in rows:
+        table.add_row(*[Text(cell, (styles or {}).get(cell, ""), overflow="fold") for cell in row])
+    _print(console, table, indent)
+
+
+def print_facts(console: Console, facts: Mapping[str, str], *, indent: int = 2) -> None:
+    """Print names and what is to be said of each."""
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for name, text in facts.items():
+        grid.add_row(Text(name, style="cyan", no_wrap=True), Text(text, overflow="fold"))
+    _print(console, grid, indent)
+
+
+def print_text(console: Console, text: str, *, style: str = "") -> None:
+    """Print text as it is."""
+    console.print(text, markup=False, style=style or None)
+
+
+def _print(console: Console, table: RenderableType, indent: int) -> None:
+    from rich.padding import Padding
+
+    with console.capture() as captured:
+        console.print(Padding(table, (0, 0, 0, indent), expand=False), soft_wrap=False)
+    lines = [line.rstrip() for line in captured.get().splitlines()]
+    console.file.write("".join(f"{line}\n" for line in lines))
+
+
+def require_writable(path: str) -> None:
+    """Check before long work that its result can be written.
+
+    Raises:
+        EngineFileError: The folder does not exist or cannot be written, or the path is a folder.
+    """
+    target = Path(path)
+    try:
+        if target.is_dir():
+            raise IsADirectoryError(0, "it is a folder")
+        with tempfile.TemporaryFile(dir=os.fspath(target.parent)):
+            pass
+    except OSError as error:
+        raise EngineFileError(
+            f"cannot write {path}: {error.strerror}", hint="create the folder, or choose another"
+        ) from None

@@ -1,0 +1,105 @@
+"""``fwd plugins``: installed packs and what they bring."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from fwd_core.cli import options, output
+from fwd_core.cli.codes import ExitCode
+from fwd_core.cli.session import Session, session_of
+from fwd_core.errors import PluginError
+from fwd_core.plugins import Pack, Plugins, Registry
+from fwd_core.plugins.manager import DISABLE, ONLY
+
+#: Registries in the order of the road of a model.
+KINDS = ("importers", "converters", "operators", "rewrites", "lowerings", "backends", "commands")
+#: What stands between group and name in the keys of kinds with many entries.
+_GROUPS = {"converters": "::", "lowerings": ":", "operators": "."}
+
+
+def plugins(
+    ctx: typer.Context,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Name everything that packs register.")
+    ] = False,
+    json: options.Json = False,
+) -> None:
+    """List packs: version, hooks, what they register, and why one is not used.
+
+    Example: fwd plugins --verbose
+
+    Ends with code 1 if two packs register the same thing, which stops every build.
+    """
+    session = session_of(ctx, json=json)
+    found = session.plugins
+    clashes = collect_clashes(found)
+    registered = {name: held(found, name, clashes) for name in found.packs}
+    if session.json:
+        packs = [
+            asdict(pack) | {"registers": registered[name]} for name, pack in found.packs.items()
+        ]
+        session.emit({"packs": packs, "clashes": list(clashes.values())})
+    else:
+        for name, pack in found.packs.items():
+            _print(session, pack, registered[name], verbose)
+        for text in clashes.values():
+            output.print_text(session.out, text, style="red")
+    if clashes:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def collect_clashes(found: Plugins) -> dict[str, str]:
+    """Kinds of which two packs register the same key, with the text that says which."""
+    clashes: dict[str, str] = {}
+    for kind in KINDS:
+        try:
+            getattr(found, kind)
+        except PluginError as error:
+            clashes[kind] = str(error)
+    return clashes
+
+
+def held(found: Plugins, pack: str, clashes: Container[str]) -> dict[str, list[str]]:
+    """Keys of what a pack registers, by kind; lowerings as ``backend:operator``."""
+    result: dict[str, list[str]] = {}
+    for kind in KINDS:
+        if kind in clashes:
+            continue
+        registry: Registry[Any] = getattr(found, kind)
+        keys = [entry.key for entry in registry.entries() if entry.owner == pack]
+        if keys:
+            result[kind] = keys
+    return result
+
+
+def _print(session: Session, pack: Pack, registered: dict[str, list[str]], verbose: bool) -> None:
+    origin = f" ({pack.distribution} {pack.version})" if pack.distribution else ""
+    session.out.print(pack.name, style="bold", markup=False, end="")
+    output.print_text(session.out, origin)
+    facts: dict[str, str] = {}
+    if pack.failure:
+        facts["failed"] = pack.failure
+    if pack.disabled:
+        facts["disabled"] = f"by {ONLY} or {DISABLE}"
+    facts["hooks"] = ", ".join(hook.removeprefix("fwd_") for hook in pack.hooks) or "none"
+    for kind, keys in registered.items():
+        facts[kind] = "\n".join(_counted(kind, keys, verbose))
+    output.print_facts(session.out, facts)
+
+
+def _counted(kind: str, keys: Sequence[str], verbose: bool) -> list[str]:
+    """``190 aten`` for each group, with names if they are asked for or few."""
+    mark = _GROUPS.get(kind)
+    if mark is None:
+        return [f"{len(keys)}: {', '.join(keys)}"]
+    groups: dict[str, list[str]] = {}
+    for key in keys:
+        group, _, name = key.partition(mark)
+        groups.setdefault(group, []).append(name)
+    if not verbose:
+        return [", ".join(f"{len(names)} {group}" for group, names in groups.items())]
+    return [f"{len(names)} {group}: {', '.join(sorted(names))}" for group, names in groups.items()]
