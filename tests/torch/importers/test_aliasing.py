@@ -76,7 +76,14 @@ class WritesToConstants(nn.Module):
 
 @pytest.mark.parametrize(
     "module",
-    [InPlaceChain(), ThroughSlices(), ThroughShapes(), ViewsSeeWrites(), CopyAndMask(), WritesToConstants()],
+    [
+        InPlaceChain(),
+        ThroughSlices(),
+        ThroughShapes(),
+        ViewsSeeWrites(),
+        CopyAndMask(),
+        WritesToConstants(),
+    ],
     ids=lambda module: type(module).__name__,
 )
 def test_scripted_and_exported_programs_write_alike(module: nn.Module) -> None:
@@ -106,7 +113,9 @@ def test_reading_what_may_share_memory_with_something_written_is_refused() -> No
             z.add_(1)
             return y
 
-    with pytest.raises(ConversionError, match="may share memory with one written in place") as caught:
+    with pytest.raises(
+        ConversionError, match="may share memory with one written in place"
+    ) as caught:
         importing(scripted(Model()), (X,))
     assert "depends on strides" in str(caught.value)
 

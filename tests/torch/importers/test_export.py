@@ -50,7 +50,9 @@ def test_raw_decomposed_file_and_module(tmp_path: Path) -> None:
 def test_a_dynamic_program_serves_the_range_that_is_asked_for() -> None:
     batch = Dim("n", min=1, max=16)
     module = Model()
-    program = torch.export.export(module.eval(), (X, Y), dynamic_shapes={"x": {0: batch}, "y": {0: batch}})
+    program = torch.export.export(
+        module.eval(), (X, Y), dynamic_shapes={"x": {0: batch}, "y": {0: batch}}
+    )
     for model in (program, program.run_decompositions(), module):
         check(module, (X, Y), (X[:1], Y[:1]), (X[:3], Y[:3]), model=model, dynamic=OptBatch(2))
     graph = importing(program, (X, Y), OptBatch(2))
@@ -83,7 +85,9 @@ def test_sizes_that_follow_from_others() -> None:
 
     half = Dim("half", min=2, max=8)
     a, b = torch.randn(4, 3), torch.randn(8, 3)
-    program = torch.export.export(Pairs(), (a, b), dynamic_shapes={"x": {0: half}, "y": {0: 2 * half}})
+    program = torch.export.export(
+        Pairs(), (a, b), dynamic_shapes={"x": {0: half}, "y": {0: 2 * half}}
+    )
     importing(program, (a, b))
     with pytest.raises(InputError, match=r"the program says its size is 2\*"):
         importing(program, (a, b), {"x": {0: ("h", 2, 2, 4)}, "y": {0: ("k", 4, 4, 8)}})
@@ -101,7 +105,9 @@ def test_example_inputs_must_fit_the_program() -> None:
 
 def test_inputs_and_outputs_keep_their_nesting_and_names() -> None:
     class Nested(nn.Module):
-        def forward(self, pair: tuple[Tensor, Tensor], *, scale: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        def forward(
+            self, pair: tuple[Tensor, Tensor], *, scale: Tensor
+        ) -> tuple[Tensor, dict[str, Tensor]]:
             return pair[0] * scale, {"b": pair[1]}
 
     program = torch.export.export(Nested(), ((X, Y),), {"scale": torch.tensor(2.0)})
@@ -172,5 +178,7 @@ def test_control_flow_operators_are_listed() -> None:
             return torch.cond(x.sum() > 0, lambda x: x + 1, lambda x: x - 1, (x,))
 
     program = torch.export.export(Cond().eval(), (X,))
-    with pytest.raises(UnsupportedModelError, match=r"higher_order::cond \(1x\): control flow on data"):
+    with pytest.raises(
+        UnsupportedModelError, match=r"higher_order::cond \(1x\): control flow on data"
+    ):
         importing(program, (X,))

@@ -31,7 +31,9 @@ def test_a_missing_file(tmp_path: Path) -> None:
 def test_a_file_that_is_no_archive(tmp_path: Path) -> None:
     path = tmp_path / "text.pth"
     path.write_text("hello")
-    with pytest.raises(UnsupportedModelError, match="no TorchScript file and no torch.export") as caught:
+    with pytest.raises(
+        UnsupportedModelError, match="no TorchScript file and no torch.export"
+    ) as caught:
         importing(path, (X,))
     assert "5 bytes" in str(caught.value)
 

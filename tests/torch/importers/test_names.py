@@ -41,7 +41,15 @@ def model() -> torch.jit.ScriptModule:
 def test_names_say_module_operator_and_ordinal() -> None:
     graph = importing(model(), (torch.zeros(2, 8),))
     names = [value.name for value in graph.values()]
-    for name in ("0.first.weight", "0.first/linear", "0/relu", "0/add", "0/add_1", "0/add_2", "1/softmax"):
+    for name in (
+        "0.first.weight",
+        "0.first/linear",
+        "0/relu",
+        "0/add",
+        "0/add_1",
+        "0/add_2",
+        "1/softmax",
+    ):
         assert name in names
     assert len(set(names)) == len(names)
 
@@ -49,7 +57,10 @@ def test_names_say_module_operator_and_ordinal() -> None:
 def test_names_are_the_same_with_and_without_packs() -> None:
     everything = importing(model(), (torch.zeros(2, 8),))
     alone = Plugins.discover({"FWD_PACKS": "torch"})
-    assert sorted(pack.name for pack in alone.packs.values() if not pack.disabled) == ["core", "torch"]
+    assert sorted(pack.name for pack in alone.packs.values() if not pack.disabled) == [
+        "core",
+        "torch",
+    ]
     without = importing(model(), (torch.zeros(2, 8),), plugins=alone)
     assert [v.name for v in everything.values()] == [v.name for v in without.values()]
 

@@ -33,8 +33,6 @@ class Template(nn.Module):
         return a + b
 
 
-
-
 def synthetic(path: Path, version: int, *body: str) -> Path:
     """An archive of an old version number whose forward has this body."""
     source = zipfile.ZipFile(io.BytesIO(scripted(Template()).save_to_buffer()))

@@ -49,23 +49,39 @@ def test_names_of_inputs_and_outputs_are_the_models_own() -> None:
 
 def test_outputs_nest_as_the_model_nests_them() -> None:
     class Model(nn.Module):
-        def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor], dict[str, tuple[Tensor, Tensor]]]:
+        def forward(
+            self, x: Tensor
+        ) -> tuple[Tensor, list[Tensor], dict[str, tuple[Tensor, Tensor]]]:
             return x + 1, [x, x * 2], {"a": (x - 1, x / 2)}
 
     check(Model(), (X,))
     graph = importing(scripted(Model()), (X,))
-    assert graph.output_names == ["output_0", "output_1.0", "output_1.1", "output_2.a.0", "output_2.a.1"]
+    assert graph.output_names == [
+        "output_0",
+        "output_1.0",
+        "output_1.1",
+        "output_2.a.0",
+        "output_2.a.1",
+    ]
 
 
 def test_inputs_may_nest_too() -> None:
     class Model(nn.Module):
-        def forward(self, pair: tuple[Tensor, Tensor], rest: list[Tensor], named: dict[str, Tensor]) -> Tensor:
+        def forward(
+            self, pair: tuple[Tensor, Tensor], rest: list[Tensor], named: dict[str, Tensor]
+        ) -> Tensor:
             return pair[0] + pair[1] * rest[0] - rest[1] + named["bias"]
 
     inputs = ((X, X + 1), [X, X * 3], {"bias": X})
     check(Model(), inputs)
     graph = importing(scripted(Model()), inputs)
-    assert [value.name for value in graph.inputs] == ["pair_0", "pair_1", "rest_0", "rest_1", "bias"]
+    assert [value.name for value in graph.inputs] == [
+        "pair_0",
+        "pair_1",
+        "rest_0",
+        "rest_1",
+        "bias",
+    ]
 
 
 def test_unused_inputs_stay_inputs() -> None:
@@ -251,7 +267,9 @@ def test_a_condition_on_data_is_refused_with_its_place() -> None:
                 return x + 1
             return x - 1
 
-    with pytest.raises(UnsupportedModelError, match="an if depends on the contents of a tensor") as caught:
+    with pytest.raises(
+        UnsupportedModelError, match="an if depends on the contents of a tensor"
+    ) as caught:
         importing(scripted(Model()), (X,))
     text = str(caught.value)
     assert f"{__file__}:" in text
@@ -278,7 +296,9 @@ def test_a_condition_that_a_dynamic_dim_leaves_open_is_refused() -> None:
             return x * 2 if x.size(0) > 2 else x
 
     importing(scripted(Model()), (torch.randn(4, 3),))
-    with pytest.raises(UnsupportedModelError, match=r"depends on a dynamic size \(batch against 2\)"):
+    with pytest.raises(
+        UnsupportedModelError, match=r"depends on a dynamic size \(batch against 2\)"
+    ):
         importing(scripted(Model()), (torch.randn(4, 3),), OptBatch())
 
 

@@ -1,0 +1,180 @@
+"""TorchBuilder and build(): modes, batches, options, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("openvino")
+
+from torch import nn
+from torch_models import traced
+
+import forward
+from fwd_core.errors import InputError, OptionError, UnsupportedModelError
+from fwd_core.events import Event
+from fwd_core.ir import TensorType
+
+X = torch.randn(4, 6)
+
+
+@pytest.fixture(scope="module")
+def model() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3)).eval()
+
+
+@pytest.fixture(scope="module")
+def path(model: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> str:
+    target = tmp_path_factory.mktemp("models") / "model.pth"
+    traced(model, (X,)).save(str(target))
+    return str(target)
+
+
+def expected(model: nn.Module, x: Any) -> Any:
+    with torch.no_grad():
+        return model(x)
+
+
+def test_every_kind_of_model_and_of_dummy_input(model: nn.Module, path: str) -> None:
+    builder = forward.TorchBuilder()
+    program = torch.export.export(model, (X,))
+    for source in (path, Path(path), traced(model, (X,)), program, model):
+        for dummy in (X, [X], (X,)):
+            output = builder.build(source, dummy).forward(X)
+            torch.testing.assert_close(output, expected(model, X))
+    named = builder.build_with_name(path, {"input": X})
+    torch.testing.assert_close(named.forward_with_name({"input": X}), expected(model, X))
+
+
+@pytest.mark.parametrize("mode", ["float32", "float", "float16", "half"])
+def test_modes_and_their_old_names(model: nn.Module, path: str, mode: str) -> None:
+    builder = forward.TorchBuilder()
+    assert builder.set_mode(mode) is True
+    engine = builder.build(path, X)
+    half = mode in ("float16", "half")
+    assert engine.engine.manifest["mode"] == ("float16" if half else "float32")
+    output = engine.forward(X)
+    assert output.dtype is torch.float32
+    # bfloat16, this CPU's half type, has 8 bits of precision: relative steps of 2**-8.
+    torch.testing.assert_close(
+        output, expected(model, X), atol=0.05 if half else 1e-5, rtol=0.05 if half else 1e-5
+    )
+
+
+def test_unknown_modes_are_refused() -> None:
+    builder = forward.TorchBuilder()
+    with pytest.raises(OptionError, match="there is no mode 'float8'") as caught:
+        builder.set_mode("float8")
+    assert "expected: float32, float16, int8_calib, int8" in str(caught.value)
+    with pytest.raises(OptionError, match="did you mean 'float16'"):
+        builder.set_mode("flaot16")
+    with pytest.raises(OptionError, match="mode 'int8' is not in this version"):
+        builder.set_mode("int8")
+    with pytest.raises(OptionError, match="there is no mode"):
+        forward.build("model.pth", X, mode="fp16")
+
+
+def test_batch_is_static_until_an_optimal_one_is_set(model: nn.Module, path: str) -> None:
+    builder = forward.TorchBuilder()
+    with pytest.raises(InputError, match="size of axis 0"):
+        builder.build(path, X).forward(X[:2])
+    builder.set_opt_batch_size(2)
+    engine = builder.build(path, X)
+    for size in (1, 2, 3, 4):
+        torch.testing.assert_close(engine.forward(X[:size]), expected(model, X[:size]))
+    with pytest.raises(InputError, match="expected: 1 … 4"):
+        engine.forward(torch.randn(5, 6))
+    builder.set_opt_batch_size(9)
+    with pytest.raises(InputError, match="the batch size to tune for is out of range"):
+        builder.build(path, X)
+
+
+@pytest.mark.parametrize("size", [0, -1, 1.5, "4", True])
+def test_batch_and_workspace_sizes_are_positive_integers(size: Any) -> None:
+    builder = forward.TorchBuilder()
+    with pytest.raises(OptionError, match="opt_batch_size is a positive integer"):
+        builder.set_opt_batch_size(size)
+    with pytest.raises(OptionError, match="max_workspace_size is a positive number of bytes"):
+        builder.set_max_workspace_size(size)
+
+
+def test_workspace_is_refused_by_a_backend_that_has_none(path: str) -> None:
+    builder = forward.TorchBuilder(backend="openvino")
+    builder.set_max_workspace_size(1 << 30)
+    with pytest.raises(OptionError, match="backend 'openvino' has no option 'workspace'"):
+        builder.build(path, X)
+
+
+def test_calibrators_are_refused() -> None:
+    with pytest.raises(OptionError, match="which is not in this version"):
+        forward.TorchBuilder().set_calibrator(object())
+
+
+def test_build_takes_dynamic_dims_by_name(model: nn.Module) -> None:
+    image = torch.randn(2, 1, 12, 16)
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1)).eval()
+    engine = forward.build(
+        net, image, dynamic={"input": {0: ("batch", 1, 1, 4), 2: ("height", 8, 12, 20)}}
+    )
+    for shape in ((1, 1, 8, 16), (4, 1, 20, 16)):
+        x = torch.randn(*shape)
+        torch.testing.assert_close(engine(x), expected(net, x))
+    with pytest.raises(InputError, match=r"8 … 20 \(height\)"):
+        engine(torch.randn(1, 1, 30, 16))
+    with pytest.raises(OptionError, match="dynamic= says everything"):
+        forward.build(model, X, dynamic={}, dynamic_batch=True)
+
+
+def test_wrong_dynamic_dims_are_told(model: nn.Module) -> None:
+    with pytest.raises(InputError, match="inputs that the model does not have: y"):
+        forward.build(model, X, dynamic={"y": {0: ("batch", 1, 2, 4)}})
+    with pytest.raises(InputError, match="there is no axis 2"):
+        forward.build(model, X, dynamic={"input": {2: ("batch", 1, 2, 4)}})
+    with pytest.raises(InputError, match="the example's size is out of range"):
+        forward.build(model, X, dynamic={"input": {0: ("batch", 1, 2, 3)}})
+    with pytest.raises(InputError, match="needs 0 <= min <= opt <= max"):
+        forward.build(model, X, dynamic={"input": {0: ("batch", 1, 9, 4)}})
+
+
+def test_options_of_the_backend_and_unknown_ones(model: nn.Module) -> None:
+    engine = forward.build(model, X, backend="openvino", threads=1, hint="throughput")
+    assert engine.engine.manifest["options"]["threads"] == 1
+    with pytest.raises(OptionError, match="has no option 'thread'") as caught:
+        forward.build(model, X, backend="openvino", thread=1)
+    assert "did you mean 'threads'" in str(caught.value)
+    with pytest.raises(OptionError, match="there is no backend 'openvin'") as caught:
+        forward.build(model, X, backend="openvin")
+    assert "did you mean 'openvino'" in str(caught.value)
+
+
+def test_progress_is_told_in_order(model: nn.Module, path: str) -> None:
+    seen: list[Event] = []
+    forward.build(path, X, on_event=seen.append)
+    phases = [event.phase for event in seen if event.state == "start"]
+    assert phases[0] == "import"
+    assert phases.index("lower") < phases.index("compile")
+    assert all(any(e.phase == name and e.state == "end" for e in seen) for name in set(phases))
+
+
+def test_example_inputs_may_be_arrays_or_types(model: nn.Module, path: str) -> None:
+    from fwd_core.ir import DType
+
+    for example in (X.numpy(), TensorType(DType.FLOAT32, (4, 6))):
+        torch.testing.assert_close(forward.build(path, example).forward(X), expected(model, X))
+
+
+def test_a_missing_model_is_told() -> None:
+    with pytest.raises(UnsupportedModelError, match="there is no file nothing.pth"):
+        forward.TorchBuilder().build("nothing.pth", X)
+
+
+def test_constants_of_the_document() -> None:
+    assert (forward.ENTROPY_CALIBRATION, forward.ENTROPY_CALIBRATION_2) == ("entropy", "entropy_2")
+    assert forward.MINMAX_CALIBRATION == "minmax"
+    assert forward.__version__
+    with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
+        forward.Nothing  # noqa: B018

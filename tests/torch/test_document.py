@@ -1,0 +1,130 @@
+"""The Python blocks of the document that Forward implements, read from it and executed.
+
+The document is not part of this project: ``FORWARD_REFERENCE_DOC`` names its file. What has to be
+changed before a block runs is listed here, and a change that no longer applies fails.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("openvino")
+
+from fwd_ops_torch.importers import jit
+from torch_models import traced
+
+NAMED = os.environ.get("FORWARD_REFERENCE_DOC", "")
+if not NAMED:
+    pytest.skip("FORWARD_REFERENCE_DOC names no document", allow_module_level=True)
+
+#: What the first chapters need: paths, and a device that is there.
+EXPORT_PATCH: list[tuple[str, str]] = []
+BUILD_PATCH = [
+    ("'path/to/jit/module'", "module_path"),
+    ("'path/to/engine'", "engine_file"),
+]
+NO_GPU_PATCH = [(".cuda()", "")]
+_ran: set[str] = set()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def count() -> Iterator[None]:
+    """Tell CI how many blocks ran."""
+    yield
+    if report := os.environ.get("FORWARD_REFERENCE_COUNT"):
+        Path(report).write_text(str(len(_ran)))
+
+
+def block(title: str) -> str:
+    """The Python block under a heading."""
+    text = Path(NAMED).read_text(encoding="utf-8")
+    section = text[re.search(rf"^#+ {re.escape(title)}$", text, re.MULTILINE).end() :]  # type: ignore[union-attr]
+    found = re.search(r"``` ?python\n(.*?)```", section, re.DOTALL)
+    assert found is not None, f"no Python block under {title!r}"
+    return found.group(1)
+
+
+def patched(code: str, patch: list[tuple[str, str]]) -> str:
+    """The code with every change of a patch applied; each must apply."""
+    for old, new in patch:
+        assert old in code, f"the patch {old!r} no longer applies"
+        code = code.replace(old, new)
+    return code
+
+
+def run(title: str, patch: list[tuple[str, str]], **names: Any) -> dict[str, Any]:
+    """Execute a block and return its names."""
+    scope = dict(names)
+    with jit.quiet():
+        exec(compile(patched(block(title), patch), title, "exec"), scope)  # noqa: S102
+    _ran.add(title)
+    return scope
+
+
+def python_patch() -> list[tuple[str, str]]:
+    return BUILD_PATCH + ([] if torch.cuda.is_available() else NO_GPU_PATCH)
+
+
+class Net(torch.nn.Module):
+    """Takes one image, as the document's model does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = torch.nn.Conv2d(3, 4, 7, 4)
+        self.head = torch.nn.Linear(4, 5)
+
+    def forward(self, input: Any) -> Any:  # noqa: A002 - the document's name
+        return self.head(torch.relu(self.features(input)).mean((2, 3)))
+
+
+@pytest.fixture
+def module_path(tmp_path: Path) -> str:
+    path = str(tmp_path / "net.pth")
+    torch.manual_seed(0)
+    traced(Net(), (torch.randn(1, 3, 224, 224),)).save(path)
+    return path
+
+
+def test_export_block_makes_a_file_that_builds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import forward
+
+    monkeypatch.chdir(tmp_path)
+    scope = run("Pytorch JIT 模型导出", EXPORT_PATCH)
+    assert "filename :  arithmetic.pth" in capsys.readouterr().out
+    a, b = scope["a"], scope["b"]
+    outputs = forward.TorchBuilder().build("arithmetic.pth", [a, b]).forward([a, b])
+    assert isinstance(outputs, list)
+    for output, expected in zip(outputs, scope["model"](a, b), strict=True):
+        torch.testing.assert_close(output, expected)
+
+
+def test_python_example_runs_as_written(tmp_path: Path, module_path: str) -> None:
+    engine_file = str(tmp_path / "net.engine")
+    scope = run("Python Example", python_patch(), module_path=module_path, engine_file=engine_file)
+    assert Path(engine_file).is_file()
+    inputs, outputs = scope["inputs"], scope["outputs"]
+    assert outputs.device == inputs.device
+    with jit.quiet():
+        expected = torch.jit.load(module_path)(inputs.cpu())
+    torch.testing.assert_close(outputs.cpu(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_its_blocks_in_quotes_run_too(tmp_path: Path, module_path: str) -> None:
+    code = block("Python Example")
+    quoted = [part.strip() for part in re.findall(r"'''\n(.*?)'''", code, re.DOTALL)]
+    assert len(quoted) == 2, "the document has other parts in quotes"
+    names = {"module_path": module_path, "torch": torch}
+    names["builder"] = __import__("forward").TorchBuilder()
+    exec(quoted[0].replace("'path/to/jit/module'", "module_path"), names)  # noqa: S102
+    exec(quoted[1], names)  # noqa: S102
+    assert names["outputs"].shape == (1, 5)
+    _ran.add("Python Example, build_with_name and forward_with_name")
