@@ -22,6 +22,8 @@ _TENSOR = re.compile(
 )
 #: Between the metadata of layers that were joined, in order or side by side.
 _SEPARATORS = re.compile("[\x1e\x1f]")
+#: Layers that are one matrix product or convolution.
+_PRODUCTS = frozenset({"gemm", "correlation", "deconv"})
 #: Layers that only keep streams in step.
 _SYNCHRONIZATION = frozenset({"signal", "wait", "shape_call"})
 
@@ -65,9 +67,11 @@ class CompiledLayer:
     @property
     def is_product(self) -> bool:
         """Whether it multiplies matrices or convolves: where the time goes."""
-        return self.kind in ("gemm", "correlation", "deconvolution", "deconv") or bool(
-            re.search(r"_(Fc|Gemm|Conv)|gemm_mha", self.name)
-        )
+        if self.kind in _PRODUCTS or "gemm" in self.name:
+            return True
+        # The name of a generated kernel is made of what it does, as in __myl_CorrMulAddRelu_3.
+        steps = re.findall(r"[A-Z][a-z]+", self.name) if self.name.startswith("__myl_") else []
+        return "Fc" in steps or "Corr" in steps
 
     @property
     def product_dtype(self) -> str:

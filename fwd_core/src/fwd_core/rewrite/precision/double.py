@@ -9,6 +9,7 @@ from fwd_core.ir import ops
 from fwd_core.ir.dtypes import DType
 from fwd_core.ir.graph import Graph, Node, Value
 from fwd_core.ir.operator import Operator
+from fwd_core.rewrite.cleanup.dead_code import RemoveDeadCode
 from fwd_core.rewrite.precision.versions import Versions
 
 DOUBLE, SINGLE = DType.FLOAT64, DType.FLOAT32
@@ -49,12 +50,13 @@ def narrow_float64(graph: Graph) -> int:
         op = _narrowed(node.op.map_operands(change))
         if isinstance(op, ops.Cast) and op.x.type.dtype is op.dtype:
             for value in node.outputs:
-                versions.put(value, op.x)
+                versions.stand(value, op.x)
                 if value.type == op.x.type:
                     graph.replace_uses(value, op.x, keep_name=False)
             continue
         versions.retype(node, op)
     versions.finish()
+    RemoveDeadCode().apply(graph)
     graph.collect_constants()
     return len(doubles)
 

@@ -8,6 +8,7 @@ from fwd_core.ir import ops
 from fwd_core.ir.dtypes import DType
 from fwd_core.ir.graph import Graph, Node, Value
 from fwd_core.ir.operator import Operator
+from fwd_core.rewrite.cleanup.dead_code import RemoveDeadCode
 from fwd_core.rewrite.precision import limits
 from fwd_core.rewrite.precision.double import narrow_float64
 from fwd_core.rewrite.precision.fold import fold_statistics
@@ -36,6 +37,7 @@ def to_half(graph: Graph) -> int:
     for node in list(graph):
         rewriting.visit(node)
     rewriting.versions.finish()
+    RemoveDeadCode().apply(graph)  # constants that are now half
     graph.collect_constants()
     return rewriting.count
 
@@ -61,9 +63,7 @@ class _Rewriting:
             floats = [value for value in op.operands() if value.type.dtype is SINGLE]
         dtype = self._chosen(op, floats)
         if isinstance(op, ops.Cast) and op.dtype is HALF:
-            half = self.versions.get(op.x, HALF, node)
-            self.versions.put(node.output, half)
-            self.graph.replace_uses(node.output, half, keep_name=False)
+            self._visit_cast_to_half(node, op)
             return
         changed = self._with_operands(op, dtype, node)
         self.versions.retype(node, changed)
@@ -71,6 +71,16 @@ class _Rewriting:
             self.count += 1
         else:
             self._note(node, op, floats)
+
+    def _visit_cast_to_half(self, node: Node, op: ops.Cast) -> None:
+        half = self.versions.present(op.x, HALF)
+        if half is not None:
+            self.graph.replace_uses(node.output, half, keep_name=False)
+            self.graph.remove(node)
+            return
+        self.versions.retype(node, self._with_operands(op, SINGLE, node))
+        if op.x not in self.versions.wide:
+            self.versions.put(op.x, node.output)
 
     def _visit_source(self, node: Node) -> None:
         """Where float32 begins: casts of other types, numbers in equal steps, constants."""
@@ -81,7 +91,7 @@ class _Rewriting:
             if self.versions.is_material(value):
                 self._note_material(value)
             elif isinstance(op, ops.Cast) and op.x.type.dtype is HALF:
-                self.versions.put(value, op.x)
+                self.versions.stand(value, op.x)
             elif isinstance(op, ops.Arange) or (
                 isinstance(op, ops.Cast) and not op.x.type.dtype.is_float
             ):
@@ -109,7 +119,7 @@ class _Rewriting:
             counted = bool(moving) and all(value in self.counted for value in moving)
             unfolded = isinstance(op, ops.BatchNorm) and op.epsilon != 0.0
             return SINGLE if counted or unfolded else HALF
-        if any(self.versions.present(value, HALF) for value in moving):
+        if any(self.versions.dtype(value) is HALF for value in moving):
             chosen = HALF
         elif rule is Rule.ARITHMETIC:
             chosen = SINGLE if any(value in self.islands for value in moving) else HALF

@@ -26,9 +26,13 @@ class Versions:
         #: Values that may hold finite numbers beyond half's range, which a cast must clamp.
         self.wide: set[Value] = set()
 
-    def present(self, value: Value, dtype: DType) -> bool:
-        """Whether the value exists in the type already."""
-        return dtype in self._have.get(value, {value.type.dtype: value})
+    def dtype(self, value: Value) -> DType:
+        """The type that the value is computed in now; casts of it do not count."""
+        return next(iter(self._have.get(value, {value.type.dtype: value})))
+
+    def present(self, value: Value, dtype: DType) -> Value | None:
+        """The value in a type, if it exists already."""
+        return self._have.get(value, {value.type.dtype: value}).get(dtype)
 
     def is_material(self, value: Value) -> bool:
         """Whether the value can be made in any type: a constant or a filled tensor."""
@@ -43,8 +47,12 @@ class Versions:
         return have[dtype]
 
     def put(self, value: Value, stand_in: Value) -> None:
-        """Let a value of the original graph be had in the type of another that equals it."""
+        """Let a value of the original graph be had in the type of a cast of it."""
         self._have.setdefault(value, {value.type.dtype: value})[stand_in.type.dtype] = stand_in
+
+    def stand(self, value: Value, source: Value) -> None:
+        """Say that a value of the original graph is a cast of another, which holds as much."""
+        self._have[value] = {source.type.dtype: source, value.type.dtype: value}
 
     def retype(self, node: Node, op: Operator) -> None:
         """Replace a node by an operator whose results may have other element types."""
