@@ -102,9 +102,7 @@ def torch_compile(model: torch.nn.Module, inputs: Inputs, threads: int) -> tuple
     return call, "float32"
 
 
-def _forward(
-    model: torch.nn.Module, inputs: Inputs, threads: int, mode: str
-) -> tuple[Call, str]:
+def _forward(model: torch.nn.Module, inputs: Inputs, threads: int, mode: str) -> tuple[Call, str]:
     import forward
 
     engine = forward.build(

@@ -17,8 +17,9 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("openvino")
 
-from fwd_ops_torch.importers import jit
 from torch_models import traced
+
+from fwd_ops_torch.importers import jit
 
 NAMED = os.environ.get("FORWARD_REFERENCE_DOC", "")
 if not NAMED:
@@ -63,7 +64,7 @@ def run(title: str, patch: list[tuple[str, str]], **names: Any) -> dict[str, Any
     """Execute a block and return its names."""
     scope = dict(names)
     with jit.quiet():
-        exec(compile(patched(block(title), patch), title, "exec"), scope)  # noqa: S102
+        exec(compile(patched(block(title), patch), title, "exec"), scope)
     _ran.add(title)
     return scope
 
@@ -124,7 +125,7 @@ def test_its_blocks_in_quotes_run_too(tmp_path: Path, module_path: str) -> None:
     assert len(quoted) == 2, "the document has other parts in quotes"
     names = {"module_path": module_path, "torch": torch}
     names["builder"] = __import__("forward").TorchBuilder()
-    exec(quoted[0].replace("'path/to/jit/module'", "module_path"), names)  # noqa: S102
-    exec(quoted[1], names)  # noqa: S102
+    exec(quoted[0].replace("'path/to/jit/module'", "module_path"), names)
+    exec(quoted[1], names)
     assert names["outputs"].shape == (1, 5)
     _ran.add("Python Example, build_with_name and forward_with_name")

@@ -1,8 +1,9 @@
 """TorchScript files of old torch versions.
 
-No old torch can be installed here, so these archives are SYNTHETIC: a file saved today, with its code
-and its version number replaced by what an old torch would have written. Loading them runs torch's
-own upgraders, which put version-dependent branches into the graph; the importer must walk them.
+No old torch can be installed here, so these archives are SYNTHETIC: a file saved today, with its
+code and its version number replaced by what an old torch would have written. Loading them runs
+torch's own upgraders, which put version-dependent branches into the graph; the importer must walk
+them.
 """
 
 from __future__ import annotations
@@ -72,8 +73,12 @@ def test_division_of_todays_version_is_true(tmp_path: Path) -> None:
 
 
 def test_full_of_version_4_makes_floats_of_integers(tmp_path: Path) -> None:
-    body = "return torch.add(a, torch.full([3], 2, dtype=None, layout=None, device=None, pin_memory=False))"
-    path = synthetic(tmp_path / "full.pth", 4, body)
+    path = synthetic(
+        tmp_path / "full.pth",
+        4,
+        "c = torch.full([3], 2, dtype=None, layout=None, device=None, pin_memory=False)",
+        "return torch.add(a, c)",
+    )
     (result,) = running(path, (ints(1, 2, 3), ints(1, 2, 3)))
     assert result.dtype == np.float32
     assert result.tolist() == [3.0, 4.0, 5.0]

@@ -1,4 +1,4 @@
-"""Traced and scripted TorchScript: what a program means, and how it nests its inputs and outputs."""
+"""Traced and scripted TorchScript: what a program means, how it nests inputs and outputs."""
 
 from __future__ import annotations
 
