@@ -139,6 +139,7 @@ class Builder:
             outputs,
             manifest,
             (graph.input_structure, graph.output_structure),
+            load=backend.availability().run,  # an engine for a GPU elsewhere can be saved
         )
         engine.graph = embedded
         return engine

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fwd_core.backends.base import Backend, Plan, Port
+from fwd_core.backends.base import Backend, Context, Executable, Plan, Port
 from fwd_core.engine.inputs import as_array, bind, collect
 from fwd_core.engine.pool import Pool
-from fwd_core.errors import InputError
+from fwd_core.errors import ForwardError, InputError
 from fwd_core.ir.dims import evaluate
 from fwd_core.ir.structure import LEAF, Structure, describe, flatten, unflatten
 
@@ -49,18 +50,24 @@ class Engine:
         manifest: Mapping[str, Any],
         structures: tuple[Structure | None, Structure | None] = (None, None),
         contexts: int | None = None,
+        *,
+        load: bool = True,
     ) -> None:
         self.inputs = tuple(inputs)
         self.outputs = tuple(outputs)
         self.manifest = dict(manifest)
         self.plan = plan
         self._input_structure, self._output_structure = structures
-        self._executable = backend.load(plan, (self.inputs, self.outputs))
-        self.contexts = Pool(
-            self._executable.context, self._executable.parallel if contexts is None else contexts
-        )
+        self._backend = backend
+        self._limit = contexts
+        self._executable: Executable | None = None
+        self._pool: Pool[Context] | None = None
+        self._loading = threading.Lock()
+        self._closed = False
         self._graph: Graph | Callable[[], Graph] | None = None
         self._known: dict[tuple[tuple[int, ...], ...], list[tuple[int, ...]]] = {}
+        if load:
+            self._load()
 
     def run(self, feeds: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
         """Run on inputs by name.
@@ -145,6 +152,19 @@ class Engine:
             return unflatten(self._output_structure, results)
         return results[0] if len(results) == 1 else tuple(results)
 
+    @property
+    def contexts(self) -> Pool[Context]:
+        """What runs use, one context each.
+
+        An engine that cannot run where it was built (for a GPU elsewhere) loads its plan when
+        they are first asked for.
+
+        Raises:
+            BuildError: The device is not there or refuses the plan.
+            ForwardError: The engine is closed.
+        """
+        return self._pool if self._pool is not None else self._load()
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the engine to one file, atomically.
 
@@ -222,8 +242,23 @@ class Engine:
 
         Waits for runs under way; later ones are refused.
         """
-        self.contexts.close()
-        self._executable.close()
+        with self._loading:
+            self._closed = True
+            if self._pool is not None:
+                self._pool.close()
+            if self._executable is not None:
+                self._executable.close()
+
+    def _load(self) -> Pool[Context]:
+        with self._loading:
+            if self._closed:
+                raise ForwardError("the engine is closed", hint="build or load it again")
+            if self._pool is None:
+                ports = (self.inputs, self.outputs)
+                executable = self._executable = self._backend.load(self.plan, ports)
+                limit = executable.parallel if self._limit is None else self._limit
+                self._pool = Pool(executable.context, limit)
+            return self._pool
 
     def __enter__(self) -> Self:
         return self
