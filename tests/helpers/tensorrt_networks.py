@@ -33,6 +33,8 @@ from fwd_core.rewrite.precision import to_half
 PLUGINS = Plugins({"core": core_pack})
 #: TensorRT 8's types and forms on TensorRT-RTX's network: what they compute, not how fast.
 LIKE_8 = replace(ROWS["tensorrt", "8.6.0"], network_flag="STRONGLY_TYPED")
+#: TensorRT 10.0: no attention layer, no axes of slices, no layer that inserts axes.
+LIKE_10 = ROWS["tensorrt", "10.0.1"]
 #: Axes of one slice, so elements that are read at once.
 _AT_ONCE = 8
 #: Sizes are not negative, and integers: floats are read in steps of 2**-16.

@@ -109,6 +109,11 @@ class Features:
         return self.int64
 
     @property
+    def byte_bindings(self) -> bool:
+        """Whether 8-bit inputs and outputs need no ranges or scales (as of TensorRT 10)."""
+        return self.int64
+
+    @property
     def ahead_of_time(self) -> bool:
         """Whether builds need no GPU."""
         return bool(self.compute_capabilities)

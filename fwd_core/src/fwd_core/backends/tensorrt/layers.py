@@ -109,7 +109,8 @@ def find(messages: Iterable[str]) -> list[CompiledLayer] | None:
 
 def parse(message: str) -> list[CompiledLayer]:
     """The layers in the message that lists them."""
-    lines = message.split("\nI/O Tensors:", maxsplit=1)[0].splitlines()
+    # Not splitlines(), which also splits at the separators of metadata.
+    lines = message.split("\nI/O Tensors:", maxsplit=1)[0].split("\n")
     matches = [match for line in lines if (match := _LAYER.match(line))]
     return [
         CompiledLayer(

@@ -52,7 +52,7 @@ def binding_type(dtype: DType, features: Features) -> str:
 
     TensorRT 8 takes 8-bit tensors only with ranges or scales, so there they are bound as int32.
     """
-    if dtype in (DType.INT8, DType.UINT8) and features.strongly_typed:
+    if dtype in (DType.INT8, DType.UINT8) and features.byte_bindings:
         return dtype.name
     return compute_type(dtype, features)
 

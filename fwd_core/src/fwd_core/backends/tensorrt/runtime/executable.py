@@ -57,7 +57,7 @@ class TensorRTExecutable(Executable):
             raise BuildError(
                 "a TensorRT engine runs on a GPU",
                 details=[reason],
-                hint="save the engine and load it on a machine with a GPU, "
+                hint="save it and load it on a machine with a GPU, "
                 "or build with backend='openvino'",
             )
         self.gpu = gpu

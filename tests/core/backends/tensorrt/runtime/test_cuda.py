@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import importlib
+import sys
+
+import pytest
+
+from fwd_core.backends.tensorrt.runtime import cuda, device
+
+
+def test_a_failed_call_is_raised_with_cudas_name() -> None:
+    pytest.importorskip("cuda.bindings")
+    if device.find()[0] is not None:
+        pytest.skip("there is a GPU")
+    with pytest.raises(cuda.CudaError, match=r"cudaMalloc failed: cudaError\w+\n  ") as raised:
+        cuda.call("cudaMalloc", 16)
+    assert raised.value.name.startswith("cudaError")
+
+
+def test_calls_return_none_one_value_or_several() -> None:
+    pytest.importorskip("cuda.bindings")
+    assert cuda.call("cudaRuntimeGetVersion") > 12_000
+
+
+def test_missing_bindings_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cuda.bindings.runtime", None)
+    cuda.runtime.cache_clear()
+    with pytest.raises(cuda.CudaError, match="import cuda.bindings failed: not installed"):
+        cuda.call("cudaGetDevice")
+    found, reason = device.find()
+    assert found is None
+    assert "not installed" in reason
+    monkeypatch.undo()
+    cuda.runtime.cache_clear()
+    importlib.import_module("fwd_core.backends.tensorrt.runtime.context")
+
+
+def test_a_gpu_is_told_in_words() -> None:
+    assert str(device.Gpu(0, "NVIDIA L4", "sm_89")) == "NVIDIA L4 (sm_89)"

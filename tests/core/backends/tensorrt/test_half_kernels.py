@@ -1,0 +1,99 @@
+"""What float16 means, read from the compiled layers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tensorrt_rtx")
+
+from blocks import residual_block, transformer_block
+from tensorrt_networks import compiled
+
+from fwd_core.backends.tensorrt.layers import CompiledLayer
+from fwd_core.ir import Dim, DType, Graph, TensorType, ops, symbol
+
+BATCH = symbol("batch", 1, 2, 4)
+BATCHES = pytest.mark.parametrize("batch", [2, BATCH], ids=["static", "dynamic"])
+
+
+def _of(kernels: list[CompiledLayer], node: str) -> list[CompiledLayer]:
+    return [kernel for kernel in kernels if node in kernel.nodes]
+
+
+def _share_in_half(kernels: list[CompiledLayer]) -> float:
+    products = [kernel for kernel in kernels if kernel.is_product]
+    assert len(products) >= 7
+    return sum(kernel.product_dtype == "Half" for kernel in products) / len(products)
+
+
+@BATCHES
+def test_convolutions_and_their_arithmetic_are_half(batch: Dim) -> None:
+    kernels = compiled(residual_block(batch), "float16", gpu="sm_89")
+    assert _share_in_half(kernels) == 1
+    convolutions = _of(kernels, "block1.conv2")
+    assert len(convolutions) == 1
+    # Batch normalization and relu are part of the convolution's own kernel.
+    assert {"block1.conv2.bn", "block1.relu2"} <= set(convolutions[0].nodes)
+    assert {tensor.dtype for tensor in convolutions[0].outputs} == {"Half"}
+
+
+@BATCHES
+@pytest.mark.parametrize("fused", [False, True])
+def test_matrix_products_are_half(fused: bool, batch: Dim) -> None:
+    kernels = compiled(transformer_block(batch, fused=fused), "float16", gpu="sm_89")
+    assert _share_in_half(kernels) >= 0.95
+
+
+@BATCHES
+@pytest.mark.parametrize("fused", [False, True])
+def test_norms_compute_in_float32(fused: bool, batch: Dim) -> None:
+    kernels = compiled(transformer_block(batch, fused=fused), "float16", gpu="sm_89")
+    norms = [kernel for kernel in kernels if any(".norm" in node for node in kernel.nodes)]
+    assert len(norms) >= 5
+    for kernel in norms:
+        # Scale and shift are read in float32, and a mean follows a cast if there is one.
+        wide = {t.dtype for t in kernel.constants if t.shape[-1:] == (128,) and len(t.shape) == 3}
+        assert wide <= {"Float", "Half"}
+        steps = kernel.name.removeprefix("__myl_")
+        assert "Mean" not in steps or "Cast" in steps.split("Mean")[0] or _reads_float(kernel)
+    scales = [t for kernel in norms for t in kernel.constants if t.shape == (1, 1, 128)]
+    assert {tensor.dtype for tensor in scales} == {"Float"}
+
+
+def _reads_float(kernel: CompiledLayer) -> bool:
+    return all(tensor.dtype == "Float" for tensor in kernel.inputs)
+
+
+def test_softmax_computes_in_float32() -> None:
+    graph = Graph()
+    x = graph.add_input("x", TensorType(DType.FLOAT32, (64, 128)))
+    weight = graph.constant(np.ones((128, 128), np.float32))
+    y = graph.add(ops.Softmax(graph.add(ops.Linear(x, weight), name="fc"), 1), name="softmax")
+    y = graph.add(ops.Linear(y, weight), name="fc2")
+    graph.set_outputs([y], ["y"])
+    kernels = compiled(graph, "float16")
+    [softmax] = _of(kernels, "softmax")
+    steps = softmax.name.removeprefix("__myl_")
+    assert steps.index("Cast") < steps.index("Exp") < steps.rindex("Cast")
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_attention_of_a_transformer_is_one_kernel(fused: bool) -> None:
+    kernels = compiled(transformer_block(2, fused=fused), "float16", gpu="sm_89")
+    attention = [kernel for kernel in kernels if "mha" in kernel.name]
+    assert len(attention) == 2 if fused else len(attention) >= 1
+    for kernel in attention:
+        assert {tensor.dtype for tensor in kernel.inputs} == {"Half"}
+
+
+def test_float32_means_float32() -> None:
+    kernels = compiled(transformer_block(2, fused=True), "float32", gpu="sm_89")
+    assert _share_in_half(kernels) == 0
+    assert {t.dtype for kernel in kernels for t in kernel.outputs} <= {"Float", "Int64", "Bool"}
+
+
+def test_a_table_of_a_language_model_is_held_in_half() -> None:
+    kernels = compiled(transformer_block(2, fused=True), "float16", gpu="sm_89")
+    tables = [t for kernel in kernels for t in kernel.constants if t.shape == (500, 128)]
+    assert [table.dtype for table in tables] == ["Half"]

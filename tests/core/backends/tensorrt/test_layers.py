@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import pytest
+
+from fwd_core.backends.tensorrt.layers import CompiledLayer, find, parse
+
+MESSAGE = """Layers:
+Name: __mye63_0_myl0_0, LayerType: shape_call, Inputs: [], Constants: [], Outputs: [], \
+TacticName: , StreamId: 0, Metadata: \x1e
+Name: conv1/0:convolution_nd, odd [name]_myl0_2, LayerType: correlation, Inputs: [ { Name: \
+relu [1], b, Dimensions: [-1,4,32,32], Strides: [4096,1,128,4], StrideOrder: [3,0,2,1], Datatype: \
+Half, Format: (NHWC) Channel major format }, { Name: y, Dimensions: [], Datatype: Int64, Format: \
+f }], Constants: [ { Name: c, Dimensions: [1], Strides: [1], StrideOrder: [0], Datatype: Float, \
+Format: f }, { Name: w, Dimensions: [16,4,3,3], Strides: [36,1,12,4], StrideOrder: [3,0,2,1], \
+Datatype: Half, Format: f }], Outputs: [ { Name: o, Dimensions: [-1,16,30,30], Strides: [1], \
+StrideOrder: [3,0,2,1], Datatype: Half, Format: f }], TacticName: stub, StreamId: 0, \
+Metadata: conv1\x1ebn\x1frelu\x1econv1
+
+I/O Tensors:
+ Name: x, IOMode: Input, DataType: Float, Dimensions: [-1,3,32,32], Location: Device
+"""
+
+
+def _layer(name: str, kind: str = "kgen") -> CompiledLayer:
+    return CompiledLayer(name, kind, (), (), (), "", ())
+
+
+def test_a_list_is_read() -> None:
+    shape, conv = parse(MESSAGE)
+    assert not shape.computes
+    assert conv.computes
+    assert (conv.kind, conv.tactic) == ("correlation", "stub")
+    assert conv.nodes == ("conv1", "bn", "relu")
+    assert [(x.name, x.shape, x.dtype) for x in conv.inputs] == [
+        ("relu [1], b", (-1, 4, 32, 32), "Half"),
+        ("y", (), "Int64"),
+    ]
+    assert [x.shape for x in conv.constants] == [(1,), (16, 4, 3, 3)]
+    assert conv.outputs[0].shape == (-1, 16, 30, 30)
+    assert conv.product_dtype == "Half"
+
+
+def test_a_list_survives_json() -> None:
+    import json
+
+    for layer in parse(MESSAGE):
+        assert CompiledLayer.from_json(json.loads(json.dumps(layer.to_json()))) == layer
+
+
+def test_the_message_is_found_among_others() -> None:
+    found = find(["Engine generation completed", MESSAGE, "Layers: again"])
+    assert found is not None
+    assert len(found) == 2
+    assert find(["nothing of the kind"]) is None
+
+
+@pytest.mark.parametrize(
+    ("layer", "expected"),
+    [
+        (_layer("fc_myl0_3", "gemm"), True),
+        (_layer("conv", "correlation"), True),
+        (_layer("__myl_CorrMulAddRelu_myl0_1", "runtime_fusion"), True),
+        (_layer("__myl_FcAdd_myl0_1", "runtime_fusion"), True),
+        (_layer("_gemm_mha_v2_myl0_13"), True),
+        (_layer("__myl_CastConc_myl0_0"), False),
+        (_layer("__myl_ReshFcsAdd_myl0_0"), False),
+        (_layer("encoder.FcLayer/0:shuffle"), False),
+    ],
+    ids=lambda value: value.name if isinstance(value, CompiledLayer) else str(value),
+)
+def test_products_are_known_by_kind_and_by_what_their_name_lists(
+    layer: CompiledLayer, expected: bool
+) -> None:
+    assert layer.is_product is expected
