@@ -111,9 +111,7 @@ def test_without_a_gpu_rtx_builds_and_does_not_run() -> None:
 def test_without_a_gpu_a_plan_is_not_loaded() -> None:
     plan = build(_relu())
     ports = [Port("x", TensorType(DType.FLOAT32, (2, 3)))]
-    message = (
-        r"a TensorRT engine runs on a GPU(.|\n)*no GPU can be used(.|\n)*Hint: save the engine"
-    )
+    message = r"a TensorRT engine runs on a GPU(.|\n)*no GPU can be used(.|\n)*Hint: save it"
     with pytest.raises(BuildError, match=message):
         TensorRTBackend().load(plan, (ports, ports))
 
