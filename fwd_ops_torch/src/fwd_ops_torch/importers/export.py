@@ -21,9 +21,10 @@ from fwd_ops_torch.importers.boundary import (
     input_leaves,
     match_arguments,
 )
-from fwd_ops_torch.importers.fx import FxInterpreter
+from fwd_ops_torch.importers.fx import FxInterpreter, location_of
 from fwd_ops_torch.importers.problems import CannotContinueError
 from fwd_ops_torch.importers.pytrees import call_structure, structure_of
+from fwd_ops_torch.importers.scan import scan_fx
 from fwd_ops_torch.importers.session import Session
 from fwd_ops_torch.importers.sniff import kind_of
 from fwd_ops_torch.importers.symbols import SymbolTable
@@ -97,10 +98,15 @@ def import_program(
     env.update(zip(placeholders, flat, strict=True))
     try:
         results = FxInterpreter(session, symbols).run(program.graph_module, env)
+    except (CannotContinueError, ForwardError) as error:
+        if session.problems:
+            scan_fx(session, program.graph_module, set(placeholders), location_of)
+        raise guard(session, error) from None
+    try:
         finish(
             session, unflatten(structure_of(program.call_spec.out_spec), _outputs(program, results))
         )
-    except (CannotContinueError, ForwardError) as error:
+    except ForwardError as error:
         raise guard(session, error) from None
     return session.graph
 

@@ -64,7 +64,7 @@ class FxInterpreter:
                 try:
                     env[node] = self._call(node, env, path)
                 except ForwardError as error:
-                    raise error.located(_where(node, path)) from None
+                    raise error.located(location_of(node, path)) from None
         raise CannotContinueError("the graph has no output")
 
     def _call(self, node: Node, env: Mapping[Node, Any], path: str) -> Any:
@@ -82,7 +82,7 @@ class FxInterpreter:
             return None
         names = [argument.name for argument in schema.arguments]
         return self.session.call(
-            schema, dict(zip(names, args, strict=False)) | kwargs, _where(node, path)
+            schema, dict(zip(names, args, strict=False)) | kwargs, location_of(node, path)
         )
 
     def _python(self, node: Node, target: Callable[..., Any], args: list[Any]) -> Any:
@@ -91,7 +91,7 @@ class FxInterpreter:
         known = scalars.UNKNOWN if name is None else scalars.compute(name, args)
         if known is scalars.UNKNOWN:
             label = getattr(target, "__name__", str(target))
-            self.session.problems.add(label, "it is no operator of torch", _where(node, ""))
+            self.session.problems.add(label, "it is no operator of torch", location_of(node, ""))
             raise CannotContinueError(f"{label} is no operator of torch")
         return known
 
@@ -103,7 +103,7 @@ class FxInterpreter:
                 self.session.problems.add(
                     name,
                     "autocast changes dtypes by torch's own tables",
-                    _where(node, path),
+                    location_of(node, path),
                     "export the model without autocast and build it with mode float16",
                 )
                 raise CannotContinueError(name)
@@ -115,7 +115,7 @@ class FxInterpreter:
             "control flow on data is not supported"
             if name in ("cond", "while_loop")
             else "no converter",
-            _where(node, path),
+            location_of(node, path),
             "use torch.where instead of torch.cond",
         )
         raise CannotContinueError(name)
@@ -144,7 +144,8 @@ class FxInterpreter:
         return held
 
 
-def _where(node: Node, path: str) -> Location:
+def location_of(node: Node, path: str = "") -> Location:
+    """Where in the user's model a node comes from; ``path`` is that of modules around it."""
     stack = node.meta.get("nn_module_stack") or {}
     inner = list(stack.values())[-1][0] if stack else ""
     module = inner if isinstance(inner, str) and not inner.startswith("_empty_nn") else ""

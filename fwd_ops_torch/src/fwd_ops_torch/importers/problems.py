@@ -75,12 +75,12 @@ class Problems:
 
     def note_unknown(self, name: str, where: Location, known: Mapping[str, object]) -> None:
         """Note an operator without a converter."""
-        tags = _tags(name)
+        said = tags(name)
         if name in NEVER:
             reason, hint = NEVER[name]
-        elif torch.Tag.nondeterministic_seeded in tags:
+        elif torch.Tag.nondeterministic_seeded in said:
             reason, hint = _RANDOM, "draw outside the model and pass the numbers as an input"
-        elif torch.Tag.dynamic_output_shape in tags:
+        elif torch.Tag.dynamic_output_shape in said:
             reason, hint = "the size of its result depends on data", ""
         else:
             close = difflib.get_close_matches(name, known, 1, 0.85)
@@ -102,6 +102,12 @@ class Problems:
         reason = error.what.removeprefix(f"{schema.name}: ")
         self.add(schema.name, reason, where, error.hint or "")
         return self._stand_in(session, schema, arguments, where)
+
+    def merge(self, others: Problems) -> None:
+        """Take in what a look at the whole program found: the greater counts, with their places."""
+        for key, (places, hint, count) in others._found.items():
+            if count > self._found.get(key, ([], "", 0))[2]:
+                self._found[key] = (places, hint, count)
 
     def listed(self) -> list[Problem]:
         """All problems, the most frequent first."""
@@ -150,9 +156,10 @@ class Problems:
             function = schema.callable()
             plain = {name: _meta(value) for name, value in arguments.items()}
             result = function(**plain)
-        except Exception as error:  # any failure of torch's shape function ends the search here
+            return _values(session, result)
+        # Torch's shape function may fail, and make what no graph holds (complex numbers).
+        except Exception as error:
             raise CannotContinueError from error
-        return _values(session, result)
 
 
 def _values(session: Session, result: Any) -> Any:
@@ -181,10 +188,11 @@ def _example(value: Any) -> Any:
     return bounds(value)[1] if isinstance(value, DimExpr) else value
 
 
-def _tags(name: str) -> set[torch.Tag]:
+def tags(name: str) -> set[torch.Tag]:
+    """What torch says of an operator, in all its overloads."""
     namespace, operator = name.split("::")
     packet = getattr(getattr(torch.ops, namespace, None), operator, None)
-    tags: set[torch.Tag] = set()
+    found: set[torch.Tag] = set()
     for overload in packet.overloads() if packet is not None else ():
-        tags.update(getattr(packet, overload).tags)
-    return tags
+        found.update(getattr(packet, overload).tags)
+    return found

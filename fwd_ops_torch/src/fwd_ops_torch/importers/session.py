@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from fwd_core.errors import ConversionError, ForwardError, GraphError, PluginError
+from fwd_core.events import Event
 from fwd_core.importing import ImportRequest
 from fwd_core.ir import DimExpr, DType, Graph, Location, Value
 from fwd_ops_torch.converting.context import ConversionContext, UnsupportedArgumentError
@@ -45,6 +46,8 @@ class Session:
         self.table = ConverterTable.of(request.plugins)
         self.problems = Problems(request.plugins)
         self.owned = owned
+        #: Calls that converters have taken.
+        self.converted = 0
         self._constants: dict[int, tuple[torch.Tensor, Value]] = {}
         self._attributes: dict[str, TensorRef] = {}
 
@@ -191,7 +194,13 @@ class Session:
                 hint="return the value that the operator computes",
             )
         self._name_results(context, name, result)
+        self.tell_converted(self.converted + 1, schema.name)
         return result
+
+    def tell_converted(self, count: int, detail: str = "") -> None:
+        """Say how many calls converters have taken, as progress."""
+        self.converted = count
+        self.request.events.send(Event("import", "step", count, None, detail))
 
     def _name_results(self, context: ConversionContext, name: str, result: Any) -> None:
         added = set(context.added)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 import torch
 
@@ -11,7 +10,7 @@ from fwd_core.errors import ForwardError
 from fwd_core.importing import ImportRequest
 from fwd_core.ir import Graph
 from fwd_ops_torch.converting import schemas
-from fwd_ops_torch.importers import jit, prims
+from fwd_ops_torch.importers import jit
 from fwd_ops_torch.importers.boundary import (
     declare_inputs,
     finish,
@@ -19,8 +18,8 @@ from fwd_ops_torch.importers.boundary import (
     match_arguments,
 )
 from fwd_ops_torch.importers.interpreter import Interpreter, ModuleRef
-from fwd_ops_torch.importers.locations import frames_of_range, locate
 from fwd_ops_torch.importers.problems import CannotContinueError
+from fwd_ops_torch.importers.scan import scan_script
 from fwd_ops_torch.importers.session import Session
 from fwd_ops_torch.importers.sniff import kind_of, refuse
 
@@ -64,10 +63,12 @@ class TorchScriptImporter:
         everything = [inputs.get(p.name, p.default) for p in parameters]
         try:
             result = Interpreter(session).run_method(ModuleRef(owner, ""), "forward", everything)
-            finish(session, result)
-        except CannotContinueError as error:
-            _scan(session, module)
+        except (CannotContinueError, ForwardError) as error:
+            if session.problems:
+                scan_script(session, module)
             raise guard(session, error) from None
+        try:
+            finish(session, result)
         except ForwardError as error:
             raise guard(session, error) from None
         return session.graph
@@ -78,27 +79,6 @@ def _title(source: object) -> str:
         return os.path.splitext(os.path.basename(os.fspath(source)))[0] or "model"
     name: str = getattr(source, "original_name", type(source).__name__)
     return name
-
-
-def _scan(session: Session, module: torch.jit.ScriptModule) -> None:
-    """List operators without a converter in the rest of a program that cannot be run further."""
-    found = {problem.operator for problem in session.problems.listed()}
-    for node in _nodes(module.inlined_graph):
-        kind = node.kind()
-        text = node.schema()
-        if kind in session.table or kind in found or kind in prims.HANDLERS or text.startswith("("):
-            continue
-        schema = schemas.parse(text)
-        if any(item.is_tensor for item in schema.returns):
-            where = locate("", kind, frames_of_range(node.sourceRange()))
-            session.problems.note_unknown(kind, where, session.table)
-
-
-def _nodes(block: Any) -> Any:
-    for node in block.nodes():
-        yield node
-        for inner in node.blocks():
-            yield from _nodes(inner)
 
 
 class FileRefuser:
