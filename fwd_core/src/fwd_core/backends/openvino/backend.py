@@ -65,7 +65,7 @@ class OpenVINOBackend(Backend):
         compute = compute_type(config.mode, machine["capabilities"])
         if any(value.type.dtype is DType.FLOAT64 for value in graph.values()):
             warnings.warn("OpenVINO computes float64 in float32", stacklevel=2)
-        lowered = lower_graph(graph, config.plugins.lowerings, config.events)
+        lowered = lower_graph(graph, config.plugins.lowerings, config.events, compute)
         properties = properties_of(options, compute)
         with config.events.phase("compile"):
             try:

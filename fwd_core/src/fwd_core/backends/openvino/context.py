@@ -33,11 +33,12 @@ class OpenVINOLowering(LoweringContext["Output"]):
         memo: Tensors that several lowerings share, under keys that they choose.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, compute: DType = DType.FLOAT32) -> None:
         super().__init__("openvino", graph)
         from openvino import opset16
 
         self.opset = opset16
+        self._limits = compute.limits
         self.memo: dict[object, Output] = {}
         self._named: set[str] = set()
         self.parameters = [self._parameter(value) for value in graph.inputs]
@@ -65,7 +66,7 @@ class OpenVINOLowering(LoweringContext["Output"]):
 
     def number(self, value: float, dtype: DType) -> Output:
         """A 0-d constant of the type that stands for ``dtype``."""
-        return self.constant(np.array(value, computed(dtype).storage))
+        return self.constant(self._in_range(np.array(value, computed(dtype).storage)))
 
     def constant(self, array: NDArray[Any]) -> Output:
         """A constant over the memory of an array, which OpenVINO then keeps alive."""
@@ -80,7 +81,7 @@ class OpenVINOLowering(LoweringContext["Output"]):
         """
         if tensor.dtype is DType.INT64:
             self._require_int32(tensor.data)
-        return self.constant(tensor.astype(computed(tensor.dtype)).data)
+        return self.constant(self._in_range(tensor.astype(computed(tensor.dtype)).data))
 
     def reshaped(self, value: Value, shape: Sequence[int]) -> Output:
         """The value under a fixed shape of as many elements; a constant stays one."""
@@ -114,7 +115,7 @@ class OpenVINOLowering(LoweringContext["Output"]):
         import openvino
 
         shape = openvino.PartialShape([_dimension(dim) for dim in value.type.shape])
-        node = self.opset.parameter(shape, element_type(dtype), value.name)
+        node = self.opset.parameter(shape, element_type(dtype), name=value.name)
         output = node.output(0)
         output.get_tensor().set_names({value.name})
         self._named.add(node.get_name())
@@ -133,6 +134,18 @@ class OpenVINOLowering(LoweringContext["Output"]):
             self._named.add(node.get_name())
             yield node
             pending += [source.get_node() for source in node.input_values()]
+
+    def _in_range(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Finite floats within what the engine computes in: masks hold the least float32.
+
+        It would be infinite in a smaller type, and a row of such scores NaN after softmax.
+        """
+        low, high = self._limits
+        if array.dtype != np.float32 or low <= DType.FLOAT32.limits[0] or not array.size:
+            return array
+        if low <= np.fmin.reduce(array, axis=None) and np.fmax.reduce(array, axis=None) <= high:
+            return array
+        return np.where(np.isinf(array), array, np.clip(array, low, high)).astype(np.float32)
 
     def _require_int32(self, array: NDArray[Any]) -> None:
         low, high = INT32_LIMITS

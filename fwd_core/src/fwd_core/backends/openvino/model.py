@@ -38,15 +38,26 @@ class Lowered:
     narrowed: tuple[int, ...]
 
 
-def lower_graph(graph: Graph, lowerings: Mapping[str, Lowering], events: Events) -> Lowered:
-    """Build OpenVINO's model of a graph. The graph is changed: what has no lowering decomposes.
+def lower_graph(
+    graph: Graph,
+    lowerings: Mapping[str, Lowering],
+    events: Events,
+    compute: DType = DType.FLOAT32,
+) -> Lowered:
+    """Build OpenVINO's model of a graph.
+
+    Args:
+        graph: The graph. It is changed: what has no lowering is decomposed.
+        lowerings: All lowerings, by backend and operator.
+        events: Where progress is told.
+        compute: The type that OpenVINO will compute floats in.
 
     Raises:
         BuildError: An operator cannot be lowered; the message says which, why and where.
     """
     import openvino
 
-    context = OpenVINOLowering(graph)
+    context = OpenVINOLowering(graph, compute)
     legalize(context, lowerings)
     lower(context, lowerings, events)
     inputs = {parameter: index for index, parameter in enumerate(context.parameters)}

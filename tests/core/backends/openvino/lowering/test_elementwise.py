@@ -34,6 +34,7 @@ def through_torch(function: Callable[[Any], Any]) -> Callable[[Array], Array]:
     return lambda x: function(torch.from_numpy(x)).numpy()
 
 
+Unary = Union[type[FloatUnary], type[NumberUnary]]
 FLOAT_UNARY: list[
     tuple[type[FloatUnary] | type[NumberUnary], dict[str, Any], Callable[[Array], Array]]
 ] = [

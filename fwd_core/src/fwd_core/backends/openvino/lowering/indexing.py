@@ -35,5 +35,12 @@ def gather_elements(ctx: OpenVINOLowering, op: ops.GatherElements) -> Node:
 
 @lowering("openvino", ops.GatherND)
 def gather_nd(ctx: OpenVINOLowering, op: ops.GatherND) -> Node:
-    """GatherND."""
-    return ctx.opset.gather_nd(ctx[op.x], ctx[op.indices], op.batch_axes)
+    """GatherND of indices that are put in range, because OpenVINO reads whatever they point at."""
+    coordinates = op.indices.type.shape[-1]
+    assert isinstance(coordinates, int), "infer() takes no other"
+    sizes = op.x.type.shape[op.batch_axes : op.batch_axes + coordinates]
+    last = [size - 1 for size in sizes]
+    greatest = ctx.opset.convert(ctx.vector(last), "i32")
+    indices = ctx.opset.minimum(ctx[op.indices], greatest)
+    indices = ctx.opset.maximum(indices, ctx.number(0, op.indices.type.dtype))
+    return ctx.opset.gather_nd(ctx[op.x], indices, op.batch_axes)
