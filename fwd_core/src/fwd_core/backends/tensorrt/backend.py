@@ -6,15 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from fwd_core.backends.base import Availability, Backend, BuildConfig, Executable, Plan, Port
-from fwd_core.backends.tensorrt import layers, plan
+from fwd_core.backends.tensorrt import layers, network, plan
 from fwd_core.backends.tensorrt.compiling import configure, serialize
 from fwd_core.backends.tensorrt.library import FLAVOURS, Library, load
 from fwd_core.backends.tensorrt.logger import Record, listen, logger
-from fwd_core.backends.tensorrt.network import make_network
 from fwd_core.backends.tensorrt.options import TensorRTOptions
 from fwd_core.backends.tensorrt.plan import TensorRTPlan
 from fwd_core.backends.tensorrt.runtime import device
-from fwd_core.errors import BuildError, OptionError
+from fwd_core.errors import BuildError, OptionError, Problem
 from fwd_core.ir.graph import Graph
 
 
@@ -64,6 +63,16 @@ class TensorRTBackend(Backend):
         with listen(library.trt, verbose=options.layers) as record:
             return _build(graph, config, options, library, record, here)
 
+    def unsupported(self, graph: Graph, config: BuildConfig) -> list[Problem]:
+        """Operators that TensorRT here cannot compute. See :meth:`Backend.unsupported`."""
+        from fwd_core.rewrite.precision import narrow_float64
+
+        options = config.options
+        assert isinstance(options, TensorRTOptions)
+        library, _ = _library(options)
+        narrow_float64(graph)
+        return network.unsupported(graph, library, config.plugins.lowerings)
+
     def read_plan(self, manifest: Mapping[str, Any], payload: memoryview) -> Plan:
         """A plan from a file. See :meth:`Backend.read_plan`."""
         gpu, _ = device.find()
@@ -94,7 +103,7 @@ def _build(
         raise BuildError(f"{library.flavour} cannot build here", details=told) from None
     builder.error_recorder = record.recorder
     lowerings, events = config.plugins.lowerings, config.events
-    context = make_network(graph, library, builder, lowerings, record, events)
+    context = network.make_network(graph, library, builder, lowerings, record, events)
     inputs, outputs = context.names
     types = {name: value.type for name, value in zip(inputs, graph.inputs, strict=True)}
     settings = configure(library, builder, options, config.mode, types, record)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fwd_core.backends.lowering import legalize, lower
+from fwd_core.backends.lowering import LoweringContext, legalize, lower, unlowered
 from fwd_core.backends.tensorrt.context import MAX_RANK, TensorRTLowering
+from fwd_core.backends.tensorrt.features import Features
 from fwd_core.backends.tensorrt.library import Library
 from fwd_core.backends.tensorrt.logger import Record
-from fwd_core.errors import BuildError
+from fwd_core.errors import BuildError, Problem
 from fwd_core.events import Events
 from fwd_core.ir.graph import Graph
 from fwd_core.plugins.registers import Lowering
@@ -49,6 +50,26 @@ def make_network(
     lower(context, lowerings, events)
     context.mark_outputs()
     return context
+
+
+def unsupported(graph: Graph, library: Library, lowerings: Mapping[str, Lowering]) -> list[Problem]:
+    """Operators that :func:`make_network` would refuse, without a network.
+
+    Raises:
+        BuildError: A tensor has more axes than TensorRT takes.
+    """
+    problems = unlowered(_Question(graph, library.features), lowerings)
+    if not problems:
+        _check_ranks(graph)
+    return problems
+
+
+class _Question(LoweringContext[Any]):
+    """What the lowerings' ``unless`` ask: what the flavour can do."""
+
+    def __init__(self, graph: Graph, features: Features) -> None:
+        super().__init__("tensorrt", graph)
+        self.features = features
 
 
 def _check_ranks(graph: Graph) -> None:
