@@ -65,7 +65,9 @@ FLOAT_UNARY: list[
 
 @pytest.mark.parametrize("dynamic", [False, True])
 @pytest.mark.parametrize(
-    ("operator", "attributes", "reference"), FLOAT_UNARY, ids=lambda item: str(item)[-30:]
+    ("operator", "attributes", "reference"),
+    FLOAT_UNARY,
+    ids=lambda item: getattr(item, "__name__", str(item)),
 )
 def test_float_unary(
     operator: Unary,
