@@ -23,19 +23,21 @@ def mobilenet_v2() -> tuple[torch.nn.Module, Inputs]:
     return _ready(MobileNetV2Model(MobileNetV2Config())), (torch.randn(1, 3, 224, 224),)
 
 
-def vit_base() -> tuple[torch.nn.Module, Inputs]:
+def vit_base(attention: str = "sdpa") -> tuple[torch.nn.Module, Inputs]:
     """ViT-base, patches of 16; 224 x 224 images."""
     from transformers import ViTConfig, ViTModel
 
-    return _ready(ViTModel(ViTConfig())), (torch.randn(1, 3, 224, 224),)
+    config = ViTConfig(attn_implementation=attention)
+    return _ready(ViTModel(config)), (torch.randn(1, 3, 224, 224),)
 
 
-def bert_base() -> tuple[torch.nn.Module, Inputs]:
+def bert_base(attention: str = "sdpa") -> tuple[torch.nn.Module, Inputs]:
     """BERT-base; 128 tokens, of which the last 28 are padding."""
     from transformers import BertConfig, BertModel
 
+    config = BertConfig(attn_implementation=attention)
     ids = torch.randint(0, 30_000, (1, 128))
-    return _ready(BertModel(BertConfig())), (ids, (torch.arange(128) < 100).long()[None])
+    return _ready(BertModel(config)), (ids, (torch.arange(128) < 100).long()[None])
 
 
 MODELS: dict[str, Callable[[], tuple[torch.nn.Module, Inputs]]] = {
@@ -44,12 +46,17 @@ MODELS: dict[str, Callable[[], tuple[torch.nn.Module, Inputs]]] = {
     "vit_base": vit_base,
     "bert_base": bert_base,
 }
+#: The same models with attention written out instead of one operator.
+EAGER: dict[str, Callable[[], tuple[torch.nn.Module, Inputs]]] = {
+    "vit_base eager": lambda: vit_base("eager"),
+    "bert_base eager": lambda: bert_base("eager"),
+}
 
 
 def make(name: str) -> tuple[torch.nn.Module, Inputs]:
     """A model and its inputs; the same weights and inputs in every process."""
     torch.manual_seed(0)
-    return MODELS[name]()
+    return (MODELS | EAGER)[name]()
 
 
 def _ready(model: torch.nn.Module) -> torch.nn.Module:
