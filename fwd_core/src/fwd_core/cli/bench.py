@@ -46,7 +46,7 @@ def bench(
 ) -> None:
     """Measure latency and throughput of an engine.
 
-    Example: fwd bench model.engine --seconds 5
+    fwd bench model.engine --seconds 5
     """
     session = session_of(ctx, json=json)
     specs = inputs.parse_all(input)

@@ -40,7 +40,7 @@ def build(
 ) -> None:
     """Compile a model to an engine file.
 
-    Example: fwd build model.pth --input 1x3x224x224 --mode float16 -o model.engine
+    fwd build model.pth --input 1x3x224x224 --mode float16 -o model.engine
     """
     session = session_of(ctx, json=json)
     asked = options.given_options(option, gpu=gpu, threads=threads, hint=hint, workspace=workspace)
@@ -58,9 +58,11 @@ def build(
             plugins=session.plugins,
             on_event=progress,
         )
-        builder.options = options.backend_options(
-            builder.backend(), asked, session.plugins.backends
-        )
+        with builder.events.phase("load", detail="packs"):
+            builder.importer(model)
+            builder.options = options.backend_options(
+                builder.backend(), asked, session.plugins.backends
+            )
         engine = builder.build(model, examples, dynamic=dynamic)
         with builder.events.phase("save", detail=out):
             engine.save(out)

@@ -26,7 +26,7 @@ def check(
 ) -> None:
     """List every operator of a model that cannot be converted or lowered, without building.
 
-    Example: fwd check model.pth --input 1x3x224x224
+    fwd check model.pth --input 1x3x224x224
 
     Ends with code 3 if there is one.
     """
@@ -37,6 +37,8 @@ def check(
     examples, dynamic = inputs.examples(specs, dynamic_batch=dynamic_batch, opt_batch=opt_batch)
     with phases(session) as progress:
         builder = Builder(backend=backend, mode=mode, plugins=session.plugins, on_event=progress)
+        with builder.events.phase("load", detail="packs"):
+            builder.importer(model)
         try:
             graph = builder.import_model(model, examples, dynamic=dynamic)
         except UnsupportedModelError as error:

@@ -13,6 +13,7 @@ import typer
 from fwd_core.cli import options, output
 from fwd_core.cli.codes import ExitCode
 from fwd_core.cli.plugins import collect_clashes
+from fwd_core.cli.progress import loading
 from fwd_core.cli.session import session_of
 from fwd_core.plugins import Plugins
 from fwd_core.plugins.manager import DISABLE, ONLY
@@ -48,18 +49,20 @@ class Finding:
 def doctor(ctx: typer.Context, json: options.Json = False) -> None:
     """Say what is usable here, what is not and why, and what to install next.
 
-    Example: fwd doctor
+    fwd doctor
 
     Ends with code 1 if this machine can read no model, or run no engine.
     """
     session = session_of(ctx, json=json)
     found = session.plugins
-    clashes = [
-        Finding("packs", "no", text, f"set {DISABLE}") for text in collect_clashes(found).values()
-    ]
-    importers = [] if clashes else [importing(found)]
-    backends = [] if clashes else [backend(name, found.backends[name]) for name in found.backends]
-    findings = [python(), *packs(found), *clashes, torch(), *importers, gpu(), *backends]
+    with loading(session):
+        clashes = [
+            Finding("packs", "no", text, f"{DISABLE}=NAME leaves a pack out")
+            for text in collect_clashes(found).values()
+        ]
+        importers = [] if clashes else [importing(found)]
+        backends = [] if clashes else [backend(*item) for item in found.backends.items()]
+        findings = [python(), *packs(found), *clashes, torch(), *importers, gpu(), *backends]
     usable = any(one.state == "ok" for one in importers) and any(
         one.state == "ok" for one in backends
     )

@@ -34,7 +34,7 @@ def inspect(
 ) -> None:
     """Show what is in an engine, a graph or a model.
 
-    Example: fwd inspect model.engine
+    fwd inspect model.engine
 
     Of a model it shows the graph that Forward makes of it, for which it takes example inputs.
     """
@@ -84,6 +84,8 @@ def _imported(
     examples, dynamic = inputs.examples(specs, dynamic_batch=dynamic_batch, opt_batch=opt_batch)
     with phases(session) as progress:
         builder = Builder(plugins=session.plugins, on_event=progress)
+        with builder.events.phase("load", detail="packs"):
+            builder.importer(model)
         return builder.import_model(model, examples, dynamic=dynamic)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import warnings
@@ -22,6 +23,9 @@ _SETTINGS = {"help_option_names": ["-h", "--help"]}
 
 def main() -> None:
     """Run the program on the command line's arguments, and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a character shows "?"
     sys.exit(run(sys.argv[1:]))
 
 
@@ -50,6 +54,9 @@ def run(arguments: Sequence[str], session: Session | None = None) -> int:
             return session.fail(error)
     if code == ExitCode.INTERRUPTED:
         session.note("interrupted")
+    if code == ExitCode.USAGE:  # a command may be missing because its pack failed
+        for failure in session.plugins.failures():
+            session.note(failure)
     return code
 
 
@@ -87,7 +94,6 @@ def application(session: Session) -> typer.Typer:
             app.command(entry.key)(entry.item)
         else:
             session.plugins.packs[entry.owner].failure = reason
-            session.note(f"pack {entry.owner!r}: {reason}")
     return app
 
 

@@ -10,6 +10,7 @@ import typer
 
 from fwd_core.cli import options, output
 from fwd_core.cli.codes import ExitCode
+from fwd_core.cli.progress import loading
 from fwd_core.cli.session import Session, session_of
 from fwd_core.errors import PluginError
 from fwd_core.plugins import Pack, Plugins, Registry
@@ -30,14 +31,15 @@ def plugins(
 ) -> None:
     """List packs: version, hooks, what they register, and why one is not used.
 
-    Example: fwd plugins --verbose
+    fwd plugins --verbose
 
     Ends with code 1 if two packs register the same thing, which stops every build.
     """
     session = session_of(ctx, json=json)
     found = session.plugins
-    clashes = collect_clashes(found)
-    registered = {name: held(found, name, clashes) for name in found.packs}
+    with loading(session):
+        clashes = collect_clashes(found)
+        registered = {name: held(found, name, clashes) for name in found.packs}
     if session.json:
         packs = [
             asdict(pack) | {"registers": registered[name]} for name, pack in found.packs.items()

@@ -38,7 +38,7 @@ def run(
 ) -> None:
     """Run an engine once and write or summarize its outputs.
 
-    Example: fwd run model.engine --input x=@x.npy -o out.npz
+    fwd run model.engine --input x=@x.npy -o out.npz
     """
     session = session_of(ctx, json=json)
     specs = inputs.parse_all(input)

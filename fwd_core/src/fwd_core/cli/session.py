@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Mapping
+from dataclasses import asdict
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -83,8 +84,8 @@ class Session:
         line: str | None = None,
     ) -> None:
         """Show a Python warning in short (see :func:`warnings.showwarning`)."""
-        del filename, lineno, file, line
-        self.err.print(f"[yellow]warning:[/] ({category.__name__})", end=" ")
+        del category, filename, lineno, file, line
+        self.err.print("[yellow]warning:[/]", end=" ")
         self.err.print(str(message), markup=False)
 
     def fail(self, error: Exception) -> ExitCode:
@@ -97,9 +98,8 @@ class Session:
             code, text = ExitCode.BUG, _bug_report(error)
         if self.json:
             self.emit({"error": error_document(error, text), "exit_code": int(code)})
-        first, *rest = text.splitlines() or [type(error).__name__]
         self.err.print("[bold red]error:[/]", end=" ")
-        self.err.print("\n".join([first, *rest]), markup=False)
+        self.err.print(text, markup=False)
         return code
 
 
@@ -129,7 +129,7 @@ def error_document(error: Exception, text: str) -> dict[str, Any]:
             "hint": error.hint,
         }
     if isinstance(error, UnsupportedModelError) and error.problems:
-        document["problems"] = [vars(problem) for problem in error.problems]
+        document["problems"] = [asdict(problem) for problem in error.problems]
     return document
 
 

@@ -1,0 +1,103 @@
+"""The live display of phases in a terminal: a row each, which stays when the phase is over."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
+from rich.text import Text
+
+from fwd_core.cli.output import plural, seconds
+from fwd_core.events import Event
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+_DONE = Text("\N{CHECK MARK}", "green")
+_FAILED = Text("\N{BALLOT X}", "red")
+
+
+class Display:
+    """Rows of phases. Use it in a ``with`` block; if that raises, the last phase has failed."""
+
+    def __init__(self, console: Console) -> None:
+        self._progress = Progress(
+            _Mark(),
+            TextColumn("{task.description}"),
+            _Seconds(),
+            _Detail(),
+            _Bar(bar_width=20),
+            console=console,
+        )
+        self._open: list[tuple[str, TaskID]] = []
+        self._ended: list[TaskID] = []
+
+    def __enter__(self) -> Display:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._settle(_DONE if error is None else _FAILED)
+        self._progress.stop()
+
+    def show(self, event: Event) -> None:
+        """Take one event."""
+        if event.state == "start":
+            self._settle(_DONE)
+            row = self._progress.add_task(
+                event.phase, total=event.total, title=event.detail, step="", mark=None
+            )
+            self._open.append((event.phase, row))
+            return
+        rows = [row for phase, row in self._open if phase == event.phase]
+        if not rows:
+            return
+        if event.state == "step":
+            self._progress.update(rows[-1], completed=event.step, step=event.detail)
+            return
+        self._open.remove((event.phase, rows[-1]))
+        self._ended.append(rows[-1])
+        self._progress.stop_task(rows[-1])
+
+    def _settle(self, mark: Text) -> None:
+        """Mark phases that ended: an end is told of failures too, so what follows tells which."""
+        for row in self._ended:
+            self._progress.update(row, mark=mark)
+        self._ended = []
+
+
+class _Mark(SpinnerColumn):
+    def render(self, task: Task) -> RenderableType:
+        mark: Text | None = task.fields["mark"]
+        return super().render(task) if mark is None else mark
+
+
+class _Seconds(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(seconds(task.elapsed or 0.0), "cyan", justify="right")
+
+
+class _Detail(ProgressColumn):
+    """What the phase works on; when it is over, how many steps it made."""
+
+    def render(self, task: Task) -> Text:
+        parts = [task.fields["title"]]
+        if task.stop_time is None:
+            parts.append(task.fields["step"])
+        elif task.completed:
+            parts.append(plural(int(task.completed), "step"))
+        return Text(", ".join(part for part in parts if part), "dim", overflow="ellipsis")
+
+
+class _Bar(BarColumn):
+    def render(self, task: Task) -> RenderableType:  # type: ignore[override]
+        if task.total is None or task.stop_time is not None:
+            return Text()
+        return super().render(task)
