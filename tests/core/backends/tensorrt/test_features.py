@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Collection
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -23,8 +24,7 @@ def test_the_installed_library_is_what_its_row_says() -> None:
 @pytest.mark.skipif(REFERENCE not in os.environ, reason=f"{REFERENCE} names no file")
 @pytest.mark.parametrize(("flavour", "version"), ROWS)
 def test_rows_are_what_the_recorded_names_say(flavour: str, version: str) -> None:
-    with open(os.environ[REFERENCE], encoding="utf-8") as stream:
-        surface = json.load(stream)
+    surface = _surface()
     versions = [surface["_versions"][column] for column in surface["_columns"]]
     column = versions.index(version)
 
@@ -33,6 +33,60 @@ def test_rows_are_what_the_recorded_names_say(flavour: str, version: str) -> Non
         return [member for member, where in listed.items() if where[column] == "Y"]
 
     assert Features.describe(flavour, members) == ROWS[flavour, version]
+
+
+#: What every flavour is asked for, whatever its features.
+NAMES_IN_USE = {
+    "Builder": "create_network create_builder_config create_optimization_profile"
+    " build_serialized_network error_recorder",
+    "INetworkDefinition": "add_input mark_output name error_recorder add_constant add_shape"
+    " add_cast add_identity add_shuffle add_slice add_concatenation add_elementwise add_unary"
+    " add_activation add_select add_matrix_multiply add_convolution_nd add_pooling_nd"
+    " add_scale_nd add_normalization add_softmax add_reduce add_gather add_gather_v2 add_fill",
+    "ILayer": "name metadata set_input get_output",
+    "ITensor": "name shape dtype is_network_input",
+    "IBuilderConfig": "clear_flag set_flag set_memory_pool_limit builder_optimization_level"
+    " profiling_verbosity get_tactic_sources set_tactic_sources add_optimization_profile",
+    "IOptimizationProfile": "set_shape",
+    "IShuffleLayer": "first_transpose reshape_dims zero_is_placeholder",
+    "ISliceLayer": "mode",
+    "IConcatenationLayer": "axis",
+    "IActivationLayer": "alpha beta",
+    "IConvolutionLayer": "stride_nd pre_padding post_padding dilation_nd num_groups",
+    "IPoolingLayer": "stride_nd pre_padding post_padding average_count_excludes_padding",
+    "INormalizationLayer": "epsilon",
+    "ISoftMaxLayer": "axes",
+    "IGatherLayer": "axis num_elementwise_dims",
+    "Runtime": "deserialize_cuda_engine",
+    "ICudaEngine": "create_execution_context get_tensor_dtype",
+    "IExecutionContext": "set_input_shape set_tensor_address execute_async_v3 error_recorder",
+    "SampleMode": "FILL CLAMP REFLECT",
+    "ScaleMode": "CHANNEL",
+    "GatherMode": "ELEMENT ND",
+    "FillOperation": "LINSPACE",
+    "MatrixOperation": "NONE TRANSPOSE VECTOR",
+    "PoolingType": "MAX AVERAGE",
+    "ReduceOperation": "SUM AVG PROD MAX MIN",
+    "UnaryOperation": "EXP LOG SQRT RECIP ERF SIN COS FLOOR CEIL NEG ABS SIGN NOT",
+    "ElementWiseOperation": "SUM SUB PROD DIV MAX MIN FLOOR_DIV AND OR XOR POW EQUAL LESS GREATER",
+    "ActivationType": "TANH SIGMOID LEAKY_RELU RELU CLIP",
+    "MemoryPoolType": "WORKSPACE",
+    "BuilderFlag": "TF32",
+    "ProfilingVerbosity": "DETAILED",
+}
+
+
+@pytest.mark.skipif(REFERENCE not in os.environ, reason=f"{REFERENCE} names no file")
+@pytest.mark.parametrize("owner", NAMES_IN_USE)
+def test_names_that_are_used_everywhere_are_everywhere(owner: str) -> None:
+    members = _surface()[owner]["members"]
+    missing = {name: members.get(name) for name in NAMES_IN_USE[owner].split()}
+    assert set(missing.values()) == {"YYYYY"}, missing
+
+
+def _surface() -> Any:
+    with open(os.environ[REFERENCE], encoding="utf-8") as stream:
+        return json.load(stream)
 
 
 def test_nothing_is_assumed_of_a_library_without_names() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from fwd_core.backends.tensorrt.layers import CompiledLayer, find, parse
+from fwd_core.backends.tensorrt.layers import CompiledLayer, CompiledTensor, find, parse
 
 MESSAGE = """Layers:
 Name: __mye63_0_myl0_0, LayerType: shape_call, Inputs: [], Constants: [], Outputs: [], \
@@ -38,6 +38,16 @@ def test_a_list_is_read() -> None:
     assert [x.shape for x in conv.constants] == [(1,), (16, 4, 3, 3)]
     assert conv.outputs[0].shape == (-1, 16, 30, 30)
     assert conv.product_dtype == "Half"
+
+
+def test_a_product_is_named_after_its_weights_or_first_floats() -> None:
+    mask, query = CompiledTensor("mask", (4, 1), "Bool"), CompiledTensor("q", (4, 8), "Half")
+    single, weight = CompiledTensor("one", (1,), "Float"), CompiledTensor("w", (8, 8), "Half")
+    attention = CompiledLayer("_gemm_mha_v2", "kgen", (mask, query), (), (), "", ())
+    assert attention.product_dtype == "Half"
+    product = CompiledLayer("fc", "gemm", (query,), (single, weight), (), "", ())
+    assert product.product_dtype == "Half"
+    assert _layer("empty").product_dtype == "none"
 
 
 def test_a_list_survives_json() -> None:

@@ -17,7 +17,7 @@ from fwd_core.backends.tensorrt import shapes, weights
 from fwd_core.backends.tensorrt.library import Library
 from fwd_core.backends.tensorrt.logger import Record
 from fwd_core.backends.tensorrt.names import binding_names
-from fwd_core.backends.tensorrt.types import binding_type, compute_type
+from fwd_core.backends.tensorrt.types import HELD, binding_type, compute_type
 from fwd_core.errors import BuildError
 from fwd_core.ir.dims import Dim
 from fwd_core.ir.dtypes import DType
@@ -210,6 +210,11 @@ class TensorRTLowering(LoweringContext[ITensor]):
     def computed(self, dtype: DType) -> str:
         """Name of the ``DataType`` that values of a type have inside the network."""
         return compute_type(dtype, self.features)
+
+    def limits(self, dtype: DType) -> tuple[float, float]:
+        """Least and greatest finite value of a type that it has inside the network."""
+        (low, high), (least, greatest) = dtype.limits, HELD[self.computed(dtype)].limits
+        return max(low, least), min(high, greatest)
 
     def in_float32(
         self, tensor: ITensor, dtype: DType, compute: Callable[[ITensor], ITensor]

@@ -24,6 +24,7 @@ _TENSOR = re.compile(
 _SEPARATORS = re.compile("[\x1e\x1f]")
 #: Layers that are one matrix product or convolution.
 _PRODUCTS = frozenset({"gemm", "correlation", "deconv"})
+_NO_FLOATS = frozenset({"Bool", "Int32", "Int64", "UInt8"})
 #: Layers that only keep streams in step.
 _SYNCHRONIZATION = frozenset({"signal", "wait", "shape_call"})
 
@@ -75,10 +76,11 @@ class CompiledLayer:
 
     @property
     def product_dtype(self) -> str:
-        """Type of what a product multiplies: its largest constant, else its first input."""
-        weights = sorted(self.constants, key=lambda constant: -_count(constant.shape))
-        large = [constant for constant in weights if _count(constant.shape) > 1]
-        return (large or list(self.inputs))[0].dtype
+        """Type of what a product multiplies: its largest constant, else its first float input."""
+        weights = [constant for constant in self.constants if _count(constant.shape) > 1]
+        weights.sort(key=lambda constant: -_count(constant.shape))
+        floats = [tensor for tensor in (*weights, *self.inputs) if tensor.dtype not in _NO_FLOATS]
+        return floats[0].dtype if floats else "none"
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""

@@ -6,9 +6,10 @@ import pytest
 
 pytest.importorskip("tensorrt_rtx")
 
-from operator_cases import BATCH, CASES, STATIC, Case
-from tensorrt_networks import assert_types, build
+from operator_cases import BATCH, CASES, FLOATS, STATIC, Case
+from tensorrt_networks import LIKE_8, LIKE_10, assert_types, build
 
+from fwd_core.backends.tensorrt.features import Features
 from fwd_core.ir import Dim, ops
 from fwd_core.rewrite.precision import narrow_float64
 
@@ -22,6 +23,19 @@ def test_types_and_shapes_are_inferred_as_declared(case: Case, batch: Dim) -> No
     narrow_float64(graph)
     assert_types(graph)
     build(graph)
+
+
+@pytest.mark.parametrize(
+    ("features", "batch"), [(LIKE_10, BATCH), (LIKE_8, STATIC)], ids=["like-10", "like-8"]
+)
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_other_flavours_forms_are_layers_too(case: Case, features: Features, batch: Dim) -> None:
+    dtypes = case.dtypes
+    if case.operator is ops.Pow and not features.integer_power:
+        dtypes = FLOATS
+    graph = case.graph(dtypes, batch)
+    narrow_float64(graph)
+    assert_types(graph, features)
 
 
 def test_the_cases_use_every_operator() -> None:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 
 from fwd_core.backends.tensorrt.context import ITensor, TensorRTLowering
-from fwd_core.backends.tensorrt.types import HELD, NARROW
+from fwd_core.backends.tensorrt.types import NARROW
 from fwd_core.ir import ops
 from fwd_core.ir.dtypes import DType
 from fwd_core.ir.operator import Operator
@@ -274,10 +274,8 @@ def _bound(
 ) -> ITensor:
     if kind.dtype.is_float:
         return _number(ctx, bound, kind)
-    for dtype in (kind.dtype, HELD[ctx.computed(kind.dtype)]):
-        least, greatest = dtype.limits
-        bound = min(max(bound, least), greatest)
-    return _number(ctx, whole(bound), kind)
+    least, greatest = ctx.limits(kind.dtype)
+    return _number(ctx, whole(min(max(bound, least), greatest)), kind)
 
 
 def _negated(ctx: TensorRTLowering, x: ITensor, kind: TensorType) -> ITensor:

@@ -65,17 +65,14 @@ class PinnedBuffer:
         Raises:
             CudaError: There is no memory left.
         """
-        count = int(np.prod(shape, dtype=np.int64))
-        size = count * dtype.itemsize
+        size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
         if size > self._size or not self.address:
             self.free()
             self._size = max(size, _LEAST)
             self.address = int(cuda.call("cudaMallocHost", self._size))
             self._release = weakref.finalize(self, cuda.call, "cudaFreeHost", self.address)
             self._release.atexit = False
-        memory = (ctypes.c_byte * self._size).from_address(self.address)
-        flat: NDArray[np.generic] = np.frombuffer(memoryview(memory), dtype, count)
-        return flat.reshape(shape)
+        return view(self.address, shape, dtype)
 
     def free(self) -> None:
         """Give the memory back."""
@@ -83,3 +80,11 @@ class PinnedBuffer:
             self._release()
         self.address = self._size = 0
         self._release = None
+
+
+def view(address: int, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
+    """Memory of the host as an array that does not keep it alive."""
+    count = int(np.prod(shape, dtype=np.int64))
+    memory = (ctypes.c_byte * max(count * dtype.itemsize, 1)).from_address(address)
+    flat: NDArray[np.generic] = np.frombuffer(memoryview(memory), dtype, count)
+    return flat.reshape(shape)
