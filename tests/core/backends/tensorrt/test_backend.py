@@ -59,7 +59,7 @@ def test_a_plan_says_what_it_is() -> None:
     assert manifest == {
         "flavour": "tensorrt_rtx",
         "version": tensorrt_rtx.__version__,
-        "gpus": [],
+        "gpus": ["sm_80", "sm_86", "sm_89", "sm_120", "sm_121"],
         "compute": "float32",
         "mode": "float32",
         "bindings": {"inputs": ["x"], "outputs": ["y"]},

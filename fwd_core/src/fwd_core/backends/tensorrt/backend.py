@@ -111,7 +111,7 @@ def _build(
     manifest: dict[str, Any] = {
         "flavour": library.flavour,
         "version": library.version,
-        "gpus": list(options.gpus or (() if features.ahead_of_time else (here,))),
+        "gpus": list(options.gpus or features.portable or (here,)),
         "compute": _compute(config, options),
         "mode": config.mode,
         "bindings": {"inputs": inputs, "outputs": outputs},

@@ -119,6 +119,11 @@ class Features:
         return bool(self.compute_capabilities)
 
     @property
+    def portable(self) -> tuple[str, ...]:
+        """GPUs that a build ahead of time is for if none is named: all but Turing's."""
+        return tuple(name for name in self.compute_capabilities if name != "sm_75")
+
+    @property
     def layer_list(self) -> bool:
         """Whether a build can tell the compiled layers (read from RTX's log; others need a GPU)."""
         return self.ahead_of_time

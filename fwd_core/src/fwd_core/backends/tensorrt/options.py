@@ -23,9 +23,8 @@ class TensorRTOptions(Options):
         flavour: ``tensorrt``, ``tensorrt_rtx``, or ``auto``: the first if it can be used here,
             else the second.
         gpu: GPUs to build for, as ``sm_89`` or several (``("sm_89", "sm_120")`` or
-            ``"sm_89,sm_120"``). By default the GPU at hand, or where there is none every GPU
-            that the flavour knows. Only a flavour that builds ahead of time takes others than
-            the one at hand.
+            ``"sm_89,sm_120"``). By default TensorRT-RTX builds for every GPU that it knows but
+            Turing's (``sm_75``), and TensorRT for the GPU at hand, the only one it takes.
         workspace: Most bytes of scratch memory that a layer may use on the GPU; by default all.
         optimization_level: 0 (quick build) to 5 (best engine); by default the library's own.
         tf32: Let float32 matrix products and convolutions round their operands to 10 bits of

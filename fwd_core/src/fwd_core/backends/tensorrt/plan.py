@@ -14,9 +14,9 @@ from fwd_core.errors import BuildError, EngineFileError
 class TensorRTPlan(Plan):
     """A serialized engine.
 
-    Its manifest says ``flavour``, ``version``, ``gpus`` (compute capabilities that it runs on,
-    empty for all that the flavour knows), ``compute``, ``bindings`` (names of the inputs and
-    outputs inside TensorRT) and, if they were asked for, ``layers``.
+    Its manifest says ``flavour``, ``version``, ``gpus`` (compute capabilities that it runs on),
+    ``compute`` (what products multiply), ``mode``, ``bindings`` (names of the inputs and outputs
+    inside TensorRT) and, if they were asked for, ``layers``.
     """
 
     def __init__(self, manifest: Mapping[str, Any], memory: Any) -> None:
@@ -56,7 +56,7 @@ def check(manifest: Mapping[str, Any], here: str | None) -> Library:
             hint="build it again with this version, or install that one",
         )
     gpus = manifest["gpus"]
-    if here is not None and gpus and here not in gpus:
+    if here is not None and here not in gpus:
         raise EngineFileError(
             "the engine was built for another GPU",
             expected=", ".join(gpus),
