@@ -133,6 +133,14 @@ def test_more_axes_than_tensorrt_has_are_refused() -> None:
         build(graph)
 
 
+def test_eight_axes_are_not_too_many() -> None:
+    graph = Graph()
+    x = graph.add_input("x", TensorType(SINGLE, (1, 2, 1, 2, 1, 2, 1, 2)))
+    y = graph.add(ops.Transpose(graph.add(ops.Exp(x)), (7, 6, 5, 4, 3, 2, 1, 0)))
+    graph.set_outputs([graph.add(ops.ReduceSum(y, (0, 3)))], ["y"])
+    assert len(build(graph).payload()) > 0
+
+
 # --- names ----------------------------------------------------------------------------------------
 
 
