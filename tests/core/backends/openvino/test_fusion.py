@@ -99,6 +99,24 @@ def test_attention_is_one_kernel() -> None:
     assert kernels(make, (1, 128, 64)) == {"FullyConnected": 3, "Transpose": 1, "Subgraph": 1}
 
 
+def test_attention_with_a_mask_is_one_kernel_too() -> None:
+    def make(graph: Graph, x: Value, numbers: Value) -> Value:
+        zero = graph.constant(np.array(0.0, np.float32))
+        mask = graph.add(ops.Greater(numbers, zero))
+        for _ in range(2):
+            query, key, value = (heads(graph, x) for _ in range(3))
+            y = graph.add(ops.Attention(query, key, value, mask))
+            x = graph.add(ops.Reshape(graph.add(ops.Transpose(y, (0, 2, 1, 3))), (1, 128, 64)))
+        return x
+
+    found = kernels(make, (1, 128, 64), (1, 1, 128, 128))
+    # Per layer as above; once the mask as numbers, and whether it leaves a row anything.
+    assert found.pop("Reduce") == 1
+    assert found.pop("Eltwise", 0) + found["Subgraph"] <= 2 + 3
+    assert found["FullyConnected"] == 6
+    assert found["Transpose"] == 2
+
+
 def test_written_out_attention_is_one_kernel() -> None:
     def make(graph: Graph, x: Value, mask: Value) -> Value:
         query, key, value = (heads(graph, x) for _ in range(3))

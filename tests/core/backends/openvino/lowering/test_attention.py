@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 import pytest
-from on_openvino import Array, assert_same, dynamic_types, graph_of, run
+from on_openvino import PLUGINS, Array, assert_same, dynamic_types, graph_of, run
 
 from fwd_core.backends.openvino.model import lower_graph
+from fwd_core.errors import GraphError
 from fwd_core.events import Events
 from fwd_core.ir import Dim, DType, Graph, TensorType, Value, ops, symbol
 
@@ -138,15 +139,11 @@ def test_a_dynamic_feature_size_needs_a_scale() -> None:
         lambda graph, q, k, v: graph.add(ops.Attention(q, k, v, scale=0.5)), q, k, v, types=types
     )
     assert_same(got, reference(q, k, v, None, False, 0.5), atol=ATOL)
-    from fwd_core.errors import GraphError
-
     with pytest.raises(GraphError, match="a dynamic feature size needs a scale"):
         run(lambda graph, q, k, v: graph.add(ops.Attention(q, k, v)), q, k, v, types=types)
 
 
 def test_layers_share_the_check_for_emptied_rows() -> None:
-    from on_openvino import PLUGINS
-
     def make(graph: Graph, x: Value, mask: Value) -> Value:
         for _ in range(3):
             x = graph.add(ops.Attention(x, x, x, mask))
@@ -155,8 +152,23 @@ def test_layers_share_the_check_for_emptied_rows() -> None:
     kinds = [TensorType(DType.FLOAT32, (1, 2, 4, 8)), TensorType(DType.BOOL, (1, 1, 4, 4))]
     model = lower_graph(graph_of(make, kinds), PLUGINS.lowerings, Events()).model
     names = [node.get_type_name() for node in model.get_ops()]
-    assert names.count("ScaledDotProductAttention") == 3
+    assert names.count("Softmax") == 3
     assert names.count("ReduceLogicalOr") == 1
+
+
+def test_a_known_mask_that_keeps_something_needs_no_check() -> None:
+    mask = masks((), 4, 4)["bool per key"]
+    model = lower_graph(
+        graph_of(
+            lambda graph, x: graph.add(ops.Attention(x, x, x, graph.constant(mask))),
+            [TensorType(DType.FLOAT32, (1, 2, 4, 8))],
+        ),
+        PLUGINS.lowerings,
+        Events(),
+    ).model
+    names = [node.get_type_name() for node in model.get_ops()]
+    assert names.count("ScaledDotProductAttention") == 1
+    assert "ReduceLogicalOr" not in names
 
 
 def test_against_torch_with_an_emptied_row() -> None:

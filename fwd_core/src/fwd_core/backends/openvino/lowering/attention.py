@@ -28,14 +28,15 @@ def attention(ctx: OpenVINOLowering, op: ops.Attention) -> Output:
     """ScaledDotProductAttention with an explicit scale, which keeps sizes out of the model.
 
     OpenVINO ignores the mask where ``causal`` is set, so both become one mask. A row that a bool
-    mask empties is NaN there, and is put to zero.
+    mask empties would be NaN: where that may happen attention is written out, in the form that
+    OpenVINO fuses to the same kernel, and such rows' weights are put to zero inside of it.
     """
     opset, rank = ctx.opset, len(op.infer().shape)
     # OpenVINO wants at least one leading axis, and at least both axes of the mask.
-    operands = [
-        _with_rank(ctx, ctx[value], value.type.rank, 3 if rank == 2 else 2)
-        for value in (op.query, op.key, op.value)
-    ]
+    query, key, value = (
+        _with_rank(ctx, ctx[one], one.type.rank, 3 if rank == 2 else 2)
+        for one in (op.query, op.key, op.value)
+    )
     mask = None if op.mask is None else _with_rank(ctx, ctx[op.mask], op.mask.type.rank, 2)
     is_bool = op.mask is not None and op.mask.type.dtype is DType.BOOL
     if mask is not None and op.causal:
@@ -45,12 +46,17 @@ def attention(ctx: OpenVINOLowering, op: ops.Attention) -> Output:
         else:
             mask = opset.select(causal, mask, ctx.number(-np.inf, DType.FLOAT32)).output(0)
     scale = ctx.number(op.factor(), DType.FLOAT32)
-    result = opset.scaled_dot_product_attention(
-        *operands, mask, scale, op.causal and mask is None
-    ).output(0)
     if mask is not None and is_bool and not _keeps_something(op):
-        kept = _rows_kept(ctx, mask)
-        result = opset.select(kept, result, ctx.number(0, DType.FLOAT32)).output(0)
+        scores = opset.multiply(opset.matmul(query, key, False, True), scale)
+        weights = opset.softmax(opset.add(scores, _added(ctx, mask)), -1)
+        zero = ctx.number(0, DType.FLOAT32)
+        weights = opset.select(_rows_kept(ctx, mask), weights, zero)
+        result = opset.matmul(weights, value, False, False).output(0)
+    else:
+        causal_alone = op.causal and mask is None
+        result = opset.scaled_dot_product_attention(
+            query, key, value, mask, scale, causal_alone
+        ).output(0)
     return opset.squeeze(result, ctx.vector([0])).output(0) if rank == 2 else result
 
 
@@ -58,6 +64,15 @@ def _keeps_something(op: ops.Attention) -> bool:
     """Whether the mask is known and leaves every row a key."""
     known = op.mask.constant if op.mask is not None else None
     return known is not None and not op.causal and bool(known.data.any(axis=-1).all())
+
+
+def _added(ctx: OpenVINOLowering, mask: Output) -> Output:
+    """What a bool mask adds to scores; layers share it."""
+    key = ("added", mask)
+    if key not in ctx.memo:
+        zero, lowest = (ctx.number(value, DType.FLOAT32) for value in (0, -np.inf))
+        ctx.memo[key] = ctx.opset.select(mask, zero, lowest).output(0)
+    return ctx.memo[key]
 
 
 def _rows_kept(ctx: OpenVINOLowering, mask: Output) -> Output:
