@@ -76,6 +76,14 @@ def test_made_tensors_and_casts_are_narrowed() -> None:
     assert all(node.output.type.dtype is not DOUBLE for node in inside)
 
 
+def test_a_cast_to_float32_of_what_is_computed_is_no_longer_there() -> None:
+    def make(graph: Graph, x: Value) -> Value:
+        return graph.add(ops.Cast(graph.add(ops.Exp(x), name="exp"), SINGLE), name="cast")
+
+    graph = _narrowed(_graph(make))
+    assert graph.outputs == [graph.value("exp")]
+
+
 def test_an_input_that_is_an_output_stays() -> None:
     graph = _graph(lambda _g, x: x)
     assert narrow_float64(graph) == 0

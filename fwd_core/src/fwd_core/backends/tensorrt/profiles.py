@@ -19,7 +19,7 @@ def add_profile(builder: Any, config: Any, inputs: Mapping[str, TensorType]) -> 
         inputs: Types by binding name.
 
     Raises:
-        BuildError: A size is not in order over its symbols' ranges, or TensorRT refuses.
+        BuildError: A size is negative, or not in order over its symbols' ranges.
     """
     if all(kind.is_static for kind in inputs.values()):
         return
@@ -28,15 +28,14 @@ def add_profile(builder: Any, config: Any, inputs: Mapping[str, TensorType]) -> 
         if kind.is_static:
             continue
         least, best, greatest = profile_shapes(kind)
-        if not all(a <= b <= c for a, b, c in zip(least, best, greatest, strict=True)):
+        if not all(0 <= a <= b <= c for a, b, c in zip(least, best, greatest, strict=True)):
             raise BuildError(
                 f"input {name!r}: a size does not grow with its symbols, so it has no range",
-                expected="min <= opt <= max",
+                expected="0 <= min <= opt <= max",
                 got=f"{kind}: {least}, {best}, {greatest}",
             )
         profile.set_shape(name, least, best, greatest)
-    if config.add_optimization_profile(profile) < 0:
-        raise BuildError("TensorRT refuses the optimization profile", got=dict(inputs))
+    config.add_optimization_profile(profile)  # what it refuses, the error recorder tells
 
 
 def profile_shapes(kind: TensorType) -> list[tuple[int, ...]]:

@@ -8,8 +8,6 @@ own type where the flavour can bind it; otherwise the runtime converts on the ho
 
 from __future__ import annotations
 
-import numpy as np
-
 from fwd_core.backends.tensorrt.features import Features
 from fwd_core.ir.dtypes import DType
 
@@ -55,13 +53,3 @@ def binding_type(dtype: DType, features: Features) -> str:
     if dtype in (DType.INT8, DType.UINT8) and features.byte_bindings:
         return dtype.name
     return compute_type(dtype, features)
-
-
-def is_exact(dtype: DType, name: str) -> bool:
-    """Whether every value of a type is one of the TensorRT type too."""
-    held = HELD[name]
-    if dtype is held:
-        return True
-    if DType.BFLOAT16 in (dtype, held):
-        return dtype is DType.BFLOAT16 and held is DType.FLOAT32
-    return bool(np.can_cast(dtype.storage, held.storage, "safe"))
