@@ -49,10 +49,11 @@ def narrow_float64(graph: Graph) -> int:
 
         op = _narrowed(node.op.map_operands(change))
         if isinstance(op, ops.Cast) and op.x.type.dtype is op.dtype:
-            for value in node.outputs:
-                versions.stand(value, op.x)
-                if value.type == op.x.type:
-                    graph.replace_uses(value, op.x, keep_name=False)
+            if node.output.type.dtype is DOUBLE:
+                versions.stand(node.output, op.x)
+            else:
+                graph.replace_uses(node.output, op.x, keep_name=False)
+                graph.remove(node)
             continue
         versions.retype(node, op)
     versions.finish()
