@@ -10,7 +10,7 @@ from toy_program import fwd, model
 from fwd_core import Engine
 from fwd_core.cli.codes import ExitCode
 
-LAYERS = [["linear", 3], ["relu"]]
+LAYERS: list[list[object]] = [["linear", 3], ["relu"]]
 
 
 @pytest.fixture(autouse=True)

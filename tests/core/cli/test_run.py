@@ -9,6 +9,7 @@ import pytest
 from toy_program import fwd, model, plugins
 
 from fwd_core import Builder
+from fwd_core.cli.arrays import write_arrays
 from fwd_core.cli.codes import ExitCode
 from fwd_core.ir import DType, Graph, TensorType, ops, symbol
 
@@ -81,7 +82,7 @@ def test_outputs_are_written_by_name() -> None:
     _two()
     ids, x = np.array([5, 2**40]), np.array([[1, -1], [2, -2]], np.float32)
     half = np.array([1.00390625, 3.0], np.float32)
-    np.savez("inputs.npz", **{"ids": ids, "x.data": x, "half": half})
+    write_arrays("inputs.npz", {"ids": ids, "x.data": x, "half": half})
     result = fwd("run", "two.engine", "-i", "@inputs.npz", "-o", "out.npz")
     assert result.code == ExitCode.OK, result.err
     assert result.out == "wrote out.npz: y float32[2, 2], file int64[2], z float32[2]\n"

@@ -28,8 +28,9 @@ def read_arrays(path: str, name: str = "") -> dict[str, NDArray[Any]]:
     from fwd_core.ir.dtypes import DType
 
     try:
-        held = np.load(path, allow_pickle=False)
-        arrays = {"": held} if isinstance(held, np.ndarray) else dict(held)
+        with open(path, "rb") as stream:
+            held = np.load(stream, allow_pickle=False)
+            arrays = {"": held} if isinstance(held, np.ndarray) else dict(held)
     except FileNotFoundError:
         raise InputError(f"there is no file {path}") from None
     except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:

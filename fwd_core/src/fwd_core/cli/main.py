@@ -97,20 +97,31 @@ def application(session: Session) -> typer.Typer:
     return app
 
 
+def _print_version(ctx: typer.Context, wanted: bool) -> None:
+    if wanted:
+        session: Session = ctx.obj
+        session.out.print(f"fwd {__version__}")
+        raise typer.Exit
+
+
 def _options(
     ctx: typer.Context,
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)
+        bool,
+        typer.Option(
+            "--version",
+            help="Print the version and stop.",
+            callback=_print_version,
+            is_eager=True,
+        ),
     ] = False,
     debug: Annotated[
         bool, typer.Option("--debug", help=f"Show tracebacks of failures, as {DEBUG}=1 does.")
     ] = False,
 ) -> None:
+    del version
     session: Session = ctx.obj
     session.debug = session.debug or debug
-    if version:
-        session.out.print(f"fwd {__version__}")
-        raise typer.Exit
 
 
 def _unusable(entry: Entry[Callable[..., Any]]) -> str | None:

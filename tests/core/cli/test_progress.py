@@ -1,0 +1,109 @@
+"""Showing the phases of long work."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import pytest
+from rich.console import Console
+
+from fwd_core.cli.display import Display
+from fwd_core.cli.progress import phases
+from fwd_core.cli.session import Session
+from fwd_core.events import Event, Events
+
+
+def _session(terminal: bool) -> tuple[Session, io.StringIO]:
+    session, file = Session(), io.StringIO()
+    session.err = Console(file=file, force_terminal=terminal, width=60, color_system=None)
+    session.stderr = file
+    return session, file
+
+
+def _last_frame(text: str) -> list[str]:
+    """The display as it stands at the end: what follows the last time that it was wiped."""
+    frame = re.split(r"\x1b\[\d*A(?:\x1b\[2K)?", text)[-1]
+    frame = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", frame).replace("\r", "")
+    return [re.sub(r"\d+\.\d+ s", "T s", line).rstrip() for line in frame.splitlines() if line]
+
+
+def _work(events: Events) -> None:
+    with events.phase("import", detail="layers"):
+        events.send(Event("import", "step", 7, None, "relu"))
+    with events.phase("compile", total=3) as phase:
+        phase.step("kernels", count=3)
+    with events.phase("save", detail="m.engine"):
+        pass
+
+
+def test_plain_lines() -> None:
+    session, file = _session(terminal=False)
+    with phases(session) as progress:
+        _work(Events(progress))
+    assert file.getvalue() == "import: layers\ncompile\nsave: m.engine\n"
+    assert progress.steps == {"import": 7, "compile": 3}
+    assert list(progress.seconds) == ["import", "compile", "save"]
+
+
+def test_times_of_phases_that_come_again_add_up() -> None:
+    session, _ = _session(terminal=False)
+    with phases(session) as progress:
+        events = Events(progress)
+        with events.phase("rewrite", detail="clean-up"):
+            pass
+        first = progress.seconds["rewrite"]
+        with events.phase("rewrite", detail="fusion"):
+            pass
+    assert progress.seconds["rewrite"] > first > 0
+    progress(Event("never-begun", "end"))
+    assert "never-begun" not in progress.seconds
+
+
+def test_what_the_work_prints_is_no_result(capsys: pytest.CaptureFixture[str]) -> None:
+    session, file = _session(terminal=False)
+    with phases(session):
+        print("noise of a library")
+    assert file.getvalue() == "noise of a library\n"
+    assert capsys.readouterr().out == ""
+
+
+def test_rows_of_a_terminal() -> None:
+    session, file = _session(terminal=True)
+    with phases(session) as progress:
+        _work(Events(progress))
+    assert _last_frame(file.getvalue()) == [
+        "\N{CHECK MARK} import  T s layers, 7 steps",
+        "\N{CHECK MARK} compile T s 3 steps",
+        "\N{CHECK MARK} save    T s m.engine",
+    ]
+
+
+def test_the_row_that_failed() -> None:
+    session, file = _session(terminal=True)
+
+    def fails() -> None:
+        with phases(session) as progress:
+            events = Events(progress)
+            with events.phase("import"):
+                pass
+            with events.phase("compile"), events.phase("tune"):
+                raise OSError("disk")
+
+    with pytest.raises(OSError, match="disk"):
+        fails()
+    assert _last_frame(file.getvalue()) == [
+        "\N{CHECK MARK} import  T s",
+        "\N{BALLOT X} compile T s",
+        "\N{BALLOT X} tune    T s",
+    ]
+
+
+def test_rows_of_phases_under_way() -> None:
+    session, file = _session(terminal=True)
+    with Display(session.err) as display:
+        display.show(Event("lower", "start", 0, 4, "toy"))
+        display.show(Event("lower", "step", 2, 4, "relu"))
+        display.show(Event("other", "step", 1))  # of a phase that never began
+    (row,) = _last_frame(file.getvalue())
+    assert re.search(r"\S lower T s toy, relu +\S+$", row)
