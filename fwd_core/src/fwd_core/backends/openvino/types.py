@@ -70,7 +70,10 @@ def shared(array: NDArray[Any], dtype: DType) -> OpenVINOTensor:
     import openvino
 
     if dtype is DType.BFLOAT16:
-        return openvino.Tensor(writable(array), list(array.shape), openvino.Type.bf16)
+        if not array.size:  # older versions read the first element
+            return openvino.Tensor(openvino.Type.bf16, list(array.shape))
+        words = writable(array).reshape(-1)
+        return openvino.Tensor(words, list(array.shape), openvino.Type.bf16)
     return openvino.Tensor(writable(array), True)
 
 
