@@ -57,20 +57,21 @@ class TorchReference:
         """How to make each form. See :class:`fwd_core.testing.Reference`."""
         request = ImportRequest(tuple(inputs), plugins, dynamic)
 
-        def scripted() -> object:
-            try:
-                return jit.script(model)
-            except Exception as error:  # noqa: BLE001 - the compiler raises many kinds
-                raise UnsupportedModelError(
-                    "torch.jit.script does not take the module", details=[str(error)]
-                ) from None
-
         return {
-            "traced": lambda: jit.trace(model, _tensors(inputs), check=False),
-            "scripted": scripted,
+            "traced": lambda: _made(lambda: jit.trace(model, _tensors(inputs), check=False)),
+            "scripted": lambda: _made(lambda: jit.script(model)),
             "exported": lambda: export(model, request),
             "decomposed": lambda: decomposed(export(model, request)),
         }
+
+
+def _made(make: Callable[[], object]) -> object:
+    try:
+        return make()
+    except Exception as error:  # noqa: BLE001 - the tracer and the compiler raise many kinds
+        raise UnsupportedModelError(
+            "torch.jit does not take the module", details=[f"{type(error).__name__}: {error}"]
+        ) from None
 
 
 def decomposed(program: torch.export.ExportedProgram) -> torch.export.ExportedProgram:

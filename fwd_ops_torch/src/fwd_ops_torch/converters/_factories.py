@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from fwd_core.errors import ConversionError
 from fwd_core.ir import DType, Operator, Value
 from fwd_ops_torch.converting import ConversionContext, Operand, converts
 
@@ -30,14 +31,14 @@ def float_unary(module: str, name: str, op: Callable[[Value], Operator]) -> Unar
     return convert
 
 
-def number_unary(module: str, name: str, op: Callable[[Value], Operator]) -> Unary:
-    """A converter of ``aten::name`` and ``aten::name_`` that keeps the dtype of any number."""
+def same_unary(module: str, name: str, op: Callable[[Value], Operator], dtypes: str) -> Unary:
+    """A converter of ``aten::name`` and ``aten::name_`` for the dtypes that the operator takes."""
 
     @converts(f"aten::{name}", f"aten::{name}_")
     def convert(ctx: ConversionContext, x: Value) -> Value:
         return ctx.emit(op(x))
 
-    _finish(convert, name, f"aten::{name}(Tensor self) -> Tensor. Any dtype but bool.", module)
+    _finish(convert, name, f"aten::{name}(Tensor self) -> Tensor. {dtypes}.", module)
     return convert
 
 
@@ -46,12 +47,14 @@ def rounding(module: str, name: str, op: Callable[[Value], Operator]) -> Unary:
 
     @converts(f"aten::{name}", f"aten::{name}_")
     def convert(ctx: ConversionContext, x: Value) -> Value:
+        if x.type.dtype is DType.BOOL:
+            raise ConversionError(f"{ctx.operator}: not for bool", got=x.type)
         return ctx.emit(op(x)) if x.type.dtype.is_float else x
 
     _finish(
         convert,
         name,
-        f"aten::{name}(Tensor self) -> Tensor. Integers are returned as they are.",
+        f"aten::{name}(Tensor self) -> Tensor. Integers are returned as they are. Not bool.",
         module,
     )
     return convert

@@ -6,7 +6,7 @@ from typing import Any
 
 from fwd_core.errors import ConversionError
 from fwd_core.ir import DType, Value, ops
-from fwd_ops_torch.converters._factories import comparison, float_unary, number_unary, rounding
+from fwd_ops_torch.converters._factories import comparison, float_unary, rounding, same_unary
 from fwd_ops_torch.converting import ConversionContext, Number, Operand, converts
 from fwd_ops_torch.converting.promotion import result_dtype
 
@@ -19,10 +19,10 @@ sin = float_unary(__name__, "sin", ops.Sin)
 cos = float_unary(__name__, "cos", ops.Cos)
 tanh = float_unary(__name__, "tanh", ops.Tanh)
 sigmoid = float_unary(__name__, "sigmoid", ops.Sigmoid)
-silu = float_unary(__name__, "silu", ops.Silu)
-relu = number_unary(__name__, "relu", ops.Relu)
-abs_ = number_unary(__name__, "abs", ops.Abs)
-neg = number_unary(__name__, "neg", ops.Neg)
+silu = same_unary(__name__, "silu", ops.Silu, "Floats")
+relu = same_unary(__name__, "relu", ops.Relu, "Any dtype but bool")
+abs_ = same_unary(__name__, "abs", ops.Abs, "Any dtype but bool")
+neg = same_unary(__name__, "neg", ops.Neg, "Any dtype but bool")
 floor = rounding(__name__, "floor", ops.Floor)
 ceil = rounding(__name__, "ceil", ops.Ceil)
 eq = comparison(__name__, "eq", ops.Equal)
@@ -51,6 +51,8 @@ def add(ctx: ConversionContext, x: Operand, other: Operand, alpha: Number = 1) -
 @converts("aten::sub", "aten::sub_")
 def sub(ctx: ConversionContext, x: Operand, other: Operand, alpha: Number = 1) -> Value:
     """aten::sub.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor. Not bool."""
+    if _is_bool(x) or _is_bool(other):
+        raise ConversionError("sub: not for bool", hint="use logical_xor, or ~ to invert a mask")
     a, b = ctx.promote(x, other)
     return ctx.emit(ops.Sub(a, _scaled(ctx, b, alpha)))
 
@@ -165,6 +167,9 @@ def clamp(
 def hardtanh(ctx: ConversionContext, x: Value, min_val: float = -1, max_val: float = 1) -> Value:
     """aten::hardtanh(Tensor self, Scalar min_val=-1, Scalar max_val=1) -> Tensor. Keeps the dtype."""
     dtype = x.type.dtype
+    if dtype is DType.BOOL or (dtype is DType.UINT8 and (min_val < 0 or max_val < 0)):
+        raise ConversionError(f"{ctx.operator}: not for {dtype} with these limits",
+                              got=f"{min_val}, {max_val}")  # fmt: skip
     return ctx.emit(ops.Clamp(x, _bound(min_val, dtype), _bound(max_val, dtype)))
 
 
@@ -201,6 +206,8 @@ def bitwise_not(ctx: ConversionContext, x: Value) -> Value:
     """aten::bitwise_not(Tensor self) -> Tensor. bool; integers as -x - 1."""
     if x.type.dtype is DType.BOOL:
         return ctx.emit(ops.Not(x))
+    if x.type.dtype.is_float:
+        raise ConversionError("bitwise_not: not for floats", got=x.type)
     return ctx.emit(ops.Sub(ctx.emit(ops.Neg(x)), ctx.number(1, x.type.dtype)))
 
 
@@ -310,7 +317,7 @@ def dropout(ctx: ConversionContext, x: Value, train: bool) -> Value:
     return x
 
 
-@converts("aten::copy_", no_effect={"non_blocking": "a graph has one device"})
+@converts("aten::copy_", "aten::copy", no_effect={"non_blocking": "a graph has one device"})
 def copy_(
     ctx: ConversionContext, x: Value, src: Operand | None = None, other: Operand | None = None
 ) -> Value:
@@ -337,10 +344,12 @@ def _filled(ctx: ConversionContext, x: Value, given: Operand) -> Value:
 
 
 def _scaled(ctx: ConversionContext, value: Value, alpha: Number) -> Value:
+    if isinstance(alpha, float) and not value.type.dtype.is_float:
+        raise ConversionError("alpha must not be a float for integer tensors", got=alpha)
+    if isinstance(alpha, bool) and value.type.dtype is not DType.BOOL:
+        raise ConversionError("alpha may be bool for bool tensors only", got=alpha)
     if not isinstance(alpha, (int, float)) or alpha != 1:
         dtype = value.type.dtype
-        if isinstance(alpha, float) and not dtype.is_float:
-            raise ConversionError("alpha must not be a float for integer tensors", got=alpha)
         factor = ctx.number(alpha, dtype, "alpha")
         return ctx.emit(ops.And(value, factor) if dtype is DType.BOOL else ops.Mul(value, factor))
     return value
@@ -350,6 +359,12 @@ def _bound(bound: Any, dtype: DType) -> int | float | None:
     if bound is None:
         return None
     return float(bound) if dtype.is_float else int(bound)
+
+
+def _is_bool(operand: Operand) -> bool:
+    if isinstance(operand, Value):
+        return operand.type.dtype is DType.BOOL
+    return isinstance(operand, bool)
 
 
 def _both_bool(ctx: ConversionContext, x: Operand, other: Operand) -> list[Value]:

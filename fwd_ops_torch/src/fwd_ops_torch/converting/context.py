@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Union
 
@@ -69,20 +70,22 @@ class ConversionContext:
         return self._emitter.constant(tensor, name)
 
     def number(self, number: Number, dtype: DType, name: str = "number") -> Value:
-        """A Python number or a size as a 0-d tensor.
+        """A Python number or a size as a 0-d tensor, converted as torch converts an argument.
 
         Raises:
-            ConversionError: An integer dtype cannot hold the number.
+            ConversionError: An integer dtype cannot hold the number. Unsigned ones hold negative
+                numbers, modulo their range.
         """
         if isinstance(number, DimExpr):
             return self.cast(self.emit(ops.DimValue(number), name), dtype)
         if not dtype.is_float and dtype is not DType.BOOL:
             low, high = dtype.limits
-            if not low <= int(number) <= high:
+            least = -high if low == 0 else low
+            if not math.isfinite(number) or not least <= int(number) <= high:
                 raise ConversionError(
                     f"{self.operator}: number out of range", expected=f"{dtype}", got=number
                 )
-            number = int(number)
+            number = _modulo(int(number), dtype)
         return self.constant(number, dtype, name)
 
     def cast(self, value: Value, dtype: DType) -> Value:
@@ -103,7 +106,12 @@ class ConversionContext:
             dtype: Compute in this dtype instead.
         """
         target = dtype if dtype is not None else result_dtype(operands)
-        return [self.tensor(operand, target) for operand in operands]
+        # Torch makes a number beside a tensor a tensor of its own, so it wraps like one.
+        wraps = target.is_integer
+        return [
+            self.tensor(_modulo(one, target) if wraps and isinstance(one, int) else one, target)
+            for one in operands
+        ]
 
     def to_float(self, value: Value) -> Value:
         """The value, with integers and bool converted to torch's default float dtype."""
@@ -166,6 +174,11 @@ class ConversionContext:
         return UnsupportedArgumentError(
             f"{self.operator}: argument {argument!r} is not supported here: {reason}", hint=hint
         )
+
+
+def _modulo(number: int, dtype: DType) -> int:
+    low, high = (int(limit) for limit in dtype.limits)
+    return (number - low) % (high - low + 1) + low
 
 
 def default_float() -> DType:

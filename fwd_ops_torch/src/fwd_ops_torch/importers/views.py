@@ -12,6 +12,7 @@ from fwd_core.ir import Dim, Location, Value, ops
 from fwd_core.ir.dims import maximum, minimum
 from fwd_ops_torch.converting.schemas import Schema
 from fwd_ops_torch.importers.aliasing import Content, TensorRef, View
+from fwd_ops_torch.tensors import torch_dtype
 
 if TYPE_CHECKING:
     from fwd_ops_torch.importers.session import Session
@@ -43,7 +44,7 @@ def wrap(
 ) -> Any:
     """Results as tensor refs that alias what torch's would alias."""
     if schema.written is not None:
-        return _written(schema, arguments, result, where)
+        return _written(session, schema, arguments, result, where)
     if isinstance(result, (tuple, list)):
         several = [_one(session, schema, arguments, item, where, part=True) for item in result]
         return tuple(several) if len(schema.returns) > 1 else several
@@ -84,13 +85,22 @@ def _one(
     return TensorRef(result, View(parent, replay, scatter, schema.name))
 
 
-def _written(schema: Schema, arguments: Mapping[str, Any], result: Any, where: Location) -> Any:
+def _written(
+    session: Session, schema: Schema, arguments: Mapping[str, Any], result: Any, where: Location
+) -> Any:
     assert schema.written is not None
     target = arguments[schema.written.name]
     if not isinstance(target, TensorRef) or not isinstance(result, (Value, torch.Tensor)):
         raise ConversionError(f"{schema.name} writes to several tensors at once", where=where)
     want = target.type
     have = TensorRef(result).type
+    if have.dtype is not want.dtype and torch.can_cast(
+        torch_dtype(have.dtype), torch_dtype(want.dtype)
+    ):
+        # Torch computes in the promoted dtype and stores in the tensor's own.
+        emit = _Emit(session, where, schema.name)
+        result = emit(ops.Cast(session.materialize(result), want.dtype))
+        have = result.type
     if have.shape != want.shape or have.dtype is not want.dtype:
         raise ConversionError(
             f"{schema.name} gives a result that does not fit the tensor it writes to",

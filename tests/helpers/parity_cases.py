@@ -1,0 +1,247 @@
+"""Parity tests of converters: what each one covers, and proof that it does.
+
+A test says which converters it is for. While it runs, the calls that reach converters are
+recorded; at its end every overload of these operators must have been converted, and every argument
+must have taken two values or more, unless the test or the converter says why not. So that nothing
+is retyped, the walk over the registry reads the keys from here.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from fwd_core.ir import DType, Tensor
+from fwd_core.plugins import Plugins
+from fwd_core.testing import Parity, assert_parity
+from fwd_core.testing import strategies as fwd
+from fwd_core.testing.compare import Tolerances
+from fwd_ops_torch.converting.schemas import Argument, Schema
+from fwd_ops_torch.converting.table import ConverterTable, converted_overloads
+from fwd_ops_torch.importers.aliasing import TensorRef
+from fwd_ops_torch.importers.session import Session
+from fwd_ops_torch.testing import module_from_source
+
+#: Keys of converters that have a parity test, with the names of the tests.
+COVERED: dict[str, list[str]] = {}
+#: Forms that the test under way has imported.
+_IMPORTED: set[str] = set()
+QUICK = ("traced", "scripted", "exported")
+#: Decomposing takes ten times as long as all else, so one example in this many is decomposed too.
+_DECOMPOSED = 10
+
+
+@functools.lru_cache(maxsize=None)
+def plugins() -> Plugins:
+    """The installed packs, loaded once for all parity tests."""
+    return Plugins.discover({})
+
+
+class Seen:
+    """Operator calls that reached a converter, with the values that their arguments had."""
+
+    def __init__(self) -> None:
+        self.calls: dict[str, dict[str, dict[str, set[str]]]] = {}
+
+    def note(self, schema: Schema, arguments: Mapping[str, Any]) -> None:
+        """Note one call."""
+        overloads = self.calls.setdefault(schema.name, {})
+        values = overloads.setdefault(schema.overload, {})
+        for name, value in arguments.items():
+            values.setdefault(name, set()).add(_told(value))
+
+    def require(
+        self, key: str, without: Mapping[str, str], fixed: Mapping[str, str]
+    ) -> None:  # fmt: skip
+        """Fail unless all overloads and arguments of an operator were drawn."""
+        converter = ConverterTable.of(plugins())[key]
+        declared = {*converter.mark.no_effect, *converter.mark.unsupported, *fixed}
+        seen = self.calls.get(key, {})
+        listed = converted_overloads(key)
+        assert listed, f"{key} is no operator of this torch"
+        missing = {schema.overload for schema in listed} - set(seen) - set(without)
+        assert not missing, f"{key}: overloads never converted: {sorted(missing)}"
+        drawn: dict[str, set[str]] = {}
+        for schema in listed:
+            for name, values in seen.get(schema.overload, {}).items():
+                drawn.setdefault(name, set()).update(values)
+        for schema in listed:
+            for argument in schema.arguments:
+                if schema.overload in without or argument.name in declared:
+                    continue
+                values = drawn.get(argument.name, set())
+                enough = 1 if _contents_vary(argument) else 2
+                assert len(values) >= enough, f"{key}: {argument.name} was only {sorted(values)}"
+
+
+def _contents_vary(argument: Argument) -> bool:
+    return argument.is_tensor and not argument.optional
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, TensorRef):
+        return "tensor"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_told, value))}]"
+    return repr(value)
+
+
+@contextmanager
+def recording() -> Iterator[Seen]:
+    """Record every call that reaches a converter."""
+    seen, original = Seen(), Session.convert
+
+    def convert(self: Session, schema: Schema, arguments: Mapping[str, Any], where: Any) -> Any:
+        seen.note(schema, arguments)
+        return original(self, schema, arguments, where)
+
+    Session.convert = convert  # type: ignore[method-assign]
+    try:
+        yield seen
+    finally:
+        Session.convert = original  # type: ignore[method-assign]
+
+
+def covers(
+    *keys: str,
+    without: Mapping[str, str] | None = None,
+    fixed: Mapping[str, str] | None = None,
+    each: Mapping[str, Sequence[Any]] | None = None,
+    examples: float = 1,
+    **tables: Iterable[Any],
+) -> Callable[[Callable[..., None]], Any]:
+    """Make a hypothesis test of a function that draws from ``data`` and checks converters.
+
+    Args:
+        keys: Converters, as ``aten::relu``; ``{name}`` in it stands for a parameter.
+        without: Overloads that the test leaves out, with the reason.
+        fixed: Arguments that have one value only, with the reason.
+        each: Parameters that one test goes through, with their values; they share its examples.
+        examples: How many examples, compared with other tests.
+        tables: Parameters of the test and their values.
+    """
+    rounds = [dict(zip(each or {}, chosen, strict=True))
+              for chosen in itertools.product(*(each or {}).values())]  # fmt: skip
+
+    def decorate(test: Callable[..., None]) -> Any:
+        count = max(4, int(settings().max_examples * examples * 4 / 5 / len(rounds)))
+        # Explaining a failure runs it hundreds of times more.
+        phases = [phase for phase in settings().phases if phase is not Phase.explain]
+        drawn = settings(max_examples=count, phases=phases)(given(data=st.data())(test))
+
+        @functools.wraps(drawn)
+        def run(**parameters: Any) -> None:
+            _IMPORTED.clear()
+            with recording() as seen:
+                for chosen in rounds:
+                    drawn(**parameters, **chosen)
+            assert {"traced", "exported"} <= _IMPORTED, f"only {_IMPORTED} were imported"
+            for key in keys:
+                seen.require(key.format(**parameters), without or {}, fixed or {})
+
+        run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+            [p for name, p in inspect.signature(drawn).parameters.items() if name not in rounds[0]]
+        )
+        marked: Any = run
+        for name, values in tables.items():
+            marked = pytest.mark.parametrize(name, list(values))(marked)
+        for combination in itertools.product(*tables.values()):
+            chosen = dict(zip(tables, combination, strict=True))
+            for key in keys:
+                COVERED.setdefault(key.format(**chosen), []).append(test.__name__)
+        return marked
+
+    return decorate
+
+
+def check(
+    data: st.DataObject,
+    source: str,
+    *,
+    batch: Sequence[str] = (),
+    buffers: Mapping[str, Any] | None = None,
+    arguments: Mapping[str, str] | None = None,
+    forms: Sequence[str] = QUICK,
+    tolerance: Tolerances = None,
+    may_raise: bool = False,
+    **inputs: Any,
+) -> Parity:
+    """Check a module made of text, in several forms.
+
+    Args:
+        data: Draws whether the batch is dynamic.
+        source: As for :func:`fwd_ops_torch.testing.module_from_source`.
+        batch: Inputs whose axis 0 is the batch, if the text works for every batch: half of the
+            examples then build one engine for many batches, and run it on a second one.
+        buffers: Tensors that the module holds.
+        arguments: Types of arguments that TorchScript has to be told.
+        forms: Forms to import; now and then ``decomposed`` too.
+        tolerance: For float outputs.
+        may_raise: Torch may refuse what was drawn; then the imports must refuse it too.
+        inputs: Arguments of the module by name.
+    """
+    spelled = [f"{name}: {arguments[name]}" if arguments and name in arguments else name
+               for name in inputs]  # fmt: skip
+    module = module_from_source(source, *spelled, **(buffers or {}))
+    dynamic = second = None
+    sizes = {_shape(inputs[name])[0] for name in batch if _shape(inputs[name])}
+    if len(sizes) == 1 and (size := sizes.pop()) > 1 and all(_shape(inputs[n]) for n in batch):
+        if data.draw(st.booleans(), label="dynamic batch"):
+            other = data.draw(st.integers(1, size - 1), label="second batch")
+            dynamic = {name: {0: ("batch", 1, size, size)} for name in batch}
+            second = tuple(
+                _first(value, other) if name in batch else value for name, value in inputs.items()
+            )
+    decomposed = data.draw(st.integers(1, _DECOMPOSED), label="decomposed at 3") == 3
+    chosen = (*forms, "decomposed") if decomposed else forms
+    parity = assert_parity(
+        module,
+        tuple(inputs.values()),
+        forms=chosen,
+        dynamic=dynamic,
+        second_inputs=second,
+        tolerance=tolerance,
+        may_raise=may_raise,
+        plugins=plugins(),
+    )
+    imported = {form for forms in parity.graphs.values() for form in forms}
+    _IMPORTED.update(imported)
+    assert parity.refusal or "exported" not in chosen or "exported" in imported, source
+    return parity
+
+
+def draw_array(
+    data: st.DataObject,
+    name: str,
+    dtype: DType,
+    shape: tuple[int, ...],
+    *,
+    low: float = -4,
+    high: float = 4,
+    zeros: bool = True,
+) -> Any:
+    """An array under a label; without ``zeros`` integers and bool hold none, to divide by."""
+    limits = {"low": max(low, dtype.limits[0]), "high": high}
+    array: Any = data.draw(fwd.arrays(dtype, shape, **limits), label=name)
+    if not zeros and not dtype.is_float:
+        array[array == 0] = 1
+    return array
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    shape: tuple[int, ...] = value.shape
+    return shape
+
+
+def _first(value: Any, size: int) -> Any:
+    if isinstance(value, Tensor):
+        return Tensor(value.data[:size], value.dtype)
+    return value[:size].copy()
