@@ -11,7 +11,8 @@ import textwrap
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from fwd_core import Plugins, hookspecs
+from fwd_core import Plugins, cli, hookspecs
+from fwd_core.cli.codes import MEANINGS
 from fwd_core.cli.main import application
 from fwd_core.cli.session import Session
 from fwd_core.ir import Operator
@@ -88,17 +89,21 @@ def cli_page(plugins: Plugins) -> str:
     import typer
 
     group: click.Group = typer.main.get_command(application(Session(plugins)))  # type: ignore[assignment]
-    lines = ["# Command line", "", group.help or "", ""]
-    if group.epilog:
-        lines += [group.epilog, ""]
-    for name in sorted(group.commands):
+    lines = ["# Command line", "", group.help or "", "", *_text(cli.__doc__ or "")[2:], ""]
+    lines += ["| exit code | meaning |", "|---|---|"]
+    lines += [f"| {int(code)} | {_cell(meaning)} |" for code, meaning in MEANINGS.items()]
+    lines += ["", "`fwd --debug …` or `FORWARD_DEBUG=1` shows tracebacks of failures.", ""]
+    for name in group.commands:
         command = group.commands[name]
         described = inspect.cleandoc(command.help or "")
         lines += [f"## fwd {name}", "", *_examples(described), ""]
         lines += ["| | |", "|---|---|"]
         for parameter in command.params:
             shown = ", ".join(f"`{one}`" for one in (*parameter.opts, *parameter.secondary_opts))
-            lines.append(f"| {shown} | {_cell(getattr(parameter, 'help', None) or '')} |")
+            meaning = getattr(parameter, "help", None) or ""
+            if parameter.default not in (None, False, ...):
+                meaning += f" Default: {parameter.default}."
+            lines.append(f"| {shown} | {_cell(meaning)} |")
         lines.append("")
     return "\n".join(lines)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from fwd_core import Plugins
+from fwd_core.cli.codes import MEANINGS
+from fwd_core.ir import DType
 
 pytest.importorskip("torch")
 ROOT = Path(__file__).parents[2]
@@ -58,3 +61,14 @@ def test_commands(reference: ModuleType, plugins: Plugins) -> None:
     assert page.startswith("# Command line\n")
     for name in plugins.commands:
         assert f"## fwd {name}\n" in page
+    for code, meaning in MEANINGS.items():
+        assert f"| {int(code)} | {meaning} |" in page
+    sections = page.split("## fwd ")[1:]
+    assert len(sections) == len(plugins.commands)
+    for section in sections:
+        assert re.search(r"^    fwd \w+", section, re.MULTILINE), "an example"
+        assert "| `--json` |" in section
+    for dtype in DType:
+        assert re.search(rf"\b{dtype}\b", page)
+    assert "| `--mode`, `-m` | Precision: float32 or float16. Default: float32. |" in page
+    assert "| `--input`, `-i` | Example input, [NAME=]SHAPE[:DTYPE]" in page

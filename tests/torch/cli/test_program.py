@@ -41,7 +41,8 @@ class Small(nn.Module):
 class Unsupported(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = torch.special.bessel_j0(x.relu()) + torch.special.bessel_j0(x)
-        return y + torch.nonzero(x).sum()
+        result: Tensor = y + torch.nonzero(x).sum()
+        return result
 
 
 class Branches(nn.Module):

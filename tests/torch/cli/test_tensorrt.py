@@ -9,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("tensorrt_rtx")
 
-from torch import nn
+from torch import Tensor, nn
 from torch_models import traced
 from toy_program import fwd
 
@@ -32,8 +32,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             super().__init__()
             self.convolution = nn.Conv2d(3, 4, 3)
 
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            result: torch.Tensor = self.convolution(x).relu()
+        def forward(self, x: Tensor) -> Tensor:
+            result: Tensor = self.convolution(x).relu()
             return result
 
     traced(Small(), (torch.rand(1, 3, 8, 8),)).save("model.pth")
