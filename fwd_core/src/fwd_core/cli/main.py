@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import sys
@@ -65,8 +66,6 @@ def _invoke(arguments: Sequence[str], session: Session) -> int:
         command = typer.main.get_command(application(session))
     try:
         command.main(args=list(arguments), prog_name="fwd", obj=session)
-    except KeyboardInterrupt:
-        return ExitCode.INTERRUPTED
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else ExitCode.OK
     return ExitCode.OK
@@ -91,7 +90,7 @@ def application(session: Session) -> typer.Typer:
     app.callback()(_options)
     for entry in session.plugins.commands.entries():
         if (reason := _unusable(entry)) is None:
-            app.command(entry.key)(entry.item)
+            app.command(entry.key)(_interruptible(entry.item))
         else:
             session.plugins.packs[entry.owner].failure = reason
     return app
@@ -122,6 +121,19 @@ def _options(
     del version
     session: Session = ctx.obj
     session.debug = session.debug or debug
+
+
+def _interruptible(command: Callable[..., Any]) -> Callable[..., Any]:
+    """End with the one code for Ctrl-C, of which versions of typer have several."""
+
+    @functools.wraps(command)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except KeyboardInterrupt:
+            raise typer.Exit(ExitCode.INTERRUPTED) from None
+
+    return wrapper
 
 
 def _unusable(entry: Entry[Callable[..., Any]]) -> str | None:
