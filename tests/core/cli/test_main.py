@@ -287,3 +287,17 @@ class TestProcess:
         out, err = program.communicate(timeout=30)
         assert (program.returncode, out) == (ExitCode.INTERRUPTED, "")
         assert err == "interrupted\n"
+
+    def test_a_pack_that_raises_on_import(self, tmp_path: Path) -> None:
+        (tmp_path / "acme_swirls.py").write_text("print('loading')\nraise OSError('no swirls')\n")
+        info = tmp_path / "acme_swirls-1.2.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-swirls\nVersion: 1.2\n")
+        (info / "entry_points.txt").write_text("[fwd]\nswirls = acme_swirls\n")
+        environ = {**os.environ, "PYTHONPATH": str(tmp_path), "FWD_PACKS": "core,swirls"}
+        program = _program("plugins", env=environ)
+        out, err = program.communicate(timeout=60)
+        assert (program.returncode, err) == (ExitCode.OK, "loading\nload: packs\n")
+        reason = f"OSError: no swirls ({tmp_path / 'acme_swirls.py'}:2)"
+        assert f"swirls (acme-swirls 1.2)\n  failed  {reason}\n  hooks   none\n" in out
+        assert "  lowerings  " in out, "the others work"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from toy_program import fwd, model, plugins
 
-from fwd_core import Builder
+from fwd_core import Builder, files
 from fwd_core.cli.arrays import write_arrays
 from fwd_core.cli.codes import ExitCode
 from fwd_core.ir import DType, Graph, TensorType, ops, symbol
@@ -175,6 +175,20 @@ def test_a_file_that_was_altered() -> None:
     path.write_bytes(held[:-100])
     result = fwd("run", "m.engine", "-i", "@x.npy")
     assert result.err.startswith("error: m.engine is not a file that Forward wrote, or it is dam")
+
+
+def test_a_file_of_another_version() -> None:
+    document, tensors = files.read("m.engine", format="forward-engine", version=1)
+    del document["format"], document["version"]
+    files.write("m.engine", document, tensors, format="forward-engine", version=99)
+    result = fwd("run", "m.engine", "-i", "@x.npy")
+    assert (result.code, result.out) == (ExitCode.FAILED, "")
+    assert result.err == (
+        "error: m.engine has another version of forward-engine\n"
+        "  expected: version 1\n"
+        "  got:      version 99\n"
+        "  Hint: make it again with this version of Forward\n"
+    )
 
 
 @pytest.mark.parametrize(
