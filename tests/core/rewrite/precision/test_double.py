@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from toy_ops import Twice
 
 from fwd_core.ir import DType, Graph, TensorType, Value, ops
 from fwd_core.rewrite.precision import PrecisionWarning, narrow_float64, to_half
@@ -82,6 +83,40 @@ def test_a_cast_to_float32_of_what_is_computed_is_no_longer_there() -> None:
 
     graph = _narrowed(_graph(make))
     assert graph.outputs == [graph.value("exp")]
+
+
+def test_graphs_inside_are_narrowed_between_their_edges() -> None:
+    body = Graph("body")
+    inner = body.add_input("x", TensorType(DOUBLE, (2, 4)))
+    body.set_outputs([body.add(ops.Tanh(inner), name="tanh")], ["y"])
+
+    def make(graph: Graph, x: Value) -> Value:
+        return graph.add(ops.Neg(graph.add(Twice(graph.add(ops.Exp(x)), body))), name="neg")
+
+    graph = _narrowed(_graph(make))
+    body.verify()
+    assert body.value("tanh").type.dtype is SINGLE
+    assert body.outputs[0].type.dtype is DOUBLE
+    assert graph.value("neg").type.dtype is SINGLE
+    before = str(graph)
+    assert narrow_float64(graph) == 0
+    assert str(graph) == before
+
+
+def test_casts_that_convert_nothing_do_not_hold_what_was_replaced() -> None:
+    def make(graph: Graph, x: Value) -> Value:
+        whole = graph.add(ops.Cast(graph.add(ops.Cast(x, DType.INT64)), DOUBLE))
+        again = graph.add(ops.Cast(whole, DOUBLE))
+        return graph.add(ops.Exp(again), name="exp")
+
+    graph = _narrowed(_graph(make))
+    assert graph.value("exp").type.dtype is SINGLE
+
+
+def test_a_constant_that_is_an_output_stays() -> None:
+    graph = _graph(lambda g, _x: g.constant(np.ones(2), name="ones"))
+    assert narrow_float64(graph) == 0
+    assert graph.outputs[0].type.dtype is DOUBLE
 
 
 def test_an_input_that_is_an_output_stays() -> None:

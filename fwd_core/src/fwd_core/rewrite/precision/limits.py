@@ -22,7 +22,8 @@ def clamped(tensor: Tensor, dtype: DType) -> Tensor:
         return tensor.astype(dtype)
     low, high = dtype.limits
     values = tensor.numpy()
-    limited = np.where(np.isfinite(values), np.clip(values, low, high), values)
+    with np.errstate(invalid="ignore"):
+        limited = np.where(np.isfinite(values), np.clip(values, low, high), values)
     return Tensor(limited.astype(values.dtype)).astype(dtype)
 
 
@@ -40,7 +41,8 @@ def exceeds(tensor: Tensor, dtype: DType) -> bool:
     values = tensor.numpy()
     if -high <= float(np.min(values)) and float(np.max(values)) <= high:
         return False  # the common case, at the speed of memory
-    magnitudes = np.abs(values.astype(np.float64))
+    with np.errstate(invalid="ignore"):  # a signalling NaN is still a NaN
+        magnitudes = np.abs(values.astype(np.float64))
     return bool(np.any(np.isfinite(magnitudes) & (magnitudes > high)))
 
 
