@@ -74,7 +74,12 @@ def test_links_resolve() -> None:
 
 
 def test_sources_are_ascii_but_for_signs() -> None:
-    files = _tracked(".py", ".toml", ".yml", ".yaml", ".cfg")
+    # Tests may hold any text: some read documents in other scripts.
+    files = [
+        path
+        for path in _tracked(".py", ".toml", ".yml", ".yaml")
+        if not path.is_relative_to(ROOT / "tests")
+    ]
     assert len(files) > 80
     strange = [
         f"{path.relative_to(ROOT)}:{number}: {sorted(set(line) - ALLOWED - _ASCII)}"
