@@ -10,6 +10,7 @@ from toy_ops import Twice
 from toy_program import fwd, model
 
 from fwd_core.cli.codes import ExitCode
+from fwd_core.cli.contents import value_text
 from fwd_core.ir import DType, Graph, TensorType, ops, save
 
 
@@ -224,3 +225,18 @@ def test_usage(monkeypatch: pytest.MonkeyPatch) -> None:
         result = fwd("inspect", "m.engine", *option)
         assert (result.code, result.out) == (ExitCode.USAGE, "")
         assert "m.engine knows its inputs" in result.err
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ({"threads": 2, "streams": None, "gpus": ["sm_89", "sm_9"]}, "threads=2, gpus=sm_89, sm_9"),
+        ({"streams": None}, "none"),
+        ([], "none"),
+        (list(range(9)), "9 entries"),
+        ([{"name": "conv"}], "1 entry"),
+        (True, "True"),
+    ],
+)
+def test_entries_of_manifests(value: object, text: str) -> None:
+    assert value_text(value) == text

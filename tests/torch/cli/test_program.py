@@ -90,6 +90,34 @@ def fwd(*arguments: object) -> Result:
     return run_program(*arguments, packs=PLUGINS)
 
 
+BAD = [
+    (
+        ["junk.pth"],
+        "error: junk.pth is no TorchScript file and no torch.export program, or it is damaged\n"
+        "  expected: a zip archive that torch.jit.save or torch.export.save wrote\n"
+        "  got:      400 bytes that do not form one\n",
+    ),
+    (
+        ["other.pth"],
+        "error: other.pth is no TorchScript file and no torch.export program, or it is damaged\n"
+        "  expected: a zip archive that torch.jit.save or torch.export.save wrote\n",
+    ),
+    (["half.pth"], "error: half.pth is no TorchScript file and no torch.export program, or it is"),
+    (["weights.pth"], "error: weights.pth is a pickled checkpoint (weights, or a whole nn.Module)"),
+    (["missing.pth"], "error: there is no file missing.pth\n"),
+    (
+        ["model.pth", "-i", "y=1x3x8x8"],
+        "error: example inputs: missing x; the model has no y\n  expected: (x)\n  got:      y\n",
+    ),
+    (["model.pth", "-i", "1x3x8x8", "-i", "3"], "error: example inputs: the model has no input 2"),
+    (["model.pth", "-i", "1x4x8x8"], "error: aten::_convolution: "),
+    (["model.pth", "-i", "1x3x8x8:int64"], "error: aten::_convolution: "),
+    (["model.pth", "-m", "float61"], "error: there is no mode 'float61'\n"),
+    (["unsupported.pth"], "error: the model cannot be converted: 3 operators of 2 kinds not suppo"),
+    (["branches.pth"], "error: the model cannot be converted: 1 operator of 1 kind not supported"),
+]
+
+
 @pytest.mark.parametrize("file", ["model.pth", "model.pt2"])
 def test_build_run_and_bench(file: str) -> None:
     result = fwd("build", file, "--input", "x=1x3x8x8:float32", "-b", "openvino", "-o", "m.engine")
@@ -155,39 +183,18 @@ def test_check_lists_every_unsupported_operator(file: str) -> None:
     )
 
 
+@pytest.mark.parametrize(("arguments", "text"), BAD[:5], ids=lambda one: str(one)[:40])
+def test_check_of_what_is_no_model(arguments: list[str], text: str) -> None:
+    result = fwd("check", *arguments, "-i", "1x3x8x8", "--json")
+    assert result.code == ExitCode.FAILED
+    assert result.json["error"]["text"].startswith(text.removeprefix("error: ").strip())
+
+
 def test_tensors_by_the_names_that_calibration_caches_use() -> None:
     document = fwd("inspect", "model.pth", "-i", "1x3x8x8", "--tensors", "--json").json
     names = [one["name"] for one in document["tensors"]]
     assert names[0] == "x"
     assert "head/linear" in names
-
-
-BAD = [
-    (
-        ["junk.pth"],
-        "error: junk.pth is no TorchScript file and no torch.export program, or it is damaged\n"
-        "  expected: a zip archive that torch.jit.save or torch.export.save wrote\n"
-        "  got:      400 bytes that do not form one\n",
-    ),
-    (
-        ["other.pth"],
-        "error: other.pth is no TorchScript file and no torch.export program, or it is damaged\n"
-        "  expected: a zip archive that torch.jit.save or torch.export.save wrote\n",
-    ),
-    (["half.pth"], "error: half.pth is no TorchScript file and no torch.export program, or it is"),
-    (["weights.pth"], "error: weights.pth is a pickled checkpoint (weights, or a whole nn.Module)"),
-    (["missing.pth"], "error: there is no file missing.pth\n"),
-    (
-        ["model.pth", "-i", "y=1x3x8x8"],
-        "error: example inputs: missing x; the model has no y\n  expected: (x)\n  got:      y\n",
-    ),
-    (["model.pth", "-i", "1x3x8x8", "-i", "3"], "error: example inputs: the model has no input 2"),
-    (["model.pth", "-i", "1x4x8x8"], "error: aten::_convolution: "),
-    (["model.pth", "-i", "1x3x8x8:int64"], "error: aten::_convolution: "),
-    (["model.pth", "-m", "float61"], "error: there is no mode 'float61'\n"),
-    (["unsupported.pth"], "error: the model cannot be converted: 3 operators of 2 kinds not suppo"),
-    (["branches.pth"], "error: the model cannot be converted: 1 operator of 1 kind not supported"),
-]
 
 
 @pytest.mark.parametrize(("arguments", "text"), BAD, ids=lambda one: str(one)[:40])

@@ -91,6 +91,6 @@ def value_text(value: Any) -> str:
         return ", ".join(f"{name}={value_text(item)}" for name, item in said.items()) or "none"
     if isinstance(value, list):
         if len(value) > _MANY or any(isinstance(item, (dict, list)) for item in value):
-            return f"{len(value)} entries"
+            return f"{len(value)} entr{'y' if len(value) == 1 else 'ies'}"
         return ", ".join(map(str, value)) or "none"
     return str(value)

@@ -154,13 +154,11 @@ def _console(file: Any) -> Console:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON can hold."""
+    """The same with lists for tuples, and null for numbers that JSON lacks."""
     if isinstance(value, float):
         return value if abs(value) < float("inf") else None  # NaN compares false too
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
-    if value is None or isinstance(value, (bool, int, str)):
-        return value
-    return str(value)
+    return value
