@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,10 @@ from torch import nn
 
 from benchmarks.models import EAGER, MODELS, make
 from fwd_core import Builder, OptBatch
+from fwd_core.backends.tensorrt.layers import CompiledLayer
 from fwd_core.importing import ImportRequest
-from fwd_core.ir import text
+from fwd_core.ir import Graph, text
+from fwd_core.ir.serialize import from_parts, to_parts
 from fwd_core.ir.structure import flatten
 from fwd_ops_torch.importers import jit
 from fwd_ops_torch.importers.module import export
@@ -129,44 +132,80 @@ def eager(model: nn.Module, inputs: Sequence[Any]) -> Any:
         return model(*inputs)
 
 
-def distinct(
-    model: nn.Module, inputs: tuple[Any, ...], dynamic: OptBatch | None
-) -> list[tuple[str, Any]]:
-    """A graph for every form, less those that print like an earlier one."""
-    graphs: dict[str, tuple[str, Any]] = {}
-    for form, source in forms(model, inputs, dynamic).items():
-        graph = Builder().import_model(source, inputs, dynamic=dynamic).verify()
-        graphs.setdefault(text(graph, names=False), (form, graph))
-    return list(graphs.values())
+@dataclass(frozen=True)
+class Imported:
+    """A model with one graph for every form of it that differs from the others."""
+
+    model: nn.Module
+    inputs: tuple[Any, ...]
+    dynamic: OptBatch | None
+    graphs: dict[str, Graph]
+
+    def copies(self) -> Iterator[tuple[str, Graph]]:
+        """The graphs, to be compiled: compiling changes a graph."""
+        for form, graph in self.graphs.items():
+            document, tensors = to_parts(graph)
+            yield form, from_parts(document, {key: t.data for key, t in tensors.items()})
 
 
-@pytest.mark.parametrize("name", [*MODELS, *EAGER])
-def test_openvino_static_and_dynamic(name: str) -> None:
+@pytest.fixture(
+    scope="module",
+    params=[(name, dynamic) for name in (*MODELS, *EAGER) for dynamic in (False, True)],
+    ids=lambda pair: f"{pair[0]} {'dynamic' if pair[1] else 'static'}",
+)
+def imported(request: pytest.FixtureRequest) -> Imported:
+    name, is_dynamic = request.param
     model, inputs = make(name)
-    for dynamic, sizes in ((None, (1,)), (OptBatch(2), (3, 1, 2))):
-        example = inputs if dynamic is None else batched(inputs, 3)
-        for form, graph in distinct(model, example, dynamic):
-            engine = Builder(backend="openvino").compile(graph)
-            for size in sizes:
-                given = inputs if dynamic is None else batched(inputs, size)
-                result = engine(*[tensor.numpy() for tensor in given])
-                for error, _ in errors(result, eager(model, given)):
-                    assert error <= FLOAT32_ERROR, f"{form}, batch {size}"
+    dynamic = OptBatch(2) if is_dynamic else None
+    example = batched(inputs, 3) if is_dynamic else inputs
+    printed: set[str] = set()
+    graphs: dict[str, Graph] = {}
+    for form, source in forms(model, example, dynamic).items():
+        graph = Builder().import_model(source, example, dynamic=dynamic).verify()
+        if (shown := text(graph, names=False)) not in printed:
+            printed.add(shown)
+            graphs[form] = graph
+    return Imported(model, example, dynamic, graphs)
 
 
-@pytest.mark.parametrize("name", [*MODELS, *EAGER])
-def test_openvino_float16(name: str) -> None:
-    model, inputs = make(name)
-    source = forms(model, inputs, None)["traced"]
-    engine = Builder(backend="openvino", mode="float16").build(source, inputs)
+def test_openvino_float32(imported: Imported) -> None:
+    for form, graph in imported.copies():
+        engine = Builder(backend="openvino").compile(graph)
+        for size in (3, 1, 2) if imported.dynamic else (1,):
+            given = batched(imported.inputs, size) if imported.dynamic else imported.inputs
+            result = engine(*[tensor.numpy() for tensor in given])
+            for error, _ in errors(result, eager(imported.model, given)):
+                assert error <= FLOAT32_ERROR, f"{form}, batch {size}"
+
+
+def test_openvino_float16(imported: Imported) -> None:
+    _form, graph = next(imported.copies())
+    engine = Builder(backend="openvino", mode="float16").compile(graph)
     assert engine.manifest["compute"] in ("float16", "bfloat16")
-    result = engine(*[tensor.numpy() for tensor in inputs])
-    for _, cosine in errors(result, eager(model, inputs)):
+    result = engine(*[tensor.numpy() for tensor in imported.inputs])
+    for _, cosine in errors(result, eager(imported.model, imported.inputs)):
         assert cosine >= FLOAT16_COSINE
 
 
+@pytest.mark.parametrize("mode", ["float32", "float16"])
+def test_tensorrt_builds(imported: Imported, mode: str) -> None:
+    pytest.importorskip("tensorrt_rtx")
+    for form, graph in imported.copies():
+        types = [(value.name, value.type) for value in graph.inputs]
+        options = {"gpu": "sm_89", "layers": True}
+        engine = Builder(backend="tensorrt", mode=mode, options=options).compile(graph)
+        assert [(port.name, port.type) for port in engine.inputs] == types
+        assert engine.manifest["gpus"] == ["sm_89"]
+        layers = [CompiledLayer.from_json(layer) for layer in engine.manifest["layers"]]
+        products = [layer.product_dtype for layer in layers if layer.is_product]
+        assert len(products) >= 12, form
+        kind = "Half" if mode == "float16" else "Float"
+        assert products.count(kind) >= 0.95 * len(products), form
+
+
 @pytest.mark.parametrize("kind", ["residual network", "transformer encoder"])
-def test_scripted_models(kind: str) -> None:
+@pytest.mark.parametrize("dynamic", [None, OptBatch(2)], ids=["static", "dynamic"])
+def test_scripted_models(kind: str, dynamic: OptBatch | None) -> None:
     torch.manual_seed(0)
     model: nn.Module
     if kind == "residual network":
@@ -175,9 +214,12 @@ def test_scripted_models(kind: str) -> None:
         layer = nn.TransformerEncoderLayer(256, 8, 1024, batch_first=True, activation="gelu")
         model = nn.TransformerEncoder(layer, 4, enable_nested_tensor=False).eval()
         example = torch.randn(3, 50, 256)
-    for dynamic, sizes in ((None, (3,)), (OptBatch(2), (3, 1, 2))):
-        engine = Builder(backend="openvino").build(jit.script(model), (example,), dynamic=dynamic)
-        for size in sizes:
-            result = engine(example[:size].numpy())
-            for error, _ in errors(result, eager(model, (example[:size],))):
-                assert error <= FLOAT32_ERROR
+    source = jit.script(model)
+    engine = Builder(backend="openvino").build(source, (example,), dynamic=dynamic)
+    for size in (3, 1, 2) if dynamic else (3,):
+        result = engine(example[:size].numpy())
+        for error, _ in errors(result, eager(model, (example[:size],))):
+            assert error <= FLOAT32_ERROR
+    for mode in ("float32", "float16"):
+        built = Builder(backend="tensorrt", mode=mode, options={"gpu": "sm_89"})
+        assert built.build(source, (example,), dynamic=dynamic).manifest["mode"] == mode
