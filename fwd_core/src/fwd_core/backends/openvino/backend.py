@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
+import numpy as np
+
 from fwd_core.backends.base import (
     Availability,
     Backend,
@@ -22,6 +24,7 @@ from fwd_core.backends.openvino.model import lower_graph
 from fwd_core.backends.openvino.options import OpenVINOOptions
 from fwd_core.backends.openvino.plan import OpenVINOPlan, require_machine
 from fwd_core.backends.openvino.runtime import OpenVINOExecutable
+from fwd_core.backends.openvino.types import shared
 from fwd_core.errors import BuildError, EngineFileError, OptionError
 from fwd_core.ir.dtypes import DType
 from fwd_core.ir.graph import Graph
@@ -92,11 +95,7 @@ class OpenVINOBackend(Backend):
         """Import what OpenVINO exported. See :meth:`Backend.read_plan`."""
         import openvino
 
-        from fwd_core.backends.openvino.types import shared
-
         require_machine(manifest, self._machine())
-        import numpy as np
-
         blob = shared(np.frombuffer(payload, np.uint8), DType.UINT8)
         try:
             compiled = self._core.import_model(blob, _DEVICE, dict(manifest["properties"]))

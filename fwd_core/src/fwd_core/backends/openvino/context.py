@@ -111,17 +111,17 @@ class OpenVINOLowering(LoweringContext["Output"]):
         return self.opset.reshape(tensor, self.vector(target), copies).output(0)
 
     def _parameter(self, value: Value) -> Output:
-        dtype = value.type.dtype
         import openvino
 
+        dtype = value.type.dtype
         shape = openvino.PartialShape([_dimension(dim) for dim in value.type.shape])
         node = self.opset.parameter(shape, element_type(dtype), name=value.name)
         output = node.output(0)
         output.get_tensor().set_names({value.name})
         self._named.add(node.get_name())
         inside = computed(dtype)
-        same = inside is dtype
-        self[value] = output if same else self.opset.convert(output, element_type(inside))
+        narrows = inside is not dtype
+        self[value] = self.opset.convert(output, element_type(inside)) if narrows else output
         return output
 
     def _new_nodes(self, node: Node) -> Iterator[Node]:

@@ -32,14 +32,15 @@ class OpenVINOPlan(Plan):
     ) -> None:
         self.manifest = manifest
         self.compiled = compiled
-        # A model that was imported reads its weights where they are in these bytes.
-        self._blob: bytes | memoryview | None = blob
+        # A model that was imported may read its weights where they are in these bytes.
+        self._blob = blob
 
     def payload(self) -> bytes | memoryview:
-        """OpenVINO's export of the compiled model, made when it is first asked for."""
-        if self._blob is None:
-            self._blob = self.compiled.export_model().getbuffer()
-        return self._blob
+        """OpenVINO's export of the compiled model, made anew and not kept: it holds all weights."""
+        if self._blob is not None:
+            return self._blob
+        exported: memoryview = self.compiled.export_model().getbuffer()
+        return exported
 
 
 def require_machine(stated: Mapping[str, Any], here: Mapping[str, Any]) -> None:

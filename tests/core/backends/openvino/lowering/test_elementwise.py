@@ -93,7 +93,6 @@ def test_shapes_of_no_and_one_element(shape: tuple[int, ...]) -> None:
     assert_same(got[1], x + x)
 
 
-#: Where OpenVINO would lose a NaN or put one.
 def test_relu_and_clamp_of_numbers() -> None:
     x = FLOATS[~np.isnan(FLOATS)]
     got = run(

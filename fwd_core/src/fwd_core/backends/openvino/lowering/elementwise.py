@@ -50,7 +50,11 @@ def logical(ctx: OpenVINOLowering, op: ops.LogicalBinary) -> Node:
 
 @lowering("openvino", ops.Cast)
 def cast(ctx: OpenVINOLowering, op: ops.Cast) -> Output:
-    """To bool by comparing with zero (a NaN is true); to small integers by way of int32."""
+    """To bool by comparing with zero (a NaN is true); to small integers by way of int32.
+
+    From one float type to another nothing is done: all are computed in the engine's one, and
+    rounded to their own where they leave it.
+    """
     x, source, target = ctx[op.x], op.x.type.dtype, op.dtype
     if target is DType.BOOL and source is not DType.BOOL:
         return ctx.opset.not_equal(x, ctx.number(0, source)).output(0)
