@@ -38,6 +38,11 @@ QUICK = ("traced", "scripted", "exported")
 #: Decomposing takes ten times as long as all else, so one example in this many is decomposed too.
 _DECOMPOSED = 10
 
+#: float64 is left out: backends compute it in float32, and say so.
+FLOATS = (DType.FLOAT32, DType.FLOAT16, DType.BFLOAT16)
+INTEGERS = (DType.INT64, DType.INT32, DType.INT16, DType.INT8, DType.UINT8)
+ANY = (*FLOATS, *INTEGERS, DType.BOOL)
+
 
 @functools.lru_cache(maxsize=None)
 def plugins() -> Plugins:
@@ -46,15 +51,15 @@ def plugins() -> Plugins:
 
 
 class Seen:
-    """Operator calls that reached a converter, with the values that their arguments had."""
+    """Operator calls: the values that arguments had, and the overloads that were converted."""
 
     def __init__(self) -> None:
-        self.calls: dict[str, dict[str, dict[str, set[str]]]] = {}
+        self.values: dict[str, dict[str, set[str]]] = {}
+        self.converted: dict[str, set[str]] = {}
 
     def note(self, schema: Schema, arguments: Mapping[str, Any]) -> None:
-        """Note one call."""
-        overloads = self.calls.setdefault(schema.name, {})
-        values = overloads.setdefault(schema.overload, {})
+        """Note one call; calls on constants only are computed and never converted."""
+        values = self.values.setdefault(schema.name, {})
         for name, value in arguments.items():
             values.setdefault(name, set()).add(_told(value))
 
@@ -64,15 +69,12 @@ class Seen:
         """Fail unless all overloads and arguments of an operator were drawn."""
         converter = ConverterTable.of(plugins())[key]
         declared = {*converter.mark.no_effect, *converter.mark.unsupported, *fixed}
-        seen = self.calls.get(key, {})
         listed = converted_overloads(key)
         assert listed, f"{key} is no operator of this torch"
-        missing = {schema.overload for schema in listed} - set(seen) - set(without)
+        seen = self.converted.get(key, set())
+        missing = {schema.overload for schema in listed} - seen - set(without)
         assert not missing, f"{key}: overloads never converted: {sorted(missing)}"
-        drawn: dict[str, set[str]] = {}
-        for schema in listed:
-            for name, values in seen.get(schema.overload, {}).items():
-                drawn.setdefault(name, set()).update(values)
+        drawn = self.values.get(key, {})
         for schema in listed:
             for argument in schema.arguments:
                 if schema.overload in without or argument.name in declared:
@@ -96,18 +98,22 @@ def _told(value: Any) -> str:
 
 @contextmanager
 def recording() -> Iterator[Seen]:
-    """Record every call that reaches a converter."""
-    seen, original = Seen(), Session.convert
+    """Record every call of an operator, and which reach a converter."""
+    seen, originals = Seen(), (Session._call, Session.convert)
+
+    def call(self: Session, schema: Schema, arguments: dict[str, Any], where: Any) -> Any:
+        seen.note(schema, arguments)
+        return originals[0](self, schema, arguments, where)
 
     def convert(self: Session, schema: Schema, arguments: Mapping[str, Any], where: Any) -> Any:
-        seen.note(schema, arguments)
-        return original(self, schema, arguments, where)
+        seen.converted.setdefault(schema.name, set()).add(schema.overload)
+        return originals[1](self, schema, arguments, where)
 
-    Session.convert = convert  # type: ignore[method-assign]
+    Session._call, Session.convert = call, convert  # type: ignore[method-assign]
     try:
         yield seen
     finally:
-        Session.convert = original  # type: ignore[method-assign]
+        Session._call, Session.convert = originals  # type: ignore[method-assign]
 
 
 def covers(
@@ -218,6 +224,28 @@ def check(
     return parity
 
 
+def operand(
+    data: st.DataObject,
+    name: str,
+    dtypes: Sequence[DType],
+    shape: tuple[int, ...],
+    *,
+    low: float = -4,
+    high: float = 4,
+    zeros: bool = True,
+) -> Any:
+    """An array of one of some dtypes, both drawn under labels."""
+    dtype = data.draw(fwd.dtypes(dtypes), label=f"dtype of {name}")
+    return draw_array(data, name, dtype, shape, low=low, high=high, zeros=zeros)
+
+
+def number(
+    data: st.DataObject, name: str, choices: Sequence[object] = (2, -3, 1.5, True, 0)
+) -> object:
+    """One of some Python numbers, under a label."""
+    return data.draw(st.sampled_from(choices), label=name)
+
+
 def draw_array(
     data: st.DataObject,
     name: str,
@@ -229,8 +257,8 @@ def draw_array(
     zeros: bool = True,
 ) -> Any:
     """An array under a label; without ``zeros`` integers and bool hold none, to divide by."""
-    limits = {"low": max(low, dtype.limits[0]), "high": high}
-    array: Any = data.draw(fwd.arrays(dtype, shape, **limits), label=name)
+    drawn = fwd.arrays(dtype, shape, low=max(low, dtype.limits[0]), high=high)
+    array: Any = data.draw(drawn, label=name)
     if not zeros and not dtype.is_float:
         array[array == 0] = 1
     return array

@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("openvino")
 
 from hypothesis import strategies as st
-from parity_cases import QUICK, check, covers, draw_array, plugins
+from parity_cases import ANY, FLOATS, QUICK, check, covers, draw_array, number, operand, plugins
 
 from fwd_core import Builder
 from fwd_core.errors import UnsupportedModelError
@@ -17,9 +17,6 @@ from fwd_core.testing import strategies as fwd
 from fwd_ops_torch.importers import jit
 from fwd_ops_torch.testing import module_from_source
 
-FLOATS = (DType.FLOAT32, DType.FLOAT16, DType.BFLOAT16)
-INTEGERS = (DType.INT64, DType.INT32, DType.INT16, DType.INT8, DType.UINT8)
-ANY = (*FLOATS, *INTEGERS, DType.BOOL)
 #: Function and the numbers that it is drawn on.
 FLOAT_UNARY = {
     "exp": (-4, 4),
@@ -107,17 +104,6 @@ def test_not(data: st.DataObject) -> None:
 #: How a function of two tensors, or a tensor and a number, is called.
 PLAIN = ("tensors", "number", "number, by overload")
 KINDS = (*PLAIN, "in place", "in place with a number", "in place with a number, by overload")
-
-
-def operand(data: st.DataObject, name: str, dtypes: tuple[DType, ...], shape: tuple[int, ...],
-            **limits: float) -> object:  # fmt: skip
-    dtype = data.draw(fwd.dtypes(dtypes), label=f"dtype of {name}")
-    return draw_array(data, name, dtype, shape, **limits)  # type: ignore[arg-type]
-
-
-def number(data: st.DataObject, name: str, choices: tuple[object, ...] = (2, -3, 1.5, True, 0),
-           ) -> object:  # fmt: skip
-    return data.draw(st.sampled_from(choices), label=name)
 
 
 def binary(

@@ -157,9 +157,7 @@ class _Check:
             )
         return self.done
 
-    def imports(
-        self, builder: Builder, makers: Mapping[str, Callable[[], object]]
-    ) -> list[Graph]:
+    def imports(self, builder: Builder, makers: Mapping[str, Callable[[], object]]) -> list[Graph]:
         """Distinct graphs of all forms."""
         graphs: dict[str, Graph] = {}
         for name, make in makers.items():

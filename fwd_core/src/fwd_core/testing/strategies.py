@@ -57,7 +57,7 @@ def shapes(
 
 
 def broadcastable(
-    count: int = 2, max_rank: int = 4, *, min_size: int = 0, max_size: int = 5
+    count: int = 2, max_rank: int = 4, *, min_rank: int = 0, min_size: int = 0, max_size: int = 5
 ) -> st.SearchStrategy[tuple[Shape, ...]]:
     """Shapes that broadcast with one another; ranks differ and sizes 1 stretch.
 
@@ -65,10 +65,11 @@ def broadcastable(
         OptionError: ``count`` is below 1, or a limit is out of order.
     """
     _require("broadcastable", "count", count >= 1, "1 or more", count)
-    _require_range("broadcastable", "rank", 0, max_rank)
+    _require_range("broadcastable", "rank", min_rank, max_rank)
     _require_range("broadcastable", "size", min_size, max_size)
     return hnp.mutually_broadcastable_shapes(
         num_shapes=count,
+        min_dims=min_rank,
         max_dims=max_rank,
         min_side=min_size,
         max_side=max(max_size, 1),

@@ -29,8 +29,12 @@ def convolution(
 ) -> Value:
     """aten::convolution(Tensor input, Tensor weight, Tensor? bias, SymInt[] stride, SymInt[] padding, SymInt[] dilation, bool transposed, SymInt[] output_padding, SymInt groups) -> Tensor.
 
-    1 to 3 spatial axes, with or without a batch axis. Not transposed.
+    1 to 3 spatial axes. Not transposed.
     """
+    if x.type.rank != weight.type.rank:
+        raise ConversionError(
+            f"{ctx.operator}: input and weight have one rank", got=f"{x.type}, {weight.type}"
+        )
     if transposed:
         raise ctx.unsupported("transposed", "transposed convolution has no converter yet")
     if any(output_padding):
@@ -60,6 +64,24 @@ def conv(
         raise ConversionError(
             f"{ctx.operator}: wrong rank of weight", expected=f"{spatial + 2} axes", got=weight.type
         )
+    return _convolve(ctx, x, weight, bias, stride, padding, dilation, groups)
+
+
+@converts("aten::_convolution_mode")
+def convolution_mode(
+    ctx: ConversionContext,
+    x: Value,
+    weight: Value,
+    bias: Value | None,
+    stride: Sequence[int],
+    padding: str,
+    dilation: Sequence[int],
+    groups: int,
+) -> Value:
+    """aten::_convolution_mode(Tensor input, Tensor weight, Tensor? bias, SymInt[] stride, str padding, SymInt[] dilation, SymInt groups) -> Tensor.
+
+    What ``padding="same"`` or ``"valid"`` becomes in a trace.
+    """
     return _convolve(ctx, x, weight, bias, stride, padding, dilation, groups)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fwd_core.errors import ConversionError
 from fwd_core.ir import DType, Value, ops
 from fwd_ops_torch.converting import ConversionContext, converts
 
@@ -21,6 +22,8 @@ def mean(
     Floats, or integers with a float dtype.
     """
     value = x if dtype is None else ctx.cast(x, dtype)
+    if not value.type.dtype.is_float:
+        raise ConversionError("mean: the result must be of a float dtype", got=value.type)
     axes = ctx.axes(dim, x.type.rank)
     return ctx.emit(ops.ReduceMean(value, axes, keepdim)) if axes else value
 
@@ -45,16 +48,18 @@ def sum_(
 
 @converts("aten::amax")
 def amax(ctx: ConversionContext, x: Value, dim: Sequence[int] = (), keepdim: bool = False) -> Value:
-    """aten::amax(Tensor self, int[1] dim=[], bool keepdim=False) -> Tensor."""
+    """aten::amax(Tensor self, int[1] dim=[], bool keepdim=False) -> Tensor. Any dtype."""
+    reduce = ops.ReduceAny if x.type.dtype is DType.BOOL else ops.ReduceMax
     axes = ctx.axes(dim, x.type.rank)
-    return ctx.emit(ops.ReduceMax(x, axes, keepdim)) if axes else x
+    return ctx.emit(reduce(x, axes, keepdim)) if axes else x
 
 
 @converts("aten::amin")
 def amin(ctx: ConversionContext, x: Value, dim: Sequence[int] = (), keepdim: bool = False) -> Value:
-    """aten::amin(Tensor self, int[1] dim=[], bool keepdim=False) -> Tensor."""
+    """aten::amin(Tensor self, int[1] dim=[], bool keepdim=False) -> Tensor. Any dtype."""
+    reduce = ops.ReduceAll if x.type.dtype is DType.BOOL else ops.ReduceMin
     axes = ctx.axes(dim, x.type.rank)
-    return ctx.emit(ops.ReduceMin(x, axes, keepdim)) if axes else x
+    return ctx.emit(reduce(x, axes, keepdim)) if axes else x
 
 
 @converts("aten::any")
@@ -63,7 +68,7 @@ def any_(
 ) -> Value:
     """aten::any.dims(Tensor self, int[]? dim=None, bool keepdim=False) -> Tensor. bool out."""
     truth = ctx.cast(x, DType.BOOL)
-    axes = ctx.axes(dim, x.type.rank)
+    axes = _listed(ctx, dim, x.type.rank)
     result = ctx.emit(ops.ReduceAny(truth, axes, keepdim)) if axes else truth
     return _as_torch(ctx, result, x)
 
@@ -74,9 +79,17 @@ def all_(
 ) -> Value:
     """aten::all.dims(Tensor self, int[]? dim=None, bool keepdim=False) -> Tensor. bool out."""
     truth = ctx.cast(x, DType.BOOL)
-    axes = ctx.axes(dim, x.type.rank)
+    axes = _listed(ctx, dim, x.type.rank)
     result = ctx.emit(ops.ReduceAll(truth, axes, keepdim)) if axes else truth
     return _as_torch(ctx, result, x)
+
+
+def _listed(
+    ctx: ConversionContext, dim: int | Sequence[int] | None, rank: int
+) -> tuple[int, ...]:
+    """Axes of ``any`` and ``all``: for these, unlike for sums, an empty list reduces nothing."""
+    empty = not isinstance(dim, int) and dim is not None and not dim
+    return () if empty else ctx.axes(dim, rank)
 
 
 def _as_torch(ctx: ConversionContext, result: Value, x: Value) -> Value:

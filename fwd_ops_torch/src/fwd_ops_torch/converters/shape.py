@@ -266,11 +266,19 @@ def pad_(
 ) -> Value:
     """aten::pad(Tensor self, SymInt[] pad, str mode="constant", float? value=None) -> Tensor.
 
-    Modes constant, reflect and replicate.
+    Modes constant, and reflect and replicate of the last 1, 2 or 3 axes.
     """
     if mode == "constant":
         return constant_pad_nd(ctx, x, pad, 0 if value is None else value)
+    if value:
+        raise ConversionError(f"pad: mode {mode!r} takes no value", got=value)
     before, after = _pads(x, pad)
+    if len(pad) not in (2, 4, 6) or x.type.rank - len(pad) // 2 not in (1, 2):
+        raise ConversionError(
+            f"pad: mode {mode!r} pads the last 1, 2 or 3 axes, with 1 or 2 axes before them",
+            expected="2, 4 or 6 sizes",
+            got=f"{len(pad)} sizes for {x.type}",
+        )
     if mode == "reflect":
         return ctx.emit(ops.Pad(x, before, after, "reflect"))
     if mode == "replicate":

@@ -46,7 +46,7 @@ class View:
     """How a ref came from another one.
 
     Attributes:
-        parent: What was viewed.
+        parent: What was viewed, as it lay then.
         replay: The view of new contents of the parent.
         scatter: New contents of the parent, from its old ones and new ones of the view;
             ``None`` where torch's meaning of a write cannot be expressed.
@@ -109,6 +109,18 @@ class TensorRef:
                 "a tensor is read that may share memory with one written in place before "
                 f"(at {where}); what torch would read depends on strides"
             )
+
+    def snapshot(self) -> TensorRef:
+        """The tensor as it lies in its storage now: what views of it are views of."""
+        twin = TensorRef.__new__(TensorRef)
+        twin.view, twin.storage = self.view, self.storage
+        twin._cached, twin._version = self._cached, self._version
+        return twin
+
+    def become(self, view: View, content: Content) -> None:
+        """Lie in the storage otherwise, as ``transpose_`` does; tensors that alias stay."""
+        self.view = view
+        self._cached, self._version = content, self.storage.version
 
     def may_alias(self, other: TensorRef) -> None:
         """Note that the two may share memory, or not."""

@@ -36,7 +36,11 @@ MAYBE = frozenset(
 #: ``to`` returns its operand itself when nothing changes, and a copy otherwise.
 CASTS = frozenset({"aten::to", "aten::type_as"})
 #: Views that return all elements in place.
-IDENTITIES = frozenset({"aten::detach", "aten::detach_", "aten::alias", "aten::lift_fresh"})
+IDENTITIES = frozenset({"aten::detach", "aten::alias", "aten::lift_fresh"})
+#: Operators in place that move no element, but change how their operand lies in its storage.
+LAYOUTS = frozenset(
+    {"aten::transpose_", "aten::t_", "aten::unsqueeze_", "aten::squeeze_", "aten::swapaxes_"}
+)
 
 
 def wrap(
@@ -82,7 +86,7 @@ def _one(
         return _replay(session, schema, arguments, content, where)
 
     scatter = _scatter(session, schema, arguments, where)
-    return TensorRef(result, View(parent, replay, scatter, schema.name))
+    return TensorRef(result, View(parent.snapshot(), replay, scatter, schema.name))
 
 
 def _written(
@@ -92,6 +96,14 @@ def _written(
     target = arguments[schema.written.name]
     if not isinstance(target, TensorRef) or not isinstance(result, (Value, torch.Tensor)):
         raise ConversionError(f"{schema.name} writes to several tensors at once", where=where)
+    if schema.name in LAYOUTS:
+
+        def replay(content: Content) -> Content:
+            return _replay(session, schema, arguments, content, where)
+
+        scatter = _scatter(session, schema, arguments, where)
+        target.become(View(target.snapshot(), replay, scatter, schema.name), result)
+        return target
     want = target.type
     have = TensorRef(result).type
     if have.dtype is not want.dtype and torch.can_cast(
@@ -137,7 +149,7 @@ def _scatter(
     session: Session, schema: Schema, arguments: Mapping[str, Any], where: Location
 ) -> Scatter | None:
     """How a write through this view changes what was viewed; ``None`` where that has no meaning."""
-    name = schema.name
+    name = schema.name.rstrip("_")
     if name in CASTS or name in IDENTITIES:
         return lambda _old, new: new
     make = _SCATTERS.get(name)
@@ -171,8 +183,9 @@ def _reshaped(emit: _Emit, base: Value, part: Value, _arguments: Mapping[str, An
 
 def _swapped(emit: _Emit, base: Value, part: Value, arguments: Mapping[str, Any]) -> Value:
     order = list(range(base.type.rank))
-    if "dim0" in arguments:
-        a, b = arguments["dim0"], arguments["dim1"]
+    axes = [axis for name, axis in arguments.items() if name[:-1] in ("dim", "axis")]
+    if axes:
+        a, b = axes
         order[a], order[b] = order[b], order[a]
     else:
         order.reverse()
@@ -237,6 +250,7 @@ _SCATTERS: dict[str, Callable[[_Emit, Value, Value, Mapping[str, Any]], Value]] 
     "aten::squeeze": _reshaped,
     "aten::view_as": _reshaped,
     "aten::transpose": _swapped,
+    "aten::swapaxes": _swapped,
     "aten::t": _swapped,
     "aten::permute": _permuted,
     "aten::slice": _sliced,

@@ -1,0 +1,108 @@
+"""Convolutions against eager torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("openvino")
+
+from hypothesis import strategies as st
+from parity_cases import FLOATS, check, covers, draw_array
+
+from fwd_core.ir import DType
+from fwd_core.testing import Tolerance
+from fwd_core.testing import strategies as fwd
+
+#: Up to 2 channels x 27 taps of products of numbers up to 1: sums reach 54.
+TAPS = {
+    DType.FLOAT32: Tolerance(1e-5, 5e-5, reason="sums of up to 54 products in another order"),
+    DType.FLOAT16: Tolerance(1e-2, 5e-2, reason="torch adds up to 54 products in float16"),
+    DType.BFLOAT16: Tolerance(5e-2, 0.5, reason="torch adds up to 54 products in bfloat16"),
+}
+
+
+class Drawn:
+    """A convolution's operands and attributes."""
+
+    def __init__(
+        self, data: st.DataObject, spatial: int, *, same: bool = False, batched: bool = False
+    ) -> None:
+        pick = data.draw
+        self.spatial = spatial
+        self.groups = pick(st.sampled_from([1, 1, 2, 3]), label="groups")
+        per_in, per_out = pick(st.integers(1, 2), label="in"), pick(st.integers(1, 2), label="out")
+        kernel = [pick(st.integers(1, 3), label="kernel") for _ in range(spatial)]
+        self.dilation = [pick(st.integers(1, 2), label="dilation") for _ in range(spatial)]
+        self.stride = [1 if same else pick(st.integers(1, 3), label="stride")
+                       for _ in range(spatial)]  # fmt: skip
+        self.padding = [pick(st.integers(0, 2), label="padding") for _ in range(spatial)]
+        reach = [(k - 1) * d + 1 for k, d in zip(kernel, self.dilation, strict=True)]
+        image = [r + pick(st.integers(0, 3), label="more") for r in reach]
+        batch = pick(st.integers(0, 3), label="batch")
+        self.batched = batched or pick(st.integers(0, 3), label="no batch axis at 2") != 2
+        dtype = pick(fwd.dtypes(FLOATS), label="dtype")
+        lead = (batch,) * self.batched
+
+        def array(name: str, *shape: int) -> Any:
+            return draw_array(data, name, dtype, shape, low=-1, high=1)
+
+        self.x = array("x", *lead, per_in * self.groups, *image)
+        self.w = array("w", per_out * self.groups, per_in, *kernel)
+        self.bias = array("bias", per_out * self.groups)
+        self.with_bias = pick(st.booleans(), label="with bias")
+        self.constant = pick(st.booleans(), label="constant weight")
+
+    def check(self, data: st.DataObject, call: str) -> None:
+        """``call`` has {w} and {b}."""
+        batch = ["x"] if self.batched else []
+        own = "self." if self.constant else ""
+        spelled = call.format(w=f"{own}w", b=f"{own}bias" if self.with_bias else "None")
+        more = {"w": self.w, "bias": self.bias}
+        if self.constant:
+            check(data, spelled, x=self.x, batch=batch, tolerance=TAPS, buffers=more)
+        else:
+            check(data, spelled, x=self.x, batch=batch, tolerance=TAPS, **more)
+
+
+EVEN = "ignore:Using padding='same' with even kernel lengths:UserWarning"
+
+
+@pytest.mark.filterwarnings(EVEN)
+@covers("aten::conv{n}d", n=[1, 2, 3],
+        each={"padding": ["sizes", "one", "'same'", "'valid'"]})  # fmt: skip
+def test_conv(n: int, padding: str, data: st.DataObject) -> None:
+    drawn = Drawn(data, n, same=padding == "'same'")
+    given = {"sizes": drawn.padding, "one": drawn.padding[0]}.get(padding, padding)
+    stride = drawn.stride[0] if padding == "one" else drawn.stride
+    drawn.check(data, f"F.conv{n}d(x, {{w}}, {{b}}, {stride}, {given}, {drawn.dilation}, "
+                f"{drawn.groups})")  # fmt: skip
+
+
+@covers(
+    "aten::convolution",
+    "aten::_convolution",
+    without={"deprecated": "old TorchScript programs only"},
+    fixed={
+        "transposed": "transposed convolution is refused, see the tests of importers",
+        "output_padding": "for transposed convolution only",
+    },
+    each={"name": ["convolution", "_convolution"]},
+)
+def test_convolution(name: str, data: st.DataObject) -> None:
+    drawn = Drawn(data, data.draw(st.integers(1, 3), label="spatial"), batched=True)
+    more = ", False, False, True, True" if name.startswith("_") else ""
+    sizes = f"{drawn.stride}, {drawn.padding}, {drawn.dilation}, False, {[0] * drawn.spatial}"
+    drawn.check(data, f"torch.{name}(x, {{w}}, {{b}}, {sizes}, {drawn.groups}{more})")
+
+
+@pytest.mark.filterwarnings(EVEN)
+@covers("aten::_convolution_mode")
+def test_convolution_mode(data: st.DataObject) -> None:
+    padding = data.draw(st.sampled_from(["same", "valid"]), label="padding")
+    spatial = data.draw(st.integers(1, 3), label="spatial")
+    drawn = Drawn(data, spatial, same=padding == "same", batched=True)
+    sizes = f"{drawn.stride}, '{padding}', {drawn.dilation}, {drawn.groups}"
+    drawn.check(data, f"torch._convolution_mode(x, {{w}}, {{b}}, {sizes})")
