@@ -14,7 +14,7 @@ from on_openvino import PLUGINS, Pack, assert_same, build, graph_of, run
 from fwd_core import Builder, Plugins, hookimpl, lowering
 from fwd_core.backends import Mode
 from fwd_core.backends.openvino import OpenVINOBackend
-from fwd_core.backends.openvino.backend import compute_type, properties_of
+from fwd_core.backends.openvino.backend import blamed, compute_type, properties_of
 from fwd_core.backends.openvino.model import lower_graph
 from fwd_core.backends.openvino.options import OpenVINOOptions
 from fwd_core.errors import BuildError, OptionError
@@ -32,6 +32,7 @@ from fwd_core.ir import (
     symbol,
 )
 from fwd_core.plugins import registers as reg
+from fwd_core.rewrite.precision import PrecisionWarning
 
 openvino = pytest.importorskip("openvino")
 
@@ -183,7 +184,7 @@ def test_masks_of_the_least_number_in_every_mode(mode: str) -> None:
 
 def test_float64_computes_in_float32_with_one_warning() -> None:
     x = np.array([1.0, 1 / 3], np.float64)
-    with pytest.warns(UserWarning, match="computes float64 in float32") as caught:
+    with pytest.warns(PrecisionWarning, match="float64 and compute in float32") as caught:
         (got,) = run(lambda graph, x: graph.add(ops.Add(graph.add(ops.Add(x, x)), x)), x)
     assert len(caught) == 1
     assert got.dtype == np.float64
@@ -246,6 +247,12 @@ def test_errors_name_the_node_the_line_and_openvinos_words(way: str) -> None:
         "openvino refused test.Odd" if way == "lower" else "OpenVINO cannot compile the model"
     )
     assert ("Requested output shape [7]" if way == "lower" else "Unknown") in text
+
+
+def test_a_message_that_names_no_node_blames_none() -> None:
+    graph = graph_of(lambda graph, x: graph.add(ops.Relu(x)), [TensorType(DType.FLOAT32, (2,))])
+    assert blamed(graph, "Exception: out of memory") is None
+    assert blamed(graph, "in node 'relu' (f32[2])") == "relu"
 
 
 def test_operators_without_a_lowering_are_listed_together() -> None:

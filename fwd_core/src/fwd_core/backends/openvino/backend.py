@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
@@ -28,6 +27,7 @@ from fwd_core.backends.openvino.types import shared
 from fwd_core.errors import BuildError, EngineFileError, OptionError
 from fwd_core.ir.dtypes import DType
 from fwd_core.ir.graph import Graph
+from fwd_core.rewrite.precision import narrow_float64
 
 if TYPE_CHECKING:
     from openvino import CompiledModel, Core
@@ -66,8 +66,7 @@ class OpenVINOBackend(Backend):
         options = cast("OpenVINOOptions", config.options)
         machine = self._machine()
         compute = compute_type(config.mode, machine["capabilities"])
-        if any(value.type.dtype is DType.FLOAT64 for value in graph.values()):
-            warnings.warn("OpenVINO computes float64 in float32", stacklevel=2)
+        narrow_float64(graph)
         lowered = lower_graph(graph, config.plugins.lowerings, config.events, compute)
         properties = properties_of(options, compute)
         with config.events.phase("compile"):

@@ -164,6 +164,21 @@ def test_integer_binary(
     assert_same(got, expected)
 
 
+@pytest.mark.parametrize("constant", [0, 5, 2**24 - 1, 2**24, 2**24 + 1, 2**31 - 1, -(2**31)])
+@pytest.mark.parametrize("dtype", [np.int32, np.int64])
+def test_integer_comparison_with_a_constant(dtype: type[np.integer[Any]], constant: int) -> None:
+    near = constant + np.arange(-3, 4)
+    x = np.clip(np.concatenate([near, [0, -5]]), -(2**31), 2**31 - 1).astype(dtype)
+    comparisons = INTEGER_BINARY[5:]
+
+    def make(graph: Graph, x: Value) -> list[Value]:
+        known = graph.constant(np.array(constant, dtype))
+        return [graph.add(operator(x, known)) for operator, _ in comparisons]
+
+    for got, (_, reference) in zip(run(make, x), comparisons, strict=True):
+        assert_same(got, reference(x, constant))
+
+
 @pytest.mark.parametrize("dynamic", [False, True])
 @pytest.mark.parametrize("dtype", INTEGERS)
 def test_integer_division(dtype: type[np.integer[Any]], dynamic: bool) -> None:
@@ -381,7 +396,7 @@ def test_bools() -> None:
 NUMPY_TYPES = ["float64", "float32", "float16", "int64", "int32", "int16", "int8", "uint8", "bool"]
 
 
-@pytest.mark.filterwarnings("ignore:OpenVINO computes float64")
+@pytest.mark.filterwarnings("ignore:.*float64 and compute in float32")
 @pytest.mark.parametrize("target", NUMPY_TYPES)
 @pytest.mark.parametrize("source", NUMPY_TYPES)
 def test_cast(source: str, target: str) -> None:
