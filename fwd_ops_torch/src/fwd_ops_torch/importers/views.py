@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from fwd_core.errors import ConversionError
-from fwd_core.ir import Dim, Location, Value, ops
+from fwd_core.ir import Dim, Location, Value, is_less, ops
 from fwd_core.ir.dims import maximum, minimum
 from fwd_ops_torch.converting.schemas import Schema
 from fwd_ops_torch.importers.aliasing import Content, TensorRef, View
@@ -176,6 +178,10 @@ class _Emit:
     def __call__(self, op: Any) -> Value:
         return self._session.graph.add(op, name=self._name, location=self._where)
 
+    def constant(self, array: NDArray[np.int64]) -> Value:
+        """Add a constant."""
+        return self._session.graph.constant(array, name=self._name, location=self._where)
+
 
 def _reshaped(emit: _Emit, base: Value, part: Value, _arguments: Mapping[str, Any]) -> Value:
     return emit(ops.Reshape(part, base.type.shape))
@@ -201,26 +207,32 @@ def _sliced(emit: _Emit, base: Value, part: Value, arguments: Mapping[str, Any])
     axis = arguments["dim"] % base.type.rank
     size = base.type.shape[axis]
     start, end = arguments.get("start"), arguments.get("end")
-    if arguments.get("step", 1) != 1:
-        raise ConversionError(
-            "a write in place through a slice with a step cannot be converted",
-            hint="write with torch.where or to a copy",
-        )
     low = clamp_index(0 if start is None else start, size)
     high = clamp_index(size if end is None else end, size)
-    return _placed(emit, base, part, axis, low, maximum(low, high))
+    if (step := arguments.get("step", 1)) == 1:
+        return _placed(emit, base, part, axis, low, maximum(low, high))
+    if not (isinstance(size, int) and isinstance(low, int) and isinstance(high, int)):
+        raise ConversionError(
+            "a write in place through a slice with a step needs a fixed size",
+            got=size,
+            hint="write with torch.where or to a copy",
+        )
+    # Old and new elements side by side, then for each place the one that belongs there.
+    places = np.arange(size)
+    places[low:high:step] = size + np.arange(len(range(low, high, step)))
+    both = emit(ops.Concat((base, part), axis))
+    return emit(ops.Gather(both, emit.constant(places), axis))
 
 
 def _selected(emit: _Emit, base: Value, part: Value, arguments: Mapping[str, Any]) -> Value:
     axis = arguments["dim"] % base.type.rank
-    index = arguments["index"]
-    if isinstance(index, int) and index < 0:
-        index = base.type.shape[axis] + index
+    index = _from_front(arguments["index"], base.type.shape[axis])
     return _placed(emit, base, emit(ops.Unsqueeze(part, (axis,))), axis, index, index + 1)
 
 
 def _narrowed(emit: _Emit, base: Value, part: Value, arguments: Mapping[str, Any]) -> Value:
-    axis, start = arguments["dim"] % base.type.rank, arguments["start"]
+    axis = arguments["dim"] % base.type.rank
+    start = _from_front(arguments["start"], base.type.shape[axis])
     return _placed(emit, base, part, axis, start, start + arguments["length"])
 
 
@@ -238,9 +250,14 @@ def _placed(emit: _Emit, base: Value, part: Value, axis: int, low: Dim, high: Di
 
 def clamp_index(index: Dim, size: Dim) -> Dim:
     """A slice bound as torch reads it: negative counts from the end, then limited to the axis."""
-    if isinstance(index, int) and index < 0:
-        index = size + index
-    return minimum(maximum(index, 0), size)
+    return minimum(maximum(_from_front(index, size), 0), size)
+
+
+def _from_front(index: Dim, size: Dim) -> Dim:
+    negative = is_less(index, 0)
+    if negative is None:
+        raise ConversionError(f"index {index} may be negative or not", got=f"an axis of {size}")
+    return size + index if negative else index
 
 
 _SCATTERS: dict[str, Callable[[_Emit, Value, Value, Mapping[str, Any]], Value]] = {

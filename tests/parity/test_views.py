@@ -1,0 +1,225 @@
+"""Writes in place through views, as random programs against eager torch.
+
+A program makes views of a tensor and of one another, writes through any of them, and returns all
+of them: what each one holds afterwards shows every alias that is missed or made up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("openvino")
+
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from parity_cases import QUICK, draw_array, plugins
+
+from fwd_core.ir import DType
+from fwd_core.testing import EXACT, assert_parity
+from fwd_core.testing import strategies as fwd
+from fwd_ops_torch.testing import module_from_source
+
+Shape = tuple[int, ...]
+
+
+class Program:
+    """Lines of a ``forward``, and the shapes of its variables."""
+
+    def __init__(self, shape: Shape) -> None:
+        self.lines = ["t0 = x * 2"]
+        self.shapes: dict[str, Shape] = {"t0": shape}
+        #: Names of one and the same variable.
+        self.same: dict[str, str] = {"t0": "t0"}
+
+    def make(self, data: st.DataObject, table: dict[str, Callable[..., None]]) -> None:
+        """Add one line."""
+        kind = data.draw(st.sampled_from(sorted(table)), label="kind")
+        of = data.draw(st.sampled_from(sorted(self.shapes)), label="of")
+        table[kind](self, data, of)
+
+    def let(self, text: str, shape: Shape) -> None:
+        """Name a view of another variable, or the variable itself again."""
+        name = f"t{len(self.shapes)}"
+        self.lines.append(f"{name} = {text}")
+        self.shapes[name] = shape
+        self.same[name] = self.same.get(text, name)
+
+    @property
+    def text(self) -> str:
+        """The body; every variable is returned."""
+        names = ", ".join(self.shapes)
+        return "\n".join([*self.lines, f"return ({names},)"])
+
+
+def axis_of(data: st.DataObject, shape: Shape) -> int:
+    assume(shape)
+    return data.draw(fwd.axis(len(shape)), label="axis")
+
+
+def without(shape: Shape, axis: int) -> Shape:
+    axis %= len(shape)
+    return shape[:axis] + shape[axis + 1 :]
+
+
+def resized(shape: Shape, axis: int, size: int) -> Shape:
+    axis %= len(shape)
+    return (*shape[:axis], size, *shape[axis + 1 :])
+
+
+def select(p: Program, data: st.DataObject, of: str) -> None:
+    axis = axis_of(data, p.shapes[of])
+    size = p.shapes[of][axis]
+    assume(size)
+    index = data.draw(st.integers(-size, size - 1))
+    p.let(f"{of}.select({axis}, {index})", without(p.shapes[of], axis))
+
+
+def slice_(p: Program, data: st.DataObject, of: str) -> None:
+    axis = axis_of(data, p.shapes[of]) % len(p.shapes[of])
+    size = p.shapes[of][axis]
+    cut = data.draw(fwd.slices(size))
+    count = len(range(size)[slice(cut.start, cut.stop, cut.step)])
+    start, stop = ("" if one is None else one for one in (cut.start, cut.stop))
+    colons = ":, " * axis
+    p.let(f"{of}[{colons}{start}:{stop}:{cut.step}]", resized(p.shapes[of], axis, count))
+
+
+def narrow(p: Program, data: st.DataObject, of: str) -> None:
+    axis = axis_of(data, p.shapes[of])
+    size = p.shapes[of][axis]
+    assume(size)
+    start = data.draw(st.integers(-size, size - 1))
+    length = data.draw(st.integers(0, size - start % size))
+    p.let(f"{of}.narrow({axis}, {start}, {length})", resized(p.shapes[of], axis, length))
+
+
+def transpose(p: Program, data: st.DataObject, of: str) -> None:
+    shape = p.shapes[of]
+    a, b = axis_of(data, shape), axis_of(data, shape)
+    order = list(shape)
+    order[a], order[b] = order[b], order[a]
+    name = data.draw(st.sampled_from(["transpose", "swapaxes"]))
+    p.let(f"{of}.{name}({a}, {b})", tuple(order))
+
+
+def permute(p: Program, data: st.DataObject, of: str) -> None:
+    order = data.draw(fwd.permutations(len(p.shapes[of])))
+    p.let(f"{of}.permute({list(order)})", tuple(p.shapes[of][axis] for axis in order))
+
+
+def unsqueeze(p: Program, data: st.DataObject, of: str) -> None:
+    rank = len(p.shapes[of])
+    axis = data.draw(fwd.axis(rank + 1))
+    place = axis % (rank + 1)
+    shape = (*p.shapes[of][:place], 1, *p.shapes[of][place:])
+    p.let(f"{of}.unsqueeze({axis})", shape)
+
+
+def squeeze(p: Program, data: st.DataObject, of: str) -> None:
+    axis = axis_of(data, p.shapes[of])
+    shape = p.shapes[of] if p.shapes[of][axis] != 1 else without(p.shapes[of], axis)
+    p.let(f"{of}.squeeze({axis})", shape)
+
+
+def detach(p: Program, data: st.DataObject, of: str) -> None:
+    p.let(f"{of}.detach()", p.shapes[of])
+
+
+def same(p: Program, data: st.DataObject, of: str) -> None:
+    p.let(of, p.shapes[of])
+
+
+def flat_first(p: Program, data: st.DataObject, of: str) -> None:
+    # The first variable is whole in memory, so any view of its elements is possible.
+    total = 1
+    for size in p.shapes["t0"]:
+        total *= size
+    if "t0.t" not in "".join(p.lines) and "_(" not in "".join(p.lines):
+        p.let(
+            "t0.view(-1)" if total else "t0.view(0)",
+            (total,),
+        )
+
+
+VIEWS: dict[str, Callable[..., None]] = {
+    one.__name__: one
+    for one in (select, slice_, narrow, transpose, permute, unsqueeze, squeeze, detach, same,
+                flat_first)
+}  # fmt: skip
+
+
+def write(p: Program, data: st.DataObject, of: str) -> None:
+    writes = ["add_(1)", "mul_(3)", "neg_()", "zero_()", "fill_(7)", "relu_()", "sub_({0})",
+              "copy_({0} * 5)", "masked_fill_({0} > 2, -1)", "clamp_(0, 4)"]  # fmt: skip
+    other = data.draw(st.sampled_from([n for n in p.shapes if p.shapes[n] == p.shapes[of]]))
+    p.lines.append(f"{of}.{data.draw(st.sampled_from(writes)).format(other)}")
+
+
+def assign(p: Program, data: st.DataObject, of: str) -> None:
+    axis = axis_of(data, p.shapes[of]) % len(p.shapes[of])
+    size = p.shapes[of][axis]
+    assume(size)
+    index = data.draw(st.integers(-size, size - 1))
+    colons = ":, " * axis
+    value = data.draw(st.sampled_from(["9.0", "{0} + 1"]))
+    place = f"{of}[{colons}{index}]"
+    p.lines.append(f"{place} = {value.format(place)}")
+
+
+def augment(p: Program, data: st.DataObject, of: str) -> None:
+    p.lines.append(f"{of} {data.draw(st.sampled_from(['+=', '-=', '*=']))} 2")
+
+
+def relayout(p: Program, data: st.DataObject, of: str) -> None:
+    """transpose_, unsqueeze_ and squeeze_ change the variable itself, not what aliases it."""
+    shape = p.shapes[of]
+    assume(shape)
+    kind = data.draw(st.sampled_from(["transpose_", "unsqueeze_", "squeeze_"]))
+    if kind == "unsqueeze_":
+        p.lines.append(f"{of}.unsqueeze_(0)")
+        shape = (1, *shape)
+    elif kind == "squeeze_":
+        p.lines.append(f"{of}.squeeze_(0)")
+        shape = shape[1:] if shape[0] == 1 else shape
+    else:
+        p.lines.append(f"{of}.transpose_(0, -1)")
+        shape = (shape[-1], *shape[1:-1], shape[0]) if len(shape) > 1 else shape
+    for name in p.shapes:
+        if p.same[name] == p.same[of]:
+            p.shapes[name] = shape
+
+
+WRITES: dict[str, Callable[..., None]] = {
+    "write": write,
+    "assign": assign,
+    "augment": augment,
+}
+
+
+def program(data: st.DataObject, views: dict[str, Callable[..., None]]) -> tuple[str, Shape]:
+    shape = data.draw(fwd.shapes(0, 3, max_size=3), label="shape")
+    p = Program(shape)
+    for _ in range(data.draw(st.integers(1, 3), label="rounds")):
+        for _ in range(data.draw(st.integers(0, 3), label="views")):
+            p.make(data, views)
+        p.make(data, WRITES)
+    return p.text, shape
+
+
+@settings(max_examples=settings().max_examples * 4)
+@given(data=st.data())
+def test_programs_of_views_and_writes(data: st.DataObject) -> None:
+    text, shape = program(data, VIEWS)
+    x = draw_array(data, "x", DType.FLOAT32, shape)
+    assert_parity(module_from_source(text, "x"), x, forms=QUICK, tolerance=EXACT, plugins=plugins())
+
+
+@settings(max_examples=settings().max_examples * 4)
+@given(data=st.data())
+def test_programs_that_change_the_layout_in_place(data: st.DataObject) -> None:
+    text, shape = program(data, {**VIEWS, "relayout": relayout})
+    x = draw_array(data, "x", DType.FLOAT32, shape)
+    assert_parity(module_from_source(text, "x"), x, forms=QUICK, tolerance=EXACT, plugins=plugins())
