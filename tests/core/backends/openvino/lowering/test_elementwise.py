@@ -176,7 +176,7 @@ def test_integer_comparison_with_a_constant(dtype: type[np.integer[Any]], consta
         return [graph.add(operator(x, known)) for operator, _ in comparisons]
 
     for got, (_, reference) in zip(run(make, x), comparisons, strict=True):
-        assert_same(got, reference(x, constant))
+        assert_same(got, reference(x, np.array(constant, dtype)))
 
 
 @pytest.mark.parametrize("dynamic", [False, True])
