@@ -1,4 +1,4 @@
-"""Python blocks of the tutorial and the guides run, each page from top to bottom."""
+"""Python blocks of the tutorial, the guides and CONTRIBUTING run, each page from top to bottom."""
 
 from __future__ import annotations
 
@@ -14,7 +14,13 @@ ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 PAGES = [
     page
-    for page in sorted([*ROOT.glob("docs/tutorial/*.md"), *ROOT.glob("docs/how-to/*.md")])
+    for page in sorted(
+        [
+            *ROOT.glob("docs/tutorial/*.md"),
+            *ROOT.glob("docs/how-to/*.md"),
+            ROOT / "CONTRIBUTING.md",
+        ]
+    )
     if BLOCK.search(page.read_text(encoding="utf-8"))
 ]
 
