@@ -168,6 +168,13 @@ def covers(
     return decorate
 
 
+@functools.lru_cache(maxsize=None)
+def _backends() -> tuple[str, ...]:
+    """OpenVINO, and TensorRT where it can at least build."""
+    names = ("openvino", "tensorrt")
+    return tuple(name for name in names if plugins().backends[name].availability().build)
+
+
 def check(
     data: st.DataObject,
     source: str,
@@ -211,6 +218,7 @@ def check(
     parity = assert_parity(
         module,
         tuple(inputs.values()),
+        backend=_backends() if data.draw(st.booleans(), label="on all") else "openvino",
         forms=chosen,
         dynamic=dynamic,
         second_inputs=second,

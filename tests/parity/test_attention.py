@@ -28,7 +28,7 @@ MASKS = ("none", "bool", "float", "causal")
     "aten::scaled_dot_product_attention",
     fixed={"dropout_p": "dropout is random: refused, see the tests of importers"},
     each={"mask": MASKS, "grouped": [False, True]},
-    examples=4,
+    examples=2,
 )
 def test_attention(mask: str, grouped: bool, data: st.DataObject) -> None:
     pick = data.draw

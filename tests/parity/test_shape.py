@@ -147,8 +147,9 @@ def test_squeeze(which: str, written: str, data: st.DataObject) -> None:
     moved(data, f"{copied}.squeeze{written}({given})", array(data, shape), batch=batch)
 
 
-@covers("aten::cat", "aten::concat", "aten::concatenate")
-def test_cat(data: st.DataObject) -> None:
+@covers("aten::cat", "aten::concat", "aten::concatenate",
+        each={"name": ["cat", "concat", "concatenate"]})  # fmt: skip
+def test_cat(name: str, data: st.DataObject) -> None:
     shape = list(data.draw(fwd.shapes(1, 3, min_size=1), label="shape"))
     axis = data.draw(fwd.axis(len(shape)), label="dim")
     second = [*shape]
@@ -156,7 +157,6 @@ def test_cat(data: st.DataObject) -> None:
     if data.draw(st.integers(0, 5), label="empty at 3") == 3:
         second = [0]  # torch leaves out empty tensors of one axis, whatever the others are
     x, z = array(data, tuple(shape)), array(data, tuple(second), "z")
-    name = data.draw(st.sampled_from(["cat", "concat", "concatenate"]), label="name")
     batch = ["x", "z"] if axis % len(shape) and second[0] == shape[0] else []
     listed = data.draw(st.sampled_from(["[x, z]", "(x, z, x)", "[x]"]), label="tensors")
     check(data, f"torch.{name}({listed}, {axis})", x=x, z=z, batch=batch, tolerance=EXACT,

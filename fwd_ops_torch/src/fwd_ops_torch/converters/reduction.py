@@ -50,16 +50,14 @@ def sum_(
 def amax(ctx: ConversionContext, x: Value, dim: Sequence[int] = (), keepdim: bool = False) -> Value:
     """aten::amax(Tensor self, int[1] dim=[], bool keepdim=False) -> Tensor. Any dtype."""
     reduce = ops.ReduceAny if x.type.dtype is DType.BOOL else ops.ReduceMax
-    axes = ctx.axes(dim, x.type.rank)
-    return ctx.emit(reduce(x, axes, keepdim)) if axes else x
+    return _extreme(ctx, reduce, x, dim, keepdim)
 
 
 @converts("aten::amin")
 def amin(ctx: ConversionContext, x: Value, dim: Sequence[int] = (), keepdim: bool = False) -> Value:
     """aten::amin(Tensor self, int[1] dim=[], bool keepdim=False) -> Tensor. Any dtype."""
     reduce = ops.ReduceAll if x.type.dtype is DType.BOOL else ops.ReduceMin
-    axes = ctx.axes(dim, x.type.rank)
-    return ctx.emit(reduce(x, axes, keepdim)) if axes else x
+    return _extreme(ctx, reduce, x, dim, keepdim)
 
 
 @converts("aten::any")
@@ -82,6 +80,19 @@ def all_(
     axes = _listed(ctx, dim, x.type.rank)
     result = ctx.emit(ops.ReduceAll(truth, axes, keepdim)) if axes else truth
     return _as_torch(ctx, result, x)
+
+
+def _extreme(
+    ctx: ConversionContext,
+    reduce: type[ops.reduction.Reduction],
+    x: Value,
+    dim: Sequence[int],
+    keepdim: bool,
+) -> Value:
+    axes = ctx.axes(dim, x.type.rank)
+    if any(x.type.shape[axis] == 0 for axis in axes):
+        raise ConversionError(f"{ctx.operator}: nothing has no extremes", got=x.type)
+    return ctx.emit(reduce(x, axes, keepdim)) if axes else x
 
 
 def _listed(

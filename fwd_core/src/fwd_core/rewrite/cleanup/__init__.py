@@ -7,6 +7,7 @@ from fwd_core.rewrite.cleanup.chains import MergeReshapes, MergeTransposes
 from fwd_core.rewrite.cleanup.constants import FoldConstants
 from fwd_core.rewrite.cleanup.dead_code import RemoveDeadCode
 from fwd_core.rewrite.cleanup.duplicates import MergeDuplicates
+from fwd_core.rewrite.cleanup.empty import RemoveEmpty
 from fwd_core.rewrite.cleanup.identities import RemoveIdentities
 from fwd_core.rewrite.cleanup.products import AbsorbTransposes, ReshapeBeforeLinear
 
@@ -17,6 +18,7 @@ __all__ = [
     "MergeReshapes",
     "MergeTransposes",
     "RemoveDeadCode",
+    "RemoveEmpty",
     "RemoveIdentities",
     "ReshapeBeforeLinear",
     "all_rewrites",
@@ -27,6 +29,7 @@ def all_rewrites() -> list[Rewrite]:
     """The clean-up stage in order."""
     return [
         RemoveDeadCode(),
+        RemoveEmpty(),
         RemoveIdentities(),
         MergeReshapes(),
         MergeTransposes(),
