@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from fwd_ops_torch.importers import jit
 
 from fwd_core import Builder, Plugins
 from fwd_core.importing import DynamicDims, OptBatch
 from fwd_core.ir import Graph
 from fwd_core.ir.structure import flatten
+from fwd_ops_torch.importers import jit
 
 Inputs = Sequence[Any]
 

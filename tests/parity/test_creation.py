@@ -81,18 +81,29 @@ def test_scalar_tensor(value: str, data: st.DataObject) -> None:
 STEPS = Tolerance(1e-6, 1e-6, reason="start + i * step may be rounded once more")
 
 
-@covers("aten::arange", each={"bounds": ["sizes", "integers", "floats"]},
-        without={"start": "TorchScript resolves it to start_step"}, examples=2)  # fmt: skip
-def test_arange(bounds: str, data: st.DataObject) -> None:
+def _quarters(number: int) -> float:
+    return number / 4
+
+
+@covers(
+    "aten::arange",
+    each={"bounds": ["sizes", "integers", "floats"], "given": ["end", "both", "step"]},
+    without={"start": "TorchScript resolves it to start_step"},
+    examples=2,
+)
+def test_arange(bounds: str, given: str, data: st.DataObject) -> None:
     whole = st.integers(-6, 6)
-    some = {"sizes": st.sampled_from(["x.shape[0]", "x.shape[0] * 2 + 1", "3"]),
-            "integers": whole, "floats": whole.map(lambda n: n / 4 + 0.25)}[bounds]  # fmt: skip
-    end = data.draw(some, label="end")
-    start = data.draw(st.sampled_from([None, 0, 1]) if bounds == "sizes" else st.none() | some,
-                      label="start")  # fmt: skip
-    steps = [1, 2] if bounds == "sizes" else [1, 2, -1] if bounds == "integers" else [0.5, -1.5]
-    step = data.draw(st.none() | st.sampled_from(steps), label="step")
-    listed = [end] if start is None else [start, end] if step is None else [start, end, step]
-    wanted = data.draw(st.none() | fwd.dtypes((DType.FLOAT32, DType.INT64, DType.INT32)))
+    sizes_of_x = st.sampled_from(["x.shape[0]", "x.shape[0] * 2 + 1", "3"])
+    ends, starts, steps = {
+        "sizes": (sizes_of_x, st.just(0), st.sampled_from([1, 2])),
+        "integers": (whole, whole, st.sampled_from([1, 2, -1])),
+        "floats": (whole.map(_quarters), whole.map(_quarters), st.sampled_from([0.5, -1.5])),
+    }[bounds]
+    end, start = data.draw(ends, label="end"), data.draw(starts, label="start")
+    step = data.draw(steps, label="step")
+    listed = {"end": [end], "both": [start, end], "step": [start, end, step]}[given]
+    # torch.export fails for float bounds and integer dtypes.
+    dtypes = (DType.FLOAT32, *((DType.INT64, DType.INT32) if bounds != "floats" else ()))
+    wanted = data.draw(st.none() | fwd.dtypes(dtypes), label="dtype")
     kind = "None" if wanted is None else f"torch.{wanted}"
     made(data, f"torch.arange({', '.join(map(str, listed))}, dtype={kind})", tolerance=STEPS)

@@ -18,6 +18,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("openvino")
 
+from machine import needs_half
 from torch import nn
 
 from benchmarks.models import EAGER, MODELS, make
@@ -182,6 +183,7 @@ def test_openvino_float32(imported: Imported) -> None:
                 assert error <= FLOAT32_ERROR, f"{form}, {given[0].shape}"
 
 
+@needs_half
 def test_openvino_float16(imported: Imported) -> None:
     _form, graph = next(imported.copies())
     engine = Builder(backend="openvino", mode="float16").compile(graph)

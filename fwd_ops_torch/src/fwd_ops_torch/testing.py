@@ -6,7 +6,7 @@ import itertools
 import linecache
 import textwrap
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -36,6 +36,7 @@ class TorchReference:
     """
 
     name = "torch"
+    rewritten: Collection[str] = ("decomposed",)
 
     def accepts(self, model: object) -> bool:
         """Whether the model is an ``nn.Module``."""

@@ -10,6 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("openvino")
 
+from machine import needs_half
 from torch import nn
 from torch_models import traced
 
@@ -50,7 +51,10 @@ def test_every_kind_of_model_and_of_dummy_input(model: nn.Module, path: str) -> 
     torch.testing.assert_close(named.forward_with_name({"input": X}), expected(model, X))
 
 
-@pytest.mark.parametrize("mode", ["float32", "float", "float16", "half"])
+@pytest.mark.parametrize(
+    "mode",
+    ["float32", "float", *(pytest.param(name, marks=needs_half) for name in ("float16", "half"))],
+)
 def test_modes_and_their_old_names(model: nn.Module, path: str, mode: str) -> None:
     builder = forward.TorchBuilder()
     assert builder.set_mode(mode) is True

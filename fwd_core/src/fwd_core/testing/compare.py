@@ -106,8 +106,9 @@ def assert_equal(
         call: What to paste to see the failure again.
 
     Raises:
-        ParityError: They differ. Structure is compared first, then for each output dtype, shape
-            and values.
+        ParityError: They differ. Count and structure are compared first, then for each output
+            dtype, shape and values.
+        OptionError: An element type is none of Forward's.
     """
     have, have_structure = flatten(got)
     want, want_structure = flatten(expected)
@@ -129,8 +130,18 @@ def assert_equal(
 
 
 def as_tensor(leaf: object) -> Tensor:
-    """An array, NumPy scalar or number as a tensor."""
-    return leaf if isinstance(leaf, Tensor) else Tensor(np.asarray(leaf))
+    """An array, NumPy scalar or number as a tensor.
+
+    Raises:
+        OptionError: Forward has no such element type.
+    """
+    try:
+        return leaf if isinstance(leaf, Tensor) else Tensor(np.asarray(leaf))
+    except ValueError as error:
+        raise OptionError(
+            f"outputs cannot be compared: {error}",
+            hint="pass bfloat16 as fwd_core.ir.Tensor(words, DType.BFLOAT16)",
+        ) from None
 
 
 def _compare_one(

@@ -10,7 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -72,6 +74,25 @@ class Case:
         }
 
 
+#: The corpus that :func:`~fwd_core.testing.assert_parity` adds to, unless it is handed one.
+_KEEPING: ContextVar[Corpus | None] = ContextVar("keeping", default=None)
+
+
+@contextmanager
+def keeping(corpus: Corpus) -> Iterator[None]:
+    """Let every check within the block add its cases to a corpus."""
+    token = _KEEPING.set(corpus)
+    try:
+        yield
+    finally:
+        _KEEPING.reset(token)
+
+
+def kept() -> Corpus | None:
+    """The corpus of the block under way, if there is one."""
+    return _KEEPING.get()
+
+
 class Corpus:
     """A folder of cases; it is made when the first is added.
 
@@ -108,8 +129,7 @@ class Corpus:
         path = self._case(case)
         if path.exists():
             return case
-        for part in (_GRAPHS, _CASES):
-            (self.folder / part).mkdir(parents=True, exist_ok=True)
+        self._make_folders()
         if not self._graph(name).exists():
             save(graph, self._graph(name))
         kinds = {tensor.dtype for tensor in expected if tensor.dtype.is_float}
@@ -132,6 +152,13 @@ class Corpus:
         with (self.folder / _INDEX).open("ab", buffering=0) as stream:
             stream.write(line.encode() + b"\n")
         return case
+
+    def _make_folders(self) -> None:
+        try:
+            for part in (_GRAPHS, _CASES):
+                (self.folder / part).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise EngineFileError(f"cannot write {self.folder}: {error.strerror}") from None
 
     def entries(self) -> list[Entry]:
         """All cases, each once, in the order of their ids.

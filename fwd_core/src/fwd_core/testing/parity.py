@@ -17,12 +17,12 @@ from fwd_core.ir.structure import flatten
 from fwd_core.ir.tensor import Tensor
 from fwd_core.plugins import Plugins
 from fwd_core.testing.compare import ParityError, Tolerances, as_tensor, assert_equal
+from fwd_core.testing.corpus import Corpus, kept
 from fwd_core.testing.paste import call_text
 from fwd_core.testing.reference import Dynamic, Reference
 
 if TYPE_CHECKING:
     from fwd_core.engine import Engine
-    from fwd_core.testing.corpus import Corpus
 
 
 @dataclass
@@ -81,7 +81,8 @@ def assert_parity(
         may_raise: The framework itself may refuse the inputs; then every import has to refuse
             them too, with a :class:`~fwd_core.errors.ForwardError`.
         plugins: Packs to use; by default all that are installed.
-        corpus: Where to keep the case for replay on other machines.
+        corpus: Where to keep the case for replay on other machines; by default that of
+            :func:`~fwd_core.testing.corpus.keeping`, if any.
 
     Raises:
         ParityError: Something differs, or only one of the two refuses. The message ends with a
@@ -101,7 +102,7 @@ def assert_parity(
     builders = [
         Builder(backend=name, mode=mode, options=options, plugins=plugins) for name in backends
     ]
-    check = _Check(reference, model, arguments, dynamic, tolerance, mode, call, corpus)
+    check = _Check(reference, model, arguments, dynamic, tolerance, mode, call, corpus or kept())
     try:
         expected = reference.run(model, arguments)
     except Exception as error:
@@ -148,6 +149,8 @@ class _Check:
                 graph = self._imported(builder, source)
             except ForwardError:
                 self.done.refused.append(name)
+                continue
+            if name in self.reference.rewritten:
                 continue
             raise ParityError(
                 f"{self.reference.name} refuses these inputs, and the {name} form was imported",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, Union, runtime_checkable
 
 from fwd_core.importing import DynamicDims, OptBatch
@@ -22,9 +22,12 @@ class Reference(Protocol):
 
     Attributes:
         name: Unique, for example ``torch``.
+        rewritten: Forms that the framework rewrites when it makes them. They may take inputs that
+            the model itself refuses.
     """
 
     name: str
+    rewritten: Collection[str]
 
     def accepts(self, model: object) -> bool:
         """Whether the model is of this framework."""

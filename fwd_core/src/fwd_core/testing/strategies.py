@@ -257,9 +257,8 @@ def array_of(
     """The array that a seed stands for; see :func:`arrays`."""
     kind = _dtype("array_of", dtype)
     generator = np.random.default_rng(seed)
-    if kind is DType.BOOL:
-        return generator.integers(0, 2, shape).astype(np.bool_)
-    if kind.is_integer:
+    if not kind.is_float:
+        low, high = max(low, kind.limits[0]), min(high, kind.limits[1])
         return generator.integers(round(low), round(high), shape, endpoint=True).astype(
             kind.storage
         )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fwd_core.errors import ConversionError
 from fwd_core.ir import DType, Value, ops
 from fwd_ops_torch.converters._factories import comparison, float_unary, rounding, same_unary
@@ -155,11 +153,14 @@ def clamp(
     dtype = result_dtype((x, *bounds))
     value = ctx.cast(x, dtype)
     if all(isinstance(bound, (int, float)) for bound in bounds):
-        return ctx.emit(ops.Clamp(value, _bound(min, dtype), _bound(max, dtype)))
+        least, most = (None if bound is None else ctx.fitted(bound, dtype) for bound in (min, max))  # type: ignore[arg-type]
+        return ctx.emit(ops.Clamp(value, least, most))
+    if dtype is DType.BOOL and len(bounds) == 2:
+        raise ConversionError("clamp: not for bool with two bounds", hint="use logical_and and _or")
     if min is not None:
-        value = ctx.emit(ops.Maximum(value, ctx.tensor(min, dtype)))
+        value = maximum(ctx, value, ctx.tensor(min, dtype))
     if max is not None:
-        value = ctx.emit(ops.Minimum(value, ctx.tensor(max, dtype)))
+        value = minimum(ctx, value, ctx.tensor(max, dtype))
     return value
 
 
@@ -170,7 +171,7 @@ def hardtanh(ctx: ConversionContext, x: Value, min_val: float = -1, max_val: flo
     if dtype is DType.BOOL or (dtype is DType.UINT8 and (min_val < 0 or max_val < 0)):
         raise ConversionError(f"{ctx.operator}: not for {dtype} with these limits",
                               got=f"{min_val}, {max_val}")  # fmt: skip
-    return ctx.emit(ops.Clamp(x, _bound(min_val, dtype), _bound(max_val, dtype)))
+    return ctx.emit(ops.Clamp(x, ctx.fitted(min_val, dtype), ctx.fitted(max_val, dtype)))
 
 
 @converts("aten::relu6", "aten::relu6_")
@@ -353,12 +354,6 @@ def _scaled(ctx: ConversionContext, value: Value, alpha: Number) -> Value:
         factor = ctx.number(alpha, dtype, "alpha")
         return ctx.emit(ops.And(value, factor) if dtype is DType.BOOL else ops.Mul(value, factor))
     return value
-
-
-def _bound(bound: Any, dtype: DType) -> int | float | None:
-    if bound is None:
-        return None
-    return float(bound) if dtype.is_float else int(bound)
 
 
 def _is_bool(operand: Operand) -> bool:

@@ -95,9 +95,7 @@ def _extreme(
     return ctx.emit(reduce(x, axes, keepdim)) if axes else x
 
 
-def _listed(
-    ctx: ConversionContext, dim: int | Sequence[int] | None, rank: int
-) -> tuple[int, ...]:
+def _listed(ctx: ConversionContext, dim: int | Sequence[int] | None, rank: int) -> tuple[int, ...]:
     """Axes of ``any`` and ``all``: for these, unlike for sums, an empty list reduces nothing."""
     empty = not isinstance(dim, int) and dim is not None and not dim
     return () if empty else ctx.axes(dim, rank)

@@ -73,20 +73,30 @@ class ConversionContext:
         """A Python number or a size as a 0-d tensor, converted as torch converts an argument.
 
         Raises:
-            ConversionError: An integer dtype cannot hold the number. Unsigned ones hold negative
-                numbers, modulo their range.
+            ConversionError: An integer dtype cannot hold the number, see :meth:`fitted`.
         """
         if isinstance(number, DimExpr):
             return self.cast(self.emit(ops.DimValue(number), name), dtype)
-        if not dtype.is_float and dtype is not DType.BOOL:
-            low, high = dtype.limits
-            least = -high if low == 0 else low
-            if not math.isfinite(number) or not least <= int(number) <= high:
-                raise ConversionError(
-                    f"{self.operator}: number out of range", expected=f"{dtype}", got=number
-                )
-            number = _modulo(int(number), dtype)
-        return self.constant(number, dtype, name)
+        return self.constant(self.fitted(number, dtype), dtype, name)
+
+    def fitted(self, number: float, dtype: DType) -> float:
+        """A Python number as a dtype holds it, converted as torch converts an argument.
+
+        Raises:
+            ConversionError: An integer dtype cannot hold the number. Unsigned ones hold negative
+                numbers, modulo their range.
+        """
+        if dtype.is_float:
+            return float(number)
+        if dtype is DType.BOOL:
+            return bool(number)
+        low, high = dtype.limits
+        least = -high if low == 0 else low
+        if not math.isfinite(number) or not least <= int(number) <= high:
+            raise ConversionError(
+                f"{self.operator}: number out of range", expected=f"{dtype}", got=number
+            )
+        return _modulo(int(number), dtype)
 
     def cast(self, value: Value, dtype: DType) -> Value:
         """The value in a dtype; no operator is added if it has that dtype."""

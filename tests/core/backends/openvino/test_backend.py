@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from machine import MODES, needs_half, without_half
 from on_openvino import PLUGINS, Pack, assert_same, build, graph_of, run
 
 from fwd_core import Builder, Plugins, hookimpl, lowering
@@ -89,6 +90,13 @@ def test_a_cpu_without_half_types_says_so() -> None:
         compute_type("float16", ["FP32", "INT8"])
 
 
+@without_half
+def test_a_cpu_without_half_types_builds_no_half_engine() -> None:
+    graph = graph_of(matmul, [TensorType(DType.FLOAT32, (8, 64))])
+    with pytest.raises(OptionError, match="this CPU computes in no half type"):
+        build(graph, "float16")
+
+
 def test_modes_of_other_versions_are_refused() -> None:
     with pytest.raises(OptionError, match=r"mode 'int8'\n.*float32 or float16"):
         compute_type("int8", ["INT8"])
@@ -103,7 +111,7 @@ def matmul(graph: Graph, x: Value) -> Value:
     return graph.add(ops.Gelu(graph.add(ops.Linear(x, graph.constant(weight)), name="product")))
 
 
-@pytest.mark.parametrize("mode", ["float32", "float16"])
+@pytest.mark.parametrize("mode", MODES)
 def test_the_mode_is_what_is_computed_in(mode: str) -> None:
     engine = build(graph_of(matmul, [TensorType(DType.FLOAT32, (8, 64))]), mode)
     wanted = DType.FLOAT32 if mode == "float32" else half_here()
@@ -122,6 +130,7 @@ def test_the_mode_is_what_is_computed_in(mode: str) -> None:
     assert kernels["FullyConnected"] == element.get_type_name()
 
 
+@needs_half
 def test_float32_is_float32_and_half_is_near() -> None:
     x = np.random.default_rng(0).normal(size=(8, 64)).astype(np.float32)
     single, half = (run(matmul, x, mode=mode)[0] for mode in ("float32", "float16"))
@@ -136,6 +145,7 @@ def test_float32_is_float32_and_half_is_near() -> None:
     assert np.abs(half - expected).max() / np.abs(expected).max() > 1e-4
 
 
+@needs_half
 def test_ports_keep_the_types_of_the_model_in_half_mode() -> None:
     x = np.random.default_rng(0).normal(size=(2, 3)).astype(np.float32)
     got = run(
@@ -150,7 +160,7 @@ def test_ports_keep_the_types_of_the_model_in_half_mode() -> None:
     assert [str(one.dtype) for one in got] == ["float32", "int64", "bool"]
 
 
-@pytest.mark.parametrize("mode", ["float32", "float16"])
+@pytest.mark.parametrize("mode", MODES)
 def test_masks_of_the_least_number_in_every_mode(mode: str) -> None:
     """The least float32 must not become -inf in a smaller type: a masked row would be NaN."""
     least = float(np.finfo(np.float32).min)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from machine import MODES
 from on_openvino import PLUGINS, Array, Pack, assert_same, build, dynamic_types, graph_of, run
 
 from fwd_core import Builder, Engine, Plugins, hookimpl, lowering
@@ -39,7 +40,7 @@ def address(array: Array) -> int:
 
 
 @pytest.mark.parametrize("kind", [STATIC, DYNAMIC])
-@pytest.mark.parametrize("mode", ["float32", "float16"])
+@pytest.mark.parametrize("mode", MODES)
 def test_inputs_and_outputs_are_not_copied(kind: TensorType, mode: str) -> None:
     graph = graph_of(
         lambda graph, x, y: [graph.add(ops.Add(x, y)), graph.add(ops.Transpose(x, (1, 0)))],
@@ -139,7 +140,7 @@ def test_a_dynamic_size_of_zero() -> None:
 ALL_TYPES = ["float32", "float16", "int64", "int32", "int16", "int8", "uint8", "bool"]
 
 
-@pytest.mark.parametrize("mode", ["float32", "float16"])
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("dtype", ALL_TYPES)
 @pytest.mark.parametrize("dynamic", [False, True])
 def test_outputs_of_every_origin(dtype: str, dynamic: bool, mode: str) -> None:
@@ -313,9 +314,10 @@ def test_two_runs_are_really_under_way_at_once() -> None:
 
     plugins = Plugins({"openvino-only": Pack(), "meet": MeetPack()})
     graph = graph_of(lambda graph, x: graph.add(Meet(graph.add(ops.Relu(x)))), [STATIC])
-    engine = Builder(backend="openvino", options={"hint": "throughput"}, plugins=plugins).compile(
-        graph
+    builder = Builder(
+        backend="openvino", options={"hint": "throughput", "streams": 2}, plugins=plugins
     )
+    engine = builder.compile(graph)
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(engine, [normal(0, 3, 4), normal(1, 3, 4)]))
     assert met == [True, True]

@@ -1,6 +1,7 @@
-"""Exact division of float32 tensors with whole quotients, as C's ``fmod`` and torch have it.
+"""Arithmetic of float32 tensors that is exact where OpenVINO's own is not.
 
-OpenVINO's own Mod and FloorMod compute a - floor(a / b) * b with rounded steps, which loses the
+Division with whole quotients is that of C's ``fmod`` and of torch. OpenVINO's own Mod and FloorMod
+compute a - floor(a / b) * b with rounded steps, which loses the
 remainder's last digits, and puts it at the wrong end of its range where a / b rounds up to a
 whole number.
 """
@@ -16,11 +17,25 @@ if TYPE_CHECKING:
 
 #: 2^12 + 1 splits the 24 bits of a float32 in halves, whose products are exact (Veltkamp, 1968).
 _SPLITTER = 4097
+#: 2^16 + 1 leaves the 8 bits of a bfloat16, rounded to nearest.
+_BFLOAT16_SPLITTER = 65537
 
 
 def constant(opset: Any, value: float) -> Output:
     """A 0-d float32 constant."""
     return opset.constant(np.float32(value)).output(0)
+
+
+def rounded_to_bfloat16(opset: Any, x: Output) -> Output:
+    """Float32 numbers rounded to the nearest that bfloat16 has.
+
+    OpenVINO's own conversion cuts the digits off on CPUs without AVX-512.
+    """
+    scaled = opset.multiply(x, constant(opset, _BFLOAT16_SPLITTER))
+    high = opset.subtract(scaled, opset.subtract(scaled, x))
+    # The product overflows near the end of the range; what is not finite is no number to round.
+    small = opset.less(opset.abs(x), constant(opset, 2.0**110))
+    return opset.select(small, high, x).output(0)
 
 
 def unless_nan(opset: Any, x: Output, instead: Output, result: Output) -> Output:

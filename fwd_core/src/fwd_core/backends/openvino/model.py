@@ -10,6 +10,7 @@ import numpy as np
 
 from fwd_core.backends.lowering import legalize, lower
 from fwd_core.backends.openvino.context import OpenVINOLowering
+from fwd_core.backends.openvino.floats import rounded_to_bfloat16
 from fwd_core.backends.openvino.types import computed, element_type
 from fwd_core.events import Events
 from fwd_core.ir.dtypes import DType
@@ -64,7 +65,7 @@ def lower_graph(
     results: dict[Output, int] = {}
     outputs: list[tuple[str, int]] = []
     for value in graph.outputs:
-        tensor = _in_own_type(context, value)
+        tensor = _in_own_type(context, value, compute)
         if tensor in inputs:
             outputs.append(("input", inputs[tensor]))
         else:
@@ -81,7 +82,7 @@ def lower_graph(
     return Lowered(model, tuple(outputs), tuple(narrowed))
 
 
-def _in_own_type(context: OpenVINOLowering, value: Value) -> Output:
+def _in_own_type(context: OpenVINOLowering, value: Value, compute: DType) -> Output:
     """The tensor in the value's type, which the engine's output has."""
     if value.producer is None:
         return context.parameters[context.graph.inputs.index(value)]
@@ -90,5 +91,7 @@ def _in_own_type(context: OpenVINOLowering, value: Value) -> Output:
         return tensor
     key = ("output", tensor, dtype)
     if key not in context.memo:
+        if dtype is DType.BFLOAT16 and compute is DType.FLOAT32:
+            tensor = rounded_to_bfloat16(context.opset, tensor)
         context.memo[key] = context.opset.convert(tensor, element_type(dtype)).output(0)
     return context.memo[key]

@@ -19,7 +19,8 @@ class OpenVINOOptions(Options):
         threads: Threads that all runs of the engine share; by default one per core. More than
             the machine has cores is refused, because OpenVINO would quietly use fewer.
         hint: ``latency`` gives one run all threads, and further callers wait for it;
-            ``throughput`` divides the threads, so that several runs are under way at once.
+            ``throughput`` divides the threads as OpenVINO sees fit, so that several runs are under
+            way at once; with few cores it may still choose one.
         streams: How many runs are under way at once, in place of what the hint chooses. At most
             one per thread.
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from machine import MODES
 from on_openvino import Array, assert_same, bfloat16, dynamic_types, run
 
 from fwd_core.errors import BuildError
@@ -148,7 +149,7 @@ INTEGER_BINARY: list[tuple[type[Any], Callable[[Array, Array], Array]]] = [
 ]
 
 
-@pytest.mark.parametrize("mode", ["float32", "float16"])
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("dtype", INTEGERS)
 @pytest.mark.parametrize(("operator", "reference"), INTEGER_BINARY)
 def test_integer_binary(
@@ -453,6 +454,18 @@ def test_half_types_of_the_model(dtype: DType) -> None:
     np.testing.assert_allclose(close, wanted.numpy().astype(np.float32), rtol=2**-8)
     assert_same(got[1], product, rtol=1e-6)
     assert_same(got[2], x.data)
+
+
+def test_bfloat16_is_rounded_to_nearest_and_not_cut_off() -> None:
+    edges = [0.0, -0.0, 1e-30, 2.0**109, 2.0**111, -3e38, INF, -INF, NAN]
+    x = np.concatenate([np.linspace(-3, 3, 999), edges]).astype(np.float32)
+    (got,) = run(lambda graph, x: graph.add(ops.Cast(x, DType.BFLOAT16)), x)
+    finite = np.isfinite(x)
+    near = Tensor(got, DType.BFLOAT16).numpy().astype(np.float64)
+    error = np.abs(near[finite] - x[finite]) / np.maximum(np.abs(x[finite]), 1e-38)
+    # Beyond 2^110 digits may be cut off.
+    assert (error <= np.where(np.abs(x[finite]) < 2.0**110, 2.0**-8, 2.0**-7)).all()
+    np.testing.assert_array_equal(near[~finite], x[~finite])
 
 
 @given(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from machine import MODES
 from on_openvino import Array, assert_same, dynamic_types, run
 
 from fwd_core.ir import Graph, Value, ops
@@ -55,7 +56,7 @@ def test_matmul(
     assert_same(got, expected, atol=ATOL if dtype is np.float32 else 0)
 
 
-@pytest.mark.parametrize("mode", ["float32", "float16"])
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("dtype", [np.int32, np.int64, np.int8])
 def test_matmul_of_large_integers_is_exact(dtype: type[np.integer[Any]], mode: str) -> None:
     rng = np.random.default_rng(0)

@@ -1,0 +1,200 @@
+"""Replaying a corpus, on a small real backend, in other processes."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import toy_backend
+from installed import install
+from values import kind
+
+from fwd_core.errors import InputError
+from fwd_core.ir import Graph, Tensor, ops
+from fwd_core.testing import Corpus
+from fwd_core.testing.corpus import Entry
+from fwd_core.testing.replay import (
+    FAILED,
+    PASSED,
+    UNFINISHED,
+    USAGE,
+    Replay,
+    Result,
+    Settings,
+    main,
+    replay,
+    results_in,
+    shard,
+)
+
+#: The small backend, one that fails in the ways that a library can, and one without a device.
+BACKENDS = """
+import os, signal, time
+from fwd_core import hookimpl
+import toy_backend
+
+class Breaking(toy_backend.ToyBackend):
+    name = "breaking"
+
+    def build(self, graph, config):
+        kinds = [type(node.op).__name__ for node in graph]
+        if kinds == ["Relu"]:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if kinds == ["Add"]:
+            time.sleep(60)
+        return super().build(graph, config)
+
+class BuildsOnly(toy_backend.ToyBackend):
+    name = "builds-only"
+
+    def availability(self):
+        from fwd_core.backends import Availability
+        return Availability(True, False, "no device")
+
+fwd_register_lowerings = toy_backend.fwd_register_lowerings
+
+@hookimpl
+def fwd_register_backends(register):
+    toy_backend.fwd_register_backends(register)
+    register.add(Breaking())
+    register.add(BuildsOnly())
+"""
+
+
+@pytest.fixture(autouse=True)
+def packs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The backends, in this process and those that it starts."""
+    install(tmp_path / "site", monkeypatch, "replay-test", "replay_backends", BACKENDS)
+    monkeypatch.setenv("FWD_PACKS", "replay-test")
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Corpus:
+    """A relu, an addition and a product; the addition expects too much."""
+    made = Corpus(tmp_path / "corpus")
+    x = np.array([[-1.0, 2.0], [3.0, -4.0]], np.float32)
+    for op, expected in (
+        (ops.Relu, np.maximum(x, 0)),
+        (lambda v: ops.Add(v, v), x * 2 + 1),
+        (lambda v: ops.MatMul(v, v), x @ x),
+    ):
+        graph = Graph()
+        graph.set_outputs([graph.add(op(graph.add_input("x", kind(2, 2))))], ["y"])
+        title = f"check({next(iter(graph)).op.kind()})"
+        made.add(graph, [Tensor(x)], [Tensor(expected)], title=title)
+    return made
+
+
+def run(corpus: Corpus, *arguments: str, backend: str = "toy") -> tuple[int, str]:
+    out = io.StringIO()
+    code = main([str(corpus.folder), "--backend", backend, *arguments], out)
+    return code, out.getvalue()
+
+
+def titles(results: list[Result]) -> dict[str, str]:
+    return {result.title: result.outcome for result in results}
+
+
+def test_failures_are_listed(corpus: Corpus) -> None:
+    code, text = run(corpus)
+    assert code == FAILED
+    assert "\n1 failures\n" in text
+    assert "differs  output 'y': values differ\n    check(fwd.Add)\n" in text
+    assert text.splitlines()[-1].startswith("1 differs, 2 passed in ")
+    results = results_in(corpus.folder / "results" / "toy-float32-1of1.jsonl")
+    assert titles(results) == {
+        "check(fwd.Relu)": "passed",
+        "check(fwd.Add)": "differs",
+        "check(fwd.MatMul)": "passed",
+    }
+    (failure,) = [result for result in results if result.failed]
+    assert "expected: -1.0 at [0, 0] of float32[2, 2]" in failure.reason
+
+
+def test_a_process_that_dies_or_hangs_is_one_failure(corpus: Corpus) -> None:
+    code, text = run(corpus, "--case-seconds", "3", "--jobs", "2", backend="breaking")
+    assert code == FAILED
+    assert "crashed  the process ended: signal 11\n    check(fwd.Relu)" in text
+    assert "timeout  no answer in 3 s\n    check(fwd.Add)" in text
+    assert "1 crashed, 1 passed, 1 timeout in " in text
+
+
+def test_building_only(corpus: Corpus) -> None:
+    code, text = run(corpus, backend="builds-only")
+    assert (code, text.splitlines()[-1].split(" in ")[0]) == (PASSED, "3 built")
+
+
+def test_shards_are_all_of_it_once(corpus: Corpus, tmp_path: Path) -> None:
+    seen: list[str] = []
+    for part in ("1/2", "2/2"):
+        output = tmp_path / f"{part[0]}.jsonl"
+        run(corpus, "--shard", part, "--output", str(output))
+        seen += [result.id for result in results_in(output)]
+    assert sorted(seen) == [entry.id for entry in corpus.entries()]
+
+
+def test_resuming(corpus: Corpus) -> None:
+    path = corpus.folder / "results" / "toy-float32-1of1.jsonl"
+    run(corpus)
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:1]) + lines[1][:20])  # cut off while it was written
+    code, text = run(corpus, "--resume")
+    assert code == FAILED
+    assert "1 differs, 2 passed" in text
+    assert len({result.id for result in results_in(path)}) == len(results_in(path)) == 3
+
+
+def test_without_resuming_results_are_new(corpus: Corpus) -> None:
+    run(corpus)
+    run(corpus)
+    assert len(results_in(corpus.folder / "results" / "toy-float32-1of1.jsonl")) == 3
+
+
+def test_the_budget(corpus: Corpus) -> None:
+    code, text = run(corpus, "--budget-seconds", "0")
+    assert code == UNFINISHED
+    assert text.startswith("nothing, 3 left in 0.0 s; ")
+
+
+def test_results_come_one_by_one(corpus: Corpus) -> None:
+    settings = Settings(str(corpus.folder), "toy", "float32", (("parallel", 1),))
+    first = next(replay(settings, corpus.entries()))
+    assert first.id == corpus.entries()[0].id
+
+
+def test_in_this_process(corpus: Corpus) -> None:
+    player = Replay(Settings(str(corpus.folder), "toy", "float32"), toy_backend.plugins())
+    assert titles([player.run(entry) for entry in corpus.entries()])["check(fwd.Add)"] == "differs"
+    missing = Entry("0" * 16, "none", "gone", [])
+    result = player.run(missing)
+    assert (result.outcome, result.title) == ("error", "gone")
+    assert result.reason.startswith("EngineFileError: there is no file")
+
+
+def test_usage(corpus: Corpus, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(corpus, backend="toi")[0] == USAGE
+    assert "there is no backend 'toi'" in capsys.readouterr().err
+    assert run(corpus, backend="absent")[0] == USAGE
+    assert run(corpus, "--mode", "float8")[0] == USAGE
+    assert run(Corpus(tmp_path))[0] == USAGE
+    assert run(corpus, "--option", "paralel=1")[0] == USAGE
+    assert "did you mean 'parallel'?" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main([])
+
+
+@pytest.mark.parametrize("text", ["", "1", "0/2", "3/2", "a/b", "-1/2"])
+def test_bad_shards(text: str) -> None:
+    with pytest.raises(InputError, match=r"a shard is i/n with i in 1 … n"):
+        shard([], text)
+
+
+def test_results_are_json(corpus: Corpus) -> None:
+    run(corpus)
+    path = corpus.folder / "results" / "toy-float32-1of1.jsonl"
+    documents: list[Any] = [json.loads(line) for line in path.read_text().splitlines()]
+    assert set(documents[0]) == {"id", "outcome", "seconds", "reason", "title"}
