@@ -25,6 +25,8 @@ DISTRIBUTIONS = {
     "fwd-plugins-bert": ("fwd_plugins_bert", ["fwd_plugins_bert"]),
 }
 EXAMPLE_PACK = ROOT / "examples" / "fwd-ops-extra"
+#: What authors of packs are promised: a whole one is no longer than this, blank lines left out.
+EXAMPLE_LINES = 70
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 #: The lowest PyTorch that `min-torch` has really run. Older CPU builds are not on PyPI, and its
 #: plain wheels are CUDA builds of several GB, so the floor is the version we develop with.
@@ -189,7 +191,7 @@ def corpus(session: nox.Session) -> None:
     folder = session.posargs[0] if session.posargs else str(ROOT / ".nox" / "corpus")
     workspace = Workspace(session)
     shutil.rmtree(folder, ignore_errors=True)
-    workspace.run("python", "-m", "pytest", "tests/parity", "-q", f"--export-corpus={folder}")
+    workspace.run("python", "-m", "pytest", "tests/parity", "-q", f"--forward-corpus={folder}")
     workspace.run("python", "-m", "fwd_core.testing.replay", folder, "--backend", "openvino")
 
 
@@ -239,7 +241,7 @@ def _check_wheel(session: nox.Session, output: Path, folder: str, packages: list
             session.error(f"{wheel.name}: {package} has no py.typed")
     if not any("licenses/LICENSE" in name for name in names):
         session.error(f"{wheel.name} has no license")
-    if stray := [name for name in names if "test_" in name or "__pycache__" in name]:
+    if stray := [name for name in names if "/test_" in name or "__pycache__" in name]:
         session.error(f"{wheel.name} holds {stray}")
     session.log(f"{wheel.name}: {len(names)} files, {wheel.stat().st_size // 1024} KiB")
 
@@ -284,10 +286,13 @@ def _try_wheels(session: nox.Session, output: Path, names: list[str], packages: 
 
 def _try_example(session: nox.Session, output: Path) -> None:
     """The third-party pack, installed beside the three, works through `forward.build`."""
+    lines = [line for file in EXAMPLE_PACK.rglob("*.py") for line in file.read_text().splitlines()]
+    if (count := sum(bool(line.strip()) for line in lines)) > EXAMPLE_LINES:
+        session.error(f"the example pack has {count} lines, at most {EXAMPLE_LINES}")
     python = _environment(session, "example")
     session.run(*_install(python), "torch", "pytest", "hypothesis", external=True)
     wheels = [_wheel(output, folder) for folder, _ in _folders()]
-    wheels[0] += "[openvino,testing]"
+    wheels[0] += "[openvino,rtx,testing]"
     session.run(*_install(python), *wheels, _wheel(output, "fwd_ops_extra"), external=True)
     session.run(
         *(python, "-m", "pytest", "-q", "-c", os.devnull, "--rootdir", str(EXAMPLE_PACK)),
