@@ -178,11 +178,18 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def bench(session: nox.Session) -> None:
-    """Latency, import time and call overhead beside the peers. `-- NAME …` picks some."""
+    """Latency, import time, call overhead and kernels beside the peers. `-- NAME …` picks some.
+
+    Numbers go to .nox/bench/NAME.json too.
+    """
     workspace = Workspace(session, *PEERS)
-    names = session.posargs or ["latency", "importing", "overhead"]
+    names = session.posargs or ["latency", "importing", "overhead", "kernels"]
+    folder = ROOT / ".nox" / "bench"
+    folder.mkdir(parents=True, exist_ok=True)
     for name in names:
-        workspace.run("python", "-m", f"benchmarks.cpu.{name}")
+        workspace.run(
+            *("python", "-m", f"benchmarks.cpu.{name}", "--json", str(folder / f"{name}.json"))
+        )
 
 
 @nox.session(venv_backend="none")

@@ -63,20 +63,15 @@ def onnxruntime(model: torch.nn.Module, inputs: Inputs, threads: int) -> tuple[C
     """ONNX Runtime on the graph that torch.onnx exports, all optimizations on."""
     import onnxruntime as ort
 
-    stream = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(model, inputs, dynamo=True, verbose=False)
-    assert program is not None
-    program.save(stream)  # type: ignore[arg-type]
+    content, floats = onnx_program(model, inputs)
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
-    session = ort.InferenceSession(stream.getvalue(), options, providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     feeds = {
         port.name: tensor.numpy() for port, tensor in zip(session.get_inputs(), inputs, strict=True)
     }
-    return lambda: session.run(None, feeds)[0], "float32"
+    return lambda: session.run(None, feeds)[0], floats
 
 
 def torch_eager(model: torch.nn.Module, inputs: Inputs, threads: int) -> tuple[Call, str]:
@@ -87,7 +82,7 @@ def torch_eager(model: torch.nn.Module, inputs: Inputs, threads: int) -> tuple[C
         with torch.inference_mode():
             return model(*inputs)[0]
 
-    return call, "float32"
+    return call, _torch_floats(model)
 
 
 def torch_compile(model: torch.nn.Module, inputs: Inputs, threads: int) -> tuple[Call, str]:
@@ -99,7 +94,29 @@ def torch_compile(model: torch.nn.Module, inputs: Inputs, threads: int) -> tuple
         with torch.inference_mode():
             return compiled(*inputs)[0]
 
-    return call, "float32"
+    return call, _torch_floats(model)
+
+
+def onnx_program(model: torch.nn.Module, inputs: Inputs) -> tuple[bytes, str]:
+    """The model as torch.onnx exports it, and the float types of its weights."""
+    stream = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(model, inputs, dynamo=True, verbose=False)
+    assert program is not None
+    program.save(stream)  # type: ignore[arg-type]
+    weights = program.model.graph.initializers.values()
+    kinds = {weight.dtype.name for weight in weights if weight.dtype is not None}
+    floats = {"FLOAT": "float32", "FLOAT16": "float16", "BFLOAT16": "bfloat16", "DOUBLE": "float64"}
+    return stream.getvalue(), ", ".join(sorted(floats[kind] for kind in kinds & set(floats)))
+
+
+def _torch_floats(model: torch.nn.Module) -> str:
+    """Float types of the weights; torch is held to them by its own switch."""
+    torch.set_float32_matmul_precision("highest")
+    assert torch.get_float32_matmul_precision() == "highest"
+    names = {str(one.dtype).removeprefix("torch.") for one in model.parameters()}
+    return ", ".join(sorted(names))
 
 
 def _forward(model: torch.nn.Module, inputs: Inputs, threads: int, mode: str) -> tuple[Call, str]:
