@@ -16,6 +16,11 @@ def linear(ctx: ConversionContext, x: Value, weight: Value, bias: Value | None =
     weight is [out, in], or [in] for a result without the last axis.
     """
     if weight.type.rank == 1:
+        if bias is not None and x.type.rank == 2:  # there torch computes addmm
+            raise ConversionError(
+                "linear: a vector for the weight of a matrix takes no bias",
+                got=f"{x.type}, {weight.type}",
+            )
         row = ctx.emit(ops.Unsqueeze(weight, (0,)))
         product = ctx.emit(ops.Linear(x, row))
         result = ctx.emit(ops.Squeeze(product, (product.type.rank - 1,)))

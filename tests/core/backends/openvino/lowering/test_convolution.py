@@ -87,6 +87,19 @@ def test_convolution(
     assert_same(got, reference(x, weight, shift if bias else None, op), atol=5e-5)
 
 
+@pytest.mark.parametrize("constant", [True, False])
+def test_dilation_of_an_axis_where_the_kernel_is_one_element(constant: bool) -> None:
+    x, weight = normal(0, 1, 1, 2, 1, 1), normal(1, 1, 1, 2, 1, 1)
+
+    def make(graph: Graph, x: Value, *rest: Value) -> Value:
+        w = rest[0] if rest else graph.constant(weight)
+        one, none = (1, 1, 1), (0, 0, 0)
+        return graph.add(ops.Convolution(x, w, None, one, none, none, (1, 2, 1)))
+
+    (got,) = run(make, *([x] if constant else [x, weight]))
+    assert_same(got, (x * weight).sum((1, 2), keepdims=True), atol=1e-6)
+
+
 def test_weight_of_dynamic_shape_is_refused_before_anything_is_compiled() -> None:
     k = symbol("k", 1, 3, 3)
     x, weight = np.zeros((1, 2, 8), np.float32), np.zeros((4, 2, 3), np.float32)

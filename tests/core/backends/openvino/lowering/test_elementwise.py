@@ -456,6 +456,21 @@ def test_half_types_of_the_model(dtype: DType) -> None:
     assert_same(got[2], x.data)
 
 
+def test_abs_of_a_concat_leaves_its_other_readers_alone() -> None:
+    a, b = np.array([0.5, -1], np.float32), np.array([-2.0, NAN], np.float32)
+
+    def make(graph: Graph, a: Value, b: Value) -> list[Value]:
+        inner = graph.add(ops.Concat((a, b), 0))
+        outer = graph.add(ops.Concat((inner, b), 0))
+        return [graph.add(ops.Abs(outer)), outer, graph.add(ops.Neg(inner))]
+
+    got = run(make, a, b)
+    joined = np.concatenate([a, b, b])
+    assert_same(got[0], np.abs(joined))
+    assert_same(got[1], joined)
+    assert_same(got[2], -joined[:4])
+
+
 def test_bfloat16_is_rounded_to_nearest_and_not_cut_off() -> None:
     edges = [0.0, -0.0, 1e-30, 2.0**109, 2.0**111, -3e38, INF, -INF, NAN]
     x = np.concatenate([np.linspace(-3, 3, 999), edges]).astype(np.float32)

@@ -23,9 +23,9 @@ def weight_of_dynamic_shape(_ctx: OpenVINOLowering, op: ops.Convolution) -> str 
 def convolution(ctx: OpenVINOLowering, op: ops.Convolution) -> Output:
     """Convolution, or GroupConvolution with the groups as the weight's first axis; then Add."""
     maps, channels, *kernel = op.weight.type.static_shape()
-    geometry = [
-        list(entries) for entries in (op.stride, op.padding_before, op.padding_after, op.dilation)
-    ]
+    # A single element has no distances, and OpenVINO 2026 reads beyond a kernel that has them.
+    dilation = [1 if size == 1 else step for size, step in zip(kernel, op.dilation, strict=True)]
+    geometry = [*map(list, (op.stride, op.padding_before, op.padding_after)), dilation]
     x = ctx[op.x]
     if op.groups == 1:
         result = ctx.opset.convolution(x, ctx[op.weight], *geometry)

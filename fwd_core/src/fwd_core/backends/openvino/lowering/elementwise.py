@@ -81,8 +81,9 @@ def magnitude(ctx: OpenVINOLowering, op: ops.Abs | ops.Neg) -> Output:
     """Abs and Negative of floats; 0 - x of integers, and the greater of both."""
     opset, x, dtype = ctx.opset, ctx[op.x], op.x.type.dtype
     if dtype.is_float:
-        function = opset.abs if isinstance(op, ops.Abs) else opset.negative
-        return function(x).output(0)
+        if isinstance(op, ops.Abs):
+            return floats.absolute(opset, x)
+        return opset.negative(x).output(0)
     negated = opset.subtract(ctx.number(0, dtype), x)
     result = opset.maximum(x, negated) if isinstance(op, ops.Abs) else negated
     return integers.wrapped(opset, result.output(0), dtype)

@@ -97,9 +97,15 @@ def _averaged_parts(
     matrix: NDArray[np.float64],
     dtype: DType,
 ) -> ITensor:
+    held = ctx.constant(Tensor(matrix.reshape((1,) * (rank - 2) + matrix.shape)).astype(dtype))
+    # Products with transposed operands in a row are more than TensorRT-RTX 1.7 can compile for
+    # some shapes, so the last two axes are multiplied as they lie.
+    if axis == rank - 1:
+        return product(ctx, x, held, transpose_b=True)
+    if axis == rank - 2:
+        return product(ctx, held, x)
     order = [*(other for other in range(rank) if other != axis), axis]
-    held = Tensor(matrix.reshape((1,) * (rank - 2) + matrix.shape)).astype(dtype)
-    averaged = product(ctx, ctx.transpose(x, order), ctx.constant(held), transpose_b=True)
+    averaged = product(ctx, ctx.transpose(x, order), held, transpose_b=True)
     return ctx.transpose(averaged, [order.index(other) for other in range(rank)])
 
 
