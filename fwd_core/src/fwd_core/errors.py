@@ -142,3 +142,7 @@ class PluginError(ForwardError):
 
 class OptionError(ForwardError):
     """An option or its value is unknown, or the chosen backend cannot honour it."""
+
+
+class ForwardWarning(UserWarning):
+    """Something has no effect here, an option or a part of a pack, and the work goes on."""

@@ -194,7 +194,7 @@ def fwd_event(event: Event) -> None:
     """Hear of progress.
 
     Called many times while a model is built, in the thread that builds. It must be quick and
-    must not raise.
+    must not raise: a pack whose hook raises is told nothing more, and a warning says so.
 
     :param event: The phase, how far it is, and a line of text.
 

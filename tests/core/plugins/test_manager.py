@@ -12,7 +12,7 @@ import toy_backend
 from toy_ops import Halves
 
 from fwd_core import Plugins, hookimpl
-from fwd_core.errors import PluginError
+from fwd_core.errors import ForwardWarning, PluginError
 from fwd_core.events import Event
 
 
@@ -72,6 +72,98 @@ def test_a_hook_that_fails_leaves_nothing_behind_and_breaks_no_other() -> None:
     assert reason.startswith("fwd_register_operators: OSError: no such thing (")
     assert f"{Path(__file__).name}:" in reason
     assert plugins.failures() == [f"pack 'broken': {reason}"]
+
+
+class Panic(BaseException):
+    """What extensions in Rust raise is no Exception."""
+
+
+def test_a_hook_that_panics_breaks_no_other() -> None:
+    class Panicking:
+        @hookimpl
+        def fwd_register_operators(self, register: Any) -> None:
+            raise Panic("the bottom fell out")
+
+    plugins = Plugins({"broken": Panicking(), "mine": Pack()})
+    assert plugins.operators.owner("toy.Halves") == "mine"
+    assert "fwd_register_operators: Panic: the bottom" in plugins.packs["broken"].failure
+
+
+@pytest.mark.parametrize("error", [OSError, Panic, SystemExit], ids=lambda cls: cls.__name__)
+def test_a_listener_that_raises_hears_no_more_and_breaks_nothing(
+    error: type[BaseException],
+) -> None:
+    heard: list[str] = []
+
+    class Good:
+        @hookimpl
+        def fwd_event(self, event: Event) -> None:
+            heard.append(f"good {event.phase}")
+
+    class Bad:
+        @hookimpl
+        def fwd_register_operators(self, register: Any) -> None:
+            raise OSError("no such thing")
+
+        @hookimpl
+        def fwd_event(self, event: Event) -> None:
+            heard.append(f"bad {event.phase}")
+            raise error("no ears")
+
+    plugins = Plugins({"first": Good(), "bad": Bad(), "last": Good()})
+    assert dict(plugins.operators) == {}
+    with pytest.warns(
+        ForwardWarning,
+        match=f"pack 'bad' is told of progress no more: its hook fwd_event raised "
+        f"{error.__name__}: no ears",
+    ):
+        plugins.send(Event("import", "start"))
+    plugins.send(Event("lower", "start"))
+    plugins.register("late", Good())
+    plugins.send(Event("compile", "start"))
+    assert heard == [
+        *["good import", "bad import", "good import"],
+        *["good lower"] * 2,
+        *["good compile"] * 3,
+    ]
+    (failure,) = plugins.failures()
+    assert "fwd_register_operators: OSError: no such thing" in failure
+    assert failure.count(f"; fwd_event: {error.__name__}: no ears (") == 1
+
+
+def test_an_interrupt_in_a_hook_is_the_users() -> None:
+    class Slow:
+        @hookimpl
+        def fwd_event(self, event: Event) -> None:
+            raise KeyboardInterrupt
+
+        @hookimpl
+        def fwd_register_operators(self, register: Any) -> None:
+            raise KeyboardInterrupt
+
+    plugins = Plugins({"slow": Slow()})
+    with pytest.raises(KeyboardInterrupt):
+        plugins.send(Event("import", "start"))
+    with pytest.raises(KeyboardInterrupt):
+        _ = plugins.operators
+    assert plugins.failures() == []
+
+
+def test_an_object_whose_names_cannot_be_listed() -> None:
+    class Odd:
+        def __init__(self, error: type[BaseException]) -> None:
+            self.error = error
+
+        def __dir__(self) -> list[str]:
+            raise self.error("no names")
+
+    plugins = Plugins({"mine": Pack()})
+    with pytest.raises(PluginError, match="pack 'odd': Panic: no names"):
+        plugins.register("odd", Odd(Panic))
+    with pytest.raises(KeyboardInterrupt):
+        plugins.register("odd", Odd(KeyboardInterrupt))
+    assert list(plugins.packs) == ["mine"]
+    assert dict(plugins.operators), "the others still work"
 
 
 def test_two_packs_with_one_operator() -> None:
@@ -207,6 +299,7 @@ class TestDiscovery:
             ("1 / 0\n", "ZeroDivisionError: division by zero"),
             ("def broken(:\n", "SyntaxError: "),
             ("raise SystemExit('bye')\n", "SystemExit: bye"),
+            ("class Panic(BaseException): ...\nraise Panic('rust')\n", "Panic: rust"),
         ],
     )
     def test_a_pack_that_fails_to_import_breaks_no_other(
@@ -218,6 +311,11 @@ class TestDiscovery:
         assert plugins.packs["bad"].failure.startswith(reason)
         assert plugins.packs["bad"].distribution == "bad-dist"
         assert plugins.commands.owner("hello") == "good"
+
+    def test_an_interrupt_while_a_pack_imports_is_the_users(self, install: Any) -> None:
+        install("slow-dist", "slow", "raise KeyboardInterrupt\n")
+        with pytest.raises(KeyboardInterrupt):
+            Plugins.discover({})
 
     def test_an_installed_pack_that_misuses_a_hook_breaks_no_other(self, install: Any) -> None:
         install("bad-dist", "bad", self.GOOD.replace("register)", "wrong)"))

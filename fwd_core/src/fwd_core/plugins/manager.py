@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pluggy
 
 from fwd_core import hookspecs
-from fwd_core.errors import PluginError
+from fwd_core.errors import ForwardWarning, PluginError
 from fwd_core.events import Event
 from fwd_core.plugins import registers as reg
 from fwd_core.plugins.registry import Registry
@@ -76,6 +77,8 @@ class Plugins:
             self._manager.enable_tracing()
         self.packs: dict[str, Pack] = {}
         self._made: dict[Callable[[Plugins], Any], Any] = {}
+        self._listeners: list[tuple[Pack, Callable[..., Any]]] | None = None
+        self._silenced: set[str] = set()
         for name, module in (packs or {}).items():
             self.register(name, module)
 
@@ -115,8 +118,11 @@ class Plugins:
                 continue
             try:
                 module = point.load()
-            # A stranger's module may raise anything while it imports, and even exit.
-            except (Exception, SystemExit) as error:  # noqa: BLE001
+            except KeyboardInterrupt:
+                raise
+            # A stranger's module may raise anything while it imports, and even exit; extensions
+            # in Rust raise their panics as BaseException.
+            except BaseException as error:  # noqa: BLE001
                 pack.failure = _reason(error)
                 plugins.packs[name] = pack
                 continue
@@ -143,8 +149,13 @@ class Plugins:
                 self._manager.register(module, name)
                 self._manager.check_pending()
             except pluggy.PluginValidationError as error:
-                self._manager.unregister(name=name)
                 failure = str(error)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001 - listing its names runs its code
+                failure = _reason(error)
+            if failure and self._manager.has_plugin(name):
+                self._manager.unregister(name=name)
         if failure and not installed:
             raise PluginError(f"pack {name!r}: {failure}")
         pack.failure = failure
@@ -152,6 +163,7 @@ class Plugins:
             callers = self._manager.get_hookcallers(module) or []
             pack.hooks = sorted(caller.name for caller in callers)
         self.packs[name] = pack
+        self._listeners = None
 
     def failures(self) -> list[str]:
         """One line for each pack that is not used, or only in part, with the reason."""
@@ -212,28 +224,58 @@ class Plugins:
         return made
 
     def send(self, event: Event) -> None:
-        """Tell every pack of progress."""
-        self._manager.hook.fwd_event(event=event)
+        """Tell every pack of progress. One whose hook raises hears no more, with a warning."""
+        listeners = self._listeners
+        if listeners is None:
+            listeners = [
+                one for one in self._callers("fwd_event") if one[0].name not in self._silenced
+            ]
+            listeners.reverse()  # pluggy asks the last that was registered first
+            self._listeners = listeners
+        for pack, tell in listeners:
+            try:
+                tell(event=event)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001 - a stranger's hook may raise anything
+                self._silenced.add(pack.name)
+                self._listeners = None
+                _note_failure(pack, "fwd_event", error)
+                warnings.warn(
+                    f"pack {pack.name!r} is told of progress no more: its hook fwd_event raised "
+                    f"{_reason(error)}",
+                    ForwardWarning,
+                    stacklevel=2,
+                )
 
     def _ask(
         self, hook: str, title: str, kind: Callable[[str], reg.Register[Any]]
     ) -> Registry[Any]:
         registry: Registry[Any] = Registry(title)
-        plugins = self._manager.get_plugins()
-        for name, module in self._manager.list_name_plugin():
-            pack = self.packs.get(name)
-            if module is None or pack is None or hook not in pack.hooks:
-                continue
-            register = kind(name)
-            others = [other for other in plugins if other is not module]
+        for pack, ask in self._callers(hook):
+            register = kind(pack.name)
             try:
-                self._manager.subset_hook_caller(hook, others)(register=register)
-            except Exception as error:  # noqa: BLE001 - a stranger's hook may raise anything
-                pack.failure = f"{hook}: {_reason(error)}"
+                ask(register=register)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001 - a stranger's hook may raise anything
+                _note_failure(pack, hook, error)
                 continue
             for entry in register.entries:
                 registry.claim(entry)
         return registry
+
+    def _callers(self, hook: str) -> list[tuple[Pack, Callable[..., Any]]]:
+        """A hook of each pack that has it, apart, so that none can fail for the others."""
+        plugins = self._manager.get_plugins()
+        callers: list[tuple[Pack, Callable[..., Any]]] = []
+        for name, module in self._manager.list_name_plugin():
+            pack = self.packs.get(name)
+            if module is None or pack is None or hook not in pack.hooks:
+                continue
+            others = [other for other in plugins if other is not module]
+            callers.append((pack, self._manager.subset_hook_caller(hook, others)))
+        return callers
 
 
 def _names(environ: Mapping[str, str], variable: str, found: Iterable[str]) -> set[str] | None:
@@ -252,6 +294,11 @@ def _names(environ: Mapping[str, str], variable: str, found: Iterable[str]) -> s
 
 def _to_stderr(text: str) -> None:
     sys.stderr.write(text)
+
+
+def _note_failure(pack: Pack, hook: str, error: BaseException) -> None:
+    told = f"{hook}: {_reason(error)}"
+    pack.failure = f"{pack.failure}; {told}" if pack.failure else told
 
 
 def _reason(error: BaseException) -> str:
