@@ -217,6 +217,38 @@ class TestOptions:
         assert heard == []
 
 
+class TestArguments:
+    @pytest.mark.parametrize(
+        ("given", "text"),
+        [
+            ({"mode": None}, "argument 'mode'\n  expected: float32, .*\n  got:      None"),
+            ({"mode": ["half"]}, r"argument 'mode'\n  .*\n  got:      \['half'\]"),
+            ({"backend": None}, "argument 'backend'\n  expected: the name .*\n  got:      None"),
+            ({"options": 5}, "argument 'options'\n  expected: options .*\n  got:      5"),
+            ({"embed_graph": "no"}, "argument 'embed_graph'\n  .*True or False\n  got:      'no'"),
+            ({"on_event": 1}, "argument 'on_event'\n  expected: a function .*\n  got:      1"),
+        ],
+    )
+    def test_of_other_types(self, given: dict[str, Any], text: str) -> None:
+        with pytest.raises(OptionError, match=text):
+            _builder(**given)
+
+    def test_dynamic_dims_are_checked_before_the_import(self) -> None:
+        heard: list[Event] = []
+        with pytest.raises(OptionError, match="dynamic dims are malformed"):
+            _builder(on_event=heard.append).build(MODEL, (X,), dynamic=5)  # type: ignore[arg-type]
+        assert heard == []
+
+    @pytest.mark.parametrize("inputs", [X, None, 3])
+    def test_example_inputs_come_together(self, inputs: Any) -> None:
+        with pytest.raises(
+            InputError,
+            match="example inputs come together\n  expected: a tuple .*\n  got:      "
+            + type(inputs).__name__,
+        ):
+            _builder().build(MODEL, inputs)
+
+
 class TestImporters:
     def test_nothing_takes_the_source(self) -> None:
         with pytest.raises(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
-from fwd_core.errors import InputError
+from fwd_core.errors import InputError, OptionError
 from fwd_core.importing import Importer, ImportRequest, OptBatch, resolve_dynamic
 from fwd_core.ir import symbol
 from fwd_core.plugins import Plugins
@@ -67,6 +68,9 @@ def test_said_in_full() -> None:
     [
         ({"z": {}, "y": {}}, "inputs that the model does not have: y, z\n  expected: x, mask, len"),
         ({"x": {3: ("n", 1, 1, 9)}}, "input 'x': there is no axis 3\n  expected: 0 … 2"),
+        ({"x": {1.0: ("n", 1, 1, 9)}}, "input 'x': there is no axis 1.0"),
+        ({"x": {True: ("n", 1, 1, 9)}}, "input 'x': there is no axis True"),
+        ({0: {}, "z": {}}, "inputs that the model does not have: 0, z"),
         ({"x": {-1: ("n", 1, 1, 9)}}, "input 'x': there is no axis -1"),
         ({"x": {"0": ("n", 1, 1, 9)}}, "input 'x': there is no axis '0'"),
         ({"length": {0: ("n", 1, 1, 9)}}, "no axis 0\n  expected: no axis: the input is 0-d"),
@@ -90,6 +94,25 @@ def test_said_in_full() -> None:
 def test_mistakes(asked: Any, text: str) -> None:
     with pytest.raises(InputError, match=text):
         resolve_dynamic(asked, SHAPES)
+
+
+@pytest.mark.parametrize("asked", [5, True, "batch", [("x", 0)]])
+def test_what_asks_for_nothing(asked: Any) -> None:
+    with pytest.raises(
+        OptionError,
+        match=r"dynamic dims are malformed\n  expected: {\"input\": {axis: \(name.*\n  got: +"
+        + re.escape(repr(asked)),
+    ):
+        resolve_dynamic(asked, SHAPES)
+
+
+@pytest.mark.parametrize("opt", ["2", 2.0, True])
+def test_opt_batch_is_an_integer(opt: Any) -> None:
+    with pytest.raises(
+        OptionError,
+        match=f"the batch size to tune for\n  expected: an integer or None\n  got:      {opt!r}",
+    ):
+        OptBatch(opt)
 
 
 def test_an_importer_is_known_by_its_members() -> None:

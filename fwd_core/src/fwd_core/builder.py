@@ -5,15 +5,15 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fwd_core import rewrite
 from fwd_core.backends.base import Backend, BuildConfig, Mode, Options, Port
 from fwd_core.engine.engine import Engine
-from fwd_core.errors import BuildError, OptionError, Problem, UnsupportedModelError
+from fwd_core.errors import BuildError, InputError, OptionError, Problem, UnsupportedModelError
 from fwd_core.events import Events, Listener
-from fwd_core.importing import DynamicDims, Importer, ImportRequest, OptBatch
+from fwd_core.importing import DynamicDims, Importer, ImportRequest, OptBatch, check_dynamic
 from fwd_core.ir.graph import Graph
 from fwd_core.plugins import Plugins
 
@@ -42,7 +42,7 @@ class Builder:
         on_event: Called with every :class:`~fwd_core.events.Event` of progress.
 
     Raises:
-        OptionError: The mode is unknown.
+        OptionError: The mode is unknown, or something is of the wrong type.
 
     Example:
         >>> builder = Builder(backend="openvino", mode="float16", options={"threads": 2})
@@ -59,6 +59,10 @@ class Builder:
         plugins: Plugins | None = None,
         on_event: Listener | None = None,
     ) -> None:
+        _require("backend", backend, str, "the name of a backend, or 'auto'")
+        _require("options", options, (Mapping, type(None)), "options of the backend by name")
+        _require("embed_graph", embed_graph, bool, "True or False")
+        _require("on_event", on_event, (Callable, type(None)), "a function that takes an event")
         self.backend_name = backend
         self.mode = parse_mode(mode)
         self.options = dict(options or {})
@@ -87,6 +91,7 @@ class Builder:
             ForwardError: A subclass that says which step failed, where and why.
         """
         self._target()  # an unusable backend or option is told before minutes of import
+        check_dynamic(dynamic)
         graph = self.import_model(source, inputs, dynamic=dynamic)
         return self.compile(graph, engine_type=engine_type)
 
@@ -97,7 +102,17 @@ class Builder:
         *,
         dynamic: DynamicDims | OptBatch | None = None,
     ) -> Graph:
-        """The model as a graph, after clean-up."""
+        """The model as a graph, after clean-up.
+
+        Raises:
+            ForwardError: A subclass that says what is wrong with the model or the inputs.
+        """
+        if not isinstance(inputs, (tuple, list, Mapping)):
+            raise InputError(
+                "example inputs come together",
+                expected="a tuple by position, or a mapping by name",
+                got=type(inputs).__name__,
+            )
         importer = self.importer(source)
         request = ImportRequest(inputs, self.plugins, dynamic, self.events)
         with self.events.phase("import", detail=importer.name):
@@ -139,6 +154,7 @@ class Builder:
             outputs,
             manifest,
             (graph.input_structure, graph.output_structure),
+            fixed=graph.fixed,
             load=backend.availability().run,  # an engine for a GPU elsewhere can be saved
         )
         engine.graph = embedded
@@ -240,6 +256,7 @@ def parse_mode(mode: str) -> Mode:
     Raises:
         OptionError: There is no such mode, or this version cannot build it.
     """
+    _require("mode", mode, str, ", ".join(MODES))
     name = _ALIASES.get(mode, mode)
     if name not in MODES:
         raise OptionError(
@@ -253,6 +270,12 @@ def parse_mode(mode: str) -> Mode:
             expected="float32 or float16",
         )
     return typing.cast(Mode, name)
+
+
+def _require(name: str, value: object, kind: Any, expected: str) -> None:
+    """Refuse an argument of another type."""
+    if not isinstance(value, kind):
+        raise OptionError(f"argument {name!r}", expected=expected, got=repr(value))
 
 
 def _closest(name: str, known: typing.Iterable[str]) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, Union, runtime_checkable
 
-from fwd_core.errors import InputError
+from fwd_core.errors import InputError, OptionError
 from fwd_core.events import Events
 from fwd_core.ir.dims import Dim, symbol
 from fwd_core.ir.graph import Graph
@@ -26,9 +26,18 @@ class OptBatch:
 
     Axis 0 of every input whose first size equals the first input's becomes the size ``batch``
     in 1 … that size, tuned for ``opt`` (by default the greatest).
+
+    Raises:
+        OptionError: ``opt`` is no integer.
     """
 
     opt: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.opt is not None and type(self.opt) is not int:
+            raise OptionError(
+                "the batch size to tune for", expected="an integer or None", got=repr(self.opt)
+            )
 
 
 @dataclass(frozen=True)
@@ -86,13 +95,15 @@ def resolve_dynamic(
         shapes: Shapes of the example inputs, in order.
 
     Raises:
+        OptionError: It is neither a mapping nor an :class:`OptBatch`.
         InputError: An input or axis does not exist, a range is wrong or does not hold the
             example's size, or one name has two ranges.
     """
+    check_dynamic(dynamic)
     if dynamic is None:
         return {name: tuple(shape) for name, shape in shapes.items()}
     wanted = _opt_batch(dynamic, shapes) if isinstance(dynamic, OptBatch) else dynamic
-    if unknown := sorted(set(wanted) - set(shapes)):
+    if unknown := sorted(str(name) for name in wanted if name not in shapes):
         raise InputError(
             f"dynamic dims for inputs that the model does not have: {', '.join(unknown)}",
             expected=", ".join(shapes) or "no inputs",
@@ -109,7 +120,7 @@ def resolve_dynamic(
                 got=repr(axes),
             )
         for axis, asked in axes.items():
-            if axis not in range(len(shape)):
+            if type(axis) is not int or axis not in range(len(shape)):
                 raise InputError(
                     f"dynamic dim of input {name!r}: there is no axis {axis!r}",
                     expected=f"0 … {len(shape) - 1}" if shape else "no axis: the input is 0-d",
@@ -117,6 +128,20 @@ def resolve_dynamic(
             dims[axis] = _symbol(name, axis, shape[axis], asked, ranges)
         result[name] = tuple(dims)
     return result
+
+
+def check_dynamic(dynamic: object) -> None:
+    """Refuse what is no way to ask for dynamic sizes.
+
+    Raises:
+        OptionError: It is neither None nor a mapping nor an :class:`OptBatch`.
+    """
+    if dynamic is not None and not isinstance(dynamic, (OptBatch, Mapping)):
+        raise OptionError(
+            "dynamic dims are malformed",
+            expected='{"input": {axis: (name, min, opt, max)}}, or None',
+            got=repr(dynamic),
+        )
 
 
 def _symbol(name: str, axis: int, size: int, asked: DimRange, ranges: dict[str, DimRange]) -> Dim:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from fwd_core.backends import option_types
 from fwd_core.errors import OptionError, Problem
 from fwd_core.events import Events
 from fwd_core.ir.graph import Graph
@@ -46,18 +47,22 @@ class Options:
     def parse(cls, backend: str, given: Mapping[str, Any]) -> Options:
         """Options from keyword arguments.
 
+        Values are checked against the fields' annotations, so that no backend need expect text
+        where it declares a number; ranges and words are the backend's own to check.
+
         Raises:
             OptionError: The backend has no option of that name, or refuses the value.
         """
         known = [item.name for item in fields(cls)]
         for name in given:
             if name not in known:
-                close = difflib.get_close_matches(name, known, 1)
+                close = difflib.get_close_matches(str(name), known, 1)
                 raise OptionError(
                     f"backend {backend!r} has no option {name!r}",
                     expected=", ".join(known) or "no options",
                     hint=f"did you mean {close[0]!r}?" if close else "leave it out",
                 )
+        option_types.check(cls, backend, given)
         return cls(**given)
 
 

@@ -20,6 +20,10 @@ RTX, FULL = ROWS["tensorrt_rtx", "1.7.1.116"], ROWS["tensorrt", "10.13.3.9"]
         ({"gpu": ["sm_89", "ada"]}, r"got:      ada"),
         ({"workspace": 0}, r"option 'workspace'(.|\n)*expected: bytes"),
         ({"optimization_level": 6}, r"option 'optimization_level'(.|\n)*0 … 5\n  got:      6"),
+        ({"workspace": "1G"}, r"option 'workspace'(.|\n)*an integer or None\n  got:      '1G'"),
+        ({"gpu": 89}, r"option 'gpu' of backend 'tensorrt'(.|\n)*got:      89"),
+        ({"tf32": "yes"}, r"option 'tf32'(.|\n)*True or False\n  got:      'yes'"),
+        ({"optimization_level": True}, r"option 'optimization_level'(.|\n)*got:      True"),
         ({"level": 3}, r"no option 'level'"),
     ],
 )
