@@ -11,7 +11,7 @@ import toy_backend
 
 from fwd_core import Builder, Engine, Plugins, hookimpl
 from fwd_core.backends import Availability, Plan, Port
-from fwd_core.errors import BuildError, ForwardError
+from fwd_core.errors import BuildError, EngineFileError, ForwardError
 from fwd_core.plugins import registers as reg
 
 
@@ -38,8 +38,30 @@ def plugins() -> Plugins:
     return toy_backend.plugins(elsewhere=Pack())
 
 
-def _built(plugins: Plugins) -> Engine:
-    builder = Builder(backend="toy", plugins=plugins)
+class RefusingBackend(toy_backend.ToyBackend):
+    """Its device is here, and refuses plans of long ago."""
+
+    def load(
+        self, plan: Plan, ports: tuple[Sequence[Port], Sequence[Port]]
+    ) -> toy_backend.ToyExecutable:
+        if plan.manifest["device"] == "here" and self.old:
+            type(self).old = False
+            raise BuildError(
+                "toy refuses the plan", expected="new", got="old", details=["its words"], hint="?"
+            )
+        return super().load(plan, ports)
+
+    old = False
+
+
+class Refusing:
+    @hookimpl
+    def fwd_register_backends(self, register: reg.BackendRegister) -> None:
+        register.add(RefusingBackend(), override=True)
+
+
+def _built(plugins: Plugins, *, embed_graph: bool = False) -> Engine:
+    builder = Builder(backend="toy", plugins=plugins, embed_graph=embed_graph)
     return builder.build(toy_backend.Layers([("relu",)]), (np.ones(3, np.float32),))
 
 
@@ -50,10 +72,35 @@ def test_it_is_built_and_saved_but_does_not_run(plugins: Plugins, tmp_path: Path
             engine(np.ones(3, np.float32))
 
 
-def test_its_file_does_not_load_here(plugins: Plugins, tmp_path: Path) -> None:
-    _built(plugins).save(tmp_path / "there.engine")
-    with pytest.raises(BuildError, match="an engine of elsewhere runs there"):
-        Engine.load(tmp_path / "there.engine", plugins=plugins)
+@pytest.mark.parametrize("rebuild", [False, True])
+def test_its_file_does_not_load_here(plugins: Plugins, tmp_path: Path, rebuild: bool) -> None:
+    path = tmp_path / "there.engine"
+    _built(plugins, embed_graph=True).save(path)
+    # To build it again is no help: what is missing is the device.
+    with pytest.raises(
+        EngineFileError,
+        match="the engine cannot run here, because an engine of elsewhere runs there\n"
+        f"  at {path}\n  Hint: load it on a machine like the one that it was built for",
+    ):
+        Engine.load(path, plugins=plugins, rebuild=rebuild)
+
+
+def test_a_plan_that_the_device_refuses_is_made_again_on_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugins = toy_backend.plugins(refusing=Refusing())
+    path = tmp_path / "old.engine"
+    _built(plugins, embed_graph=True).save(path)
+    monkeypatch.setattr(RefusingBackend, "old", True)
+    with pytest.raises(
+        EngineFileError,
+        match=f"the engine cannot run here, because toy refuses the plan\n  at {path}\n"
+        "  expected: new\n  got:      old\n  its words\n  Hint: \\?",
+    ):
+        Engine.load(path, plugins=plugins)
+    monkeypatch.setattr(RefusingBackend, "old", True)
+    loaded = Engine.load(path, plugins=plugins, rebuild=True)
+    np.testing.assert_array_equal(loaded(np.ones(3, np.float32)), np.ones(3))
 
 
 def test_closed_before_it_was_loaded(plugins: Plugins) -> None:

@@ -95,6 +95,25 @@ class TestCalls:
         with pytest.raises(InputError, match="wrong number of inputs\n  expected: 2: a: float32"):
             engine.run_list([a])
 
+    @pytest.mark.parametrize("feeds", [None, 3, np.zeros((2, 2)), [X, X], "ab"])
+    def test_names_come_in_a_mapping(self, feeds: Any) -> None:
+        with pytest.raises(
+            InputError,
+            match=r"inputs by name come in a mapping\n"
+            r"  expected: {'a': float32\[2\], 'b': float32\[2\]}\n  got:      "
+            + type(feeds).__name__,
+        ):
+            _two_inputs().run(feeds)
+
+    @pytest.mark.parametrize("given", [None, 3])
+    def test_inputs_in_order_come_in_a_list(self, given: Any) -> None:
+        with pytest.raises(
+            InputError,
+            match="inputs in order come together\n  expected: a list or tuple of arrays\n"
+            f"  got:      {type(given).__name__}",
+        ):
+            _two_inputs().run_list(given)
+
     def test_wrong_arrays(self) -> None:
         engine = _build()
         with pytest.raises(InputError, match="input 'x' has the wrong dtype"):

@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fwd_core.backends.base import Backend, Context, Executable, Plan, Port
+from fwd_core.engine.calls import told, without_fixed
 from fwd_core.engine.inputs import as_array, bind, collect
 from fwd_core.engine.pool import Pool
 from fwd_core.errors import ForwardError, InputError
 from fwd_core.ir.dims import evaluate
+from fwd_core.ir.fixed import FixedArgument
 from fwd_core.ir.structure import LEAF, Structure, describe, flatten, unflatten
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ class Engine:
         inputs: Names and types of the inputs, as the source model has them.
         outputs: Names and types of the outputs.
         manifest: What the engine is: backend, versions, mode, compute type, device.
+        fixed: Arguments of the source model that are no tensors, with the values that they were
+            built with.
 
     Example:
         >>> engine = Engine.load("model.engine")                    # doctest: +SKIP
@@ -51,13 +55,16 @@ class Engine:
         structures: tuple[Structure | None, Structure | None] = (None, None),
         contexts: int | None = None,
         *,
+        fixed: Sequence[FixedArgument] = (),
         load: bool = True,
     ) -> None:
         self.inputs = tuple(inputs)
         self.outputs = tuple(outputs)
         self.manifest = dict(manifest)
         self.plan = plan
+        self.fixed = tuple(fixed)
         self._input_structure, self._output_structure = structures
+        self._flat = _is_flat(self._input_structure)
         self._backend = backend
         self._limit = contexts
         self._executable: Executable | None = None
@@ -87,11 +94,14 @@ class Engine:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run on inputs by position (nested as the source model takes them) or by name.
 
+        Arguments that are no tensors were fixed when the engine was built: they are left out, or
+        given as they were then.
+
         Returns:
             The outputs, nested as the source model returns them.
 
         Raises:
-            InputError: As :meth:`run`, or the nesting differs.
+            InputError: As :meth:`run`, the nesting differs, or a fixed argument does.
         """
         given = self.flatten_inputs(args, kwargs)
         return self.unflatten_outputs(self.run_list(given))
@@ -103,11 +113,19 @@ class Engine:
             InputError: The count, a dtype, rank or size does not fit.
             ForwardError: The engine is closed.
         """
-        if len(given) != len(self.inputs):
+        try:
+            count = len(given)
+        except TypeError:
+            raise InputError(
+                "inputs in order come together",
+                expected="a list or tuple of arrays",
+                got=type(given).__name__,
+            ) from None
+        if count != len(self.inputs):
             raise InputError(
                 "wrong number of inputs",
                 expected=f"{len(self.inputs)}: {', '.join(map(str, self.inputs))}",
-                got=len(given),
+                got=count,
             )
         arrays = [as_array(port, item) for port, item in zip(self.inputs, given, strict=True)]
         sizes = tuple([array.shape for array in arrays])
@@ -124,13 +142,18 @@ class Engine:
         """Call arguments in the order of :attr:`inputs`.
 
         Raises:
-            InputError: Too many, too few, or nested otherwise than the source model takes them.
+            InputError: Too many, too few, nested otherwise than the source model takes them, or
+                a fixed argument has another value.
         """
         if not kwargs and len(args) == len(self.inputs) and self._flat:
             return list(args)
+        wanted = self._input_structure
+        if self.fixed:
+            members = wanted["tuple"] if isinstance(wanted, dict) else self.inputs
+            names = {port.name for port in self.inputs}
+            args, kwargs = without_fixed(self.fixed, args, kwargs, len(members), names)
         leaves, structure = flatten(tuple(args))
         positional = self.inputs[: len(leaves)]
-        wanted = self._input_structure
         if len(leaves) > len(self.inputs) or (
             not kwargs and wanted is not None and structure != wanted
         ):
@@ -140,6 +163,7 @@ class Engine:
                 if wanted is not None
                 else f"({', '.join(port.name for port in self.inputs)})",
                 got=describe(structure),
+                hint=told(self.fixed),
             )
         feeds = {port.name: leaf for port, leaf in zip(positional, leaves, strict=True)}
         if twice := sorted(set(feeds) & set(kwargs)):
@@ -188,8 +212,9 @@ class Engine:
                 (``embed_graph=True`` when it was built), compile the graph again.
 
         Raises:
-            EngineFileError: The file is missing, damaged or altered, or made for another
-                version or device; the message says what differs.
+            EngineFileError: The file is missing, damaged or altered, made for another version
+                or device, or its device is not here; the message says what differs.
+            BuildError: The graph was to be compiled again, and the backend cannot do it here.
         """
         from fwd_core.engine.file import load
 
@@ -214,13 +239,6 @@ class Engine:
     def structures(self) -> tuple[Structure | None, Structure | None]:
         """How the source model nests its inputs and outputs; ``None`` for a flat tuple."""
         return (self._input_structure, self._output_structure)
-
-    @property
-    def _flat(self) -> bool:
-        wanted = self._input_structure
-        return wanted is None or (
-            isinstance(wanted, dict) and all(item == LEAF for item in wanted.get("tuple", [None]))
-        )
 
     def _output_shapes(self, sizes: tuple[tuple[int, ...], ...]) -> list[tuple[int, ...]]:
         try:
@@ -271,3 +289,10 @@ class Engine:
         outputs = ", ".join(map(str, self.outputs))
         mode, backend = self.manifest.get("mode"), self.manifest.get("backend")
         return f"<Engine {backend} {mode} ({inputs}) -> ({outputs})>"
+
+
+def _is_flat(structure: Structure | None) -> bool:
+    """Whether every argument is one tensor."""
+    return structure is None or (
+        isinstance(structure, dict) and all(item == LEAF for item in structure.get("tuple", [None]))
+    )

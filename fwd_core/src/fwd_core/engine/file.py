@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from fwd_core import files
 from fwd_core.backends.base import Backend, Port
-from fwd_core.errors import EngineFileError
+from fwd_core.errors import BuildError, EngineFileError, ForwardError
 from fwd_core.ir.attribute_json import Decoder, Encoder
+from fwd_core.ir.fixed import FixedArgument
 
 if TYPE_CHECKING:
     from fwd_core.engine.engine import Engine
@@ -36,6 +37,7 @@ def save(engine: Engine, path: str | os.PathLike[str]) -> None:
         "inputs": [[port.name, encoder.type(port.type)] for port in engine.inputs],
         "outputs": [[port.name, encoder.type(port.type)] for port in engine.outputs],
         "structures": list(engine.structures),
+        "fixed": [[one.position, one.name, one.text] for one in engine.fixed],
         "symbols": encoder.symbols(),
     }
     if engine.graph is not None:
@@ -60,14 +62,25 @@ def load(
     manifest = document["manifest"]
     backend = _backend(path, manifest, plugins)
     inputs, outputs = ports_of(document)
+    structures = document["structures"]
+    fixed = [FixedArgument(*one) for one in document.get("fixed", ())]
     try:
         plan = backend.read_plan(document["plan"], tensors[_PLAN].data)
-    except EngineFileError as error:
-        if not rebuild or "graph" not in document:
-            raise error.located(path) from None
-        return _rebuilt(cls, document, tensors, plugins)
-    structures = document["structures"]
-    engine = cls(backend, plan, inputs, outputs, manifest, (structures[0], structures[1]))
+        engine = cls(
+            backend,
+            plan,
+            inputs,
+            outputs,
+            manifest,
+            (structures[0], structures[1]),
+            fixed=fixed,
+        )
+    except (EngineFileError, BuildError) as error:
+        # A plan that does not fit can be made again; a device that is not there cannot.
+        fits_not = isinstance(error, EngineFileError) or backend.availability().run
+        if rebuild and fits_not and "graph" in document:
+            return _rebuilt(cls, document, tensors, plugins)
+        raise _not_here(error).located(path) from None
     if "graph" in document:
         engine.graph = partial(graph_of, document, tensors, plugins)
     return engine
@@ -104,6 +117,20 @@ def _backend(path: object, manifest: Mapping[str, Any], plugins: Plugins) -> Bac
             hint=f"install what made it: {', '.join(manifest.get('packs', [])) or name}",
         )
     return backend
+
+
+def _not_here(error: ForwardError) -> EngineFileError:
+    """The error of loading for one of a backend that cannot run its plan here."""
+    if isinstance(error, EngineFileError):
+        return error
+    return EngineFileError(
+        f"the engine cannot run here, because {error.what}",
+        where=error.where,
+        expected=error.expected,
+        got=error.got,
+        details=error.details,
+        hint=error.hint or "load it on a machine like the one that it was built for",
+    )
 
 
 def _rebuilt(

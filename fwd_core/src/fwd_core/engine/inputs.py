@@ -41,13 +41,19 @@ def collect(ports: Sequence[Port], feeds: Mapping[str, Any]) -> list[Any]:
     """Values by name, in port order.
 
     Raises:
-        InputError: Names are missing or unknown.
+        InputError: Names are missing or unknown, or there are none.
     """
-    if len(feeds) == len(ports):
-        try:
+    try:
+        if len(feeds) == len(ports):
             return [feeds[port.name] for port in ports]
-        except KeyError:
-            pass
+    except (KeyError, TypeError, IndexError):
+        pass
+    if not isinstance(feeds, Mapping):
+        raise InputError(
+            "inputs by name come in a mapping",
+            expected="{" + ", ".join(f"{port.name!r}: {port.type}" for port in ports) + "}",
+            got=type(feeds).__name__,
+        )
     names = [port.name for port in ports]
     missing = [name for name in names if name not in feeds]
     unknown = [name for name in feeds if name not in names]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fwd_core.errors import GraphError
+from fwd_core.ir.fixed import FixedArgument
 from fwd_core.ir.location import Location
 from fwd_core.ir.operator import Operator
 from fwd_core.ir.structure import Structure, leaf_count
@@ -111,6 +112,8 @@ class Graph:
         #: How the source model nests its outputs and inputs; ``None`` means a flat tuple.
         self.output_structure: Structure | None = None
         self.input_structure: Structure | None = None
+        #: Arguments of the source model that are no tensors. They are not in ``input_structure``.
+        self.fixed: tuple[FixedArgument, ...] = ()
         self.constants: dict[str, Tensor] = {}
         self._values: dict[str, Value] = {}
         self._ordinals: dict[str, int] = {}

@@ -9,6 +9,7 @@ from typing import Any
 from fwd_core import files
 from fwd_core.errors import EngineFileError
 from fwd_core.ir.attribute_json import Decoder, Encoder
+from fwd_core.ir.fixed import FixedArgument
 from fwd_core.ir.graph import Graph, Node, Value
 from fwd_core.ir.location import Frame, Location
 from fwd_core.ir.operator import Operator
@@ -84,6 +85,7 @@ class _Writer(Encoder):
             ],
             "output_structure": graph.output_structure,
             "input_structure": graph.input_structure,
+            "fixed": [[one.position, one.name, one.text] for one in graph.fixed],
             "locations": [
                 [place.module, place.operator, _frame(place.user), _frame(place.frame)]
                 for place in places
@@ -134,6 +136,7 @@ class _Reader(Decoder):
             document["output_structure"],
         )
         graph.input_structure = document["input_structure"]
+        graph.fixed = tuple(FixedArgument(*one) for one in document.get("fixed", ()))
         return graph
 
     def _operator(self, kind: str, fields: dict[str, Any], values: dict[str, Value]) -> Operator:
