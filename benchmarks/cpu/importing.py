@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.machine import write
 from benchmarks.models import make
 
 
@@ -127,7 +128,7 @@ def main() -> None:
     results["chain ratio"] = per_node[1] / per_node[0]
     print(f"chain of 10,000 against 1,000, per node: {results['chain ratio']:.2f}")
     if arguments.json:
-        arguments.json.write_text(json.dumps(results, indent=1))
+        write(arguments.json, results)
 
 
 def _run(kind: str, value: str) -> dict[str, Any]:

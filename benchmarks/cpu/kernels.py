@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.cpu.routes import onnx_program
+from benchmarks.machine import write
 from benchmarks.models import MODELS, Inputs, make
 
 #: Milliseconds and number of kernels by kind.
@@ -107,7 +108,7 @@ def main() -> None:
         table.add_row("all", "", f"{sum(spent for spent, _ in profile.values()):.3f}")
         Console(width=100).print(table)
     if asked.json:
-        asked.json.write_text(json.dumps(profiles, indent=1))
+        write(asked.json, {"model": asked.model, "profiles": profiles})
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.cpu.routes import ROUTES
+from benchmarks.machine import write
 from benchmarks.models import MODELS
 
 OURS = ("forward float32", "forward float16")
@@ -69,9 +70,14 @@ class Worker:
 def measure(model: str, routes: Sequence[str], threads: int, seconds: float) -> dict[str, Any]:
     """All routes on one model."""
     workers = []
+    failures: dict[str, Any] = {}
     for route in routes:  # one after the other: building takes all cores
         worker = Worker(model, route, threads)
         worker.facts = worker.read()
+        if "failed" in worker.facts:
+            failures[route] = worker.facts
+            worker.close()
+            continue
         worker.run(5)
         workers.append(worker)
     order = random.Random(0)
@@ -85,7 +91,7 @@ def measure(model: str, routes: Sequence[str], threads: int, seconds: float) -> 
     result = {worker.route: _row(worker, workers) for worker in workers}
     for worker in workers:
         worker.close()
-    return result
+    return result | failures
 
 
 def _row(worker: Worker, workers: Sequence[Worker]) -> dict[str, Any]:
@@ -114,6 +120,9 @@ def show(model: str, rows: dict[str, Any], console: Console) -> None:
     for column in ("max error", "cosine", "build s", "peak MB"):
         table.add_column(column, justify="right")
     for route, row in rows.items():
+        if "failed" in row:
+            table.add_row(route, row["failed"])
+            continue
         ratios = [
             "{:.3f} [{:.3f}, {:.3f}]".format(*row[f"{ours} / this"])
             if f"{ours} / this" in row
@@ -148,7 +157,7 @@ def main() -> None:
         results[model] = measure(model, arguments.routes, arguments.threads, arguments.seconds)
         show(model, results[model], console)
     if arguments.json:
-        arguments.json.write_text(json.dumps(results, indent=1))
+        write(arguments.json, results)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ OpenVINO's ``InferRequest.infer()`` with tensors bound beforehand.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +17,7 @@ import openvino as ov
 import torch
 
 import forward
+from benchmarks.machine import write
 from fwd_ops_torch.importers import jit
 
 
@@ -52,7 +52,7 @@ def main() -> None:
     for name, value in medians.items():
         print(f"{name:42} {value:7.2f} us   {value - base:+7.2f} us")
     if arguments.json:
-        arguments.json.write_text(json.dumps(medians, indent=1))
+        write(arguments.json, medians)
 
 
 def _bound(array: Any) -> Callable[[], Any]:
