@@ -18,7 +18,7 @@ from fwd_core.ir.structure import flatten, unflatten
 from fwd_core.testing.paste import call_text
 from fwd_core.testing.reference import Dynamic
 from fwd_ops_torch.importers import jit
-from fwd_ops_torch.importers.boundary import as_example
+from fwd_ops_torch.importers.examples import as_example
 from fwd_ops_torch.importers.module import export
 from fwd_ops_torch.tensors import to_host
 

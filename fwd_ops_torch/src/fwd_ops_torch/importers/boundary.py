@@ -5,49 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 
 from fwd_core.errors import ConversionError, ForwardError, InputError
 from fwd_core.importing import resolve_dynamic
-from fwd_core.ir import Dim, DimExpr, Location, Tensor, TensorType
+from fwd_core.ir import Dim, DimExpr, Location, TensorType
+from fwd_core.ir.fixed import FixedArgument, value_text
 from fwd_core.ir.structure import Structure, flatten, leaf_names, unflatten
 from fwd_ops_torch.importers import sizes
 from fwd_ops_torch.importers.aliasing import TensorRef
+from fwd_ops_torch.importers.examples import Read, as_example, fitted
 from fwd_ops_torch.importers.problems import CannotContinueError
 from fwd_ops_torch.importers.session import Session
 from fwd_ops_torch.importers.undecided import Undecided
-from fwd_ops_torch.tensors import dtype_of, from_host, torch_dtype
+from fwd_ops_torch.tensors import dtype_of
 
 #: Names and example values of a model's arguments, in the model's order.
 Named = Sequence[tuple[str, Any]]
 
 
-def as_example(value: Any) -> Any:
-    """Example inputs as torch tensors: arrays are wrapped, tensor types are made up."""
-    if isinstance(value, TensorType):
-        shape = value.static_shape()
-        dtype = torch_dtype(value.dtype)
-        return (
-            torch.zeros(shape, dtype=dtype)
-            if not value.dtype.is_float
-            else torch.rand(shape).to(dtype)
-        )
-    if isinstance(value, Tensor):
-        return from_host(value)
-    if isinstance(value, np.ndarray):
-        return torch.from_numpy(value if value.flags.writeable else value.copy())
-    if isinstance(value, np.generic):
-        return torch.from_numpy(np.asarray(value))
-    if isinstance(value, (tuple, list)):
-        return type(value)(as_example(item) for item in value)
-    if isinstance(value, Mapping):
-        return {key: as_example(item) for key, item in value.items()}
-    return value
-
-
 def match_arguments(
-    given: Sequence[Any] | Mapping[str, Any], names: Sequence[str], required: Sequence[bool]
+    given: Sequence[Any] | Mapping[str, Any],
+    names: Sequence[str],
+    required: Sequence[bool],
+    types: Sequence[Any] | None = None,
 ) -> list[tuple[str, Any]]:
     """Example inputs with the names of the arguments that they are for.
 
@@ -55,12 +36,14 @@ def match_arguments(
         given: By position or by name.
         names: The model's arguments.
         required: Whether each has no default.
+        types: Their types, if the model declares them: TorchScript's own objects.
 
     Raises:
-        InputError: Too many, too few, or names that the model does not have.
+        InputError: Too many, too few, names that the model does not have, or a value that is not
+            of its argument's type.
     """
     if isinstance(given, Mapping):
-        unknown = [name for name in given if name not in names]
+        unknown = [str(name) for name in given if name not in names]
         chosen = {name: given[name] for name in names if name in given}
     else:
         unknown = [f"input {i + 1}" for i in range(len(names), len(given))]
@@ -75,9 +58,14 @@ def match_arguments(
         raise InputError(
             f"example inputs: {'; '.join(told)}",
             expected=f"({', '.join(names)})",
-            got=", ".join(given) if isinstance(given, Mapping) else f"{len(given)} inputs",
+            got=", ".join(map(str, given))
+            if isinstance(given, Mapping)
+            else f"{len(given)} inputs",
         )
-    return [(name, as_example(value)) for name, value in chosen.items()]
+    if types is None:
+        return [(name, as_example(value, name)) for name, value in chosen.items()]
+    declared = dict(zip(names, types, strict=True))
+    return [(name, fitted(name, value, declared[name])) for name, value in chosen.items()]
 
 
 def input_leaves(arguments: Named) -> tuple[dict[str, torch.Tensor], Structure]:
@@ -86,7 +74,7 @@ def input_leaves(arguments: Named) -> tuple[dict[str, torch.Tensor], Structure]:
     Python numbers, strings and None among the arguments are fixed when the engine is built.
 
     Raises:
-        InputError: A number is nested among tensors.
+        InputError: A number is nested among tensors, or a tensor is sparse.
     """
     tensors: dict[str, torch.Tensor] = {}
     members: list[Structure] = []
@@ -106,8 +94,19 @@ def input_leaves(arguments: Named) -> tuple[dict[str, torch.Tensor], Structure]:
             while unique in tensors:
                 ordinal += 1
                 unique = f"{leaf_name}_{ordinal}"
-            tensors[unique] = leaf
+            tensors[unique] = _dense(unique, leaf)
     return tensors, {"tuple": members}
+
+
+def _dense(name: str, tensor: torch.Tensor) -> torch.Tensor:
+    if tensor.layout is not torch.strided or tensor.is_quantized:
+        raise InputError(
+            f"example input {name!r} is no plain tensor",
+            expected="a dense tensor",
+            got=f"{tensor.layout}, {tensor.dtype}",
+            hint="give tensor.to_dense(), or tensor.dequantize(): graphs have dense tensors only",
+        )
+    return tensor
 
 
 def declare_inputs(session: Session, arguments: Named) -> list[Any]:
@@ -139,11 +138,18 @@ def bind_inputs(
         ]
     )
     session.graph.input_structure = structure
+    fixed: list[FixedArgument] = []
     seen: list[Any] = []
-    for _name, value in arguments:
+    for position, (name, value) in enumerate(arguments):
         leaves, nested = flatten(value)
+        if not any(isinstance(leaf, torch.Tensor) for leaf in leaves):
+            given = value.given if isinstance(value, Read) else value
+            fixed.append(FixedArgument(position, name, value_text(given)))
+            seen.append(value.seen if isinstance(value, Read) else value)
+            continue
         replaced = [next(refs) if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves]
         seen.append(unflatten(nested, replaced))
+    session.graph.fixed = tuple(fixed)
     return seen
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,20 +14,14 @@ from fwd_core.importing import ImportRequest, resolve_dynamic
 from fwd_core.ir import Graph
 from fwd_core.ir.structure import unflatten
 from fwd_ops_torch.importers.aliasing import TensorRef
-from fwd_ops_torch.importers.boundary import (
-    bind_inputs,
-    finish,
-    guard,
-    input_leaves,
-    match_arguments,
-)
+from fwd_ops_torch.importers.boundary import bind_inputs, finish, guard, input_leaves
 from fwd_ops_torch.importers.fx import FxInterpreter, location_of
 from fwd_ops_torch.importers.problems import CannotContinueError
-from fwd_ops_torch.importers.pytrees import call_structure, structure_of
+from fwd_ops_torch.importers.program_inputs import bind_symbols, match_program, user_inputs
+from fwd_ops_torch.importers.pytrees import structure_of
 from fwd_ops_torch.importers.scan import scan_fx
 from fwd_ops_torch.importers.session import Session
 from fwd_ops_torch.importers.sniff import kind_of
-from fwd_ops_torch.importers.symbols import SymbolTable
 
 
 class ExportImporter:
@@ -78,17 +72,11 @@ def import_program(
         owned: Whether nobody else holds the program's tensors.
     """
     session = Session(title, request, owned=owned)
-    placeholders = _user_inputs(program)
-    arguments = _arguments(program, request.inputs, placeholders)
+    placeholders = user_inputs(program)
+    arguments = match_program(program, request.inputs, placeholders)
     tensors, structure = input_leaves(arguments)
     shapes = resolve_dynamic(request.dynamic, {n: tuple(t.shape) for n, t in tensors.items()})
-    symbols = SymbolTable()
-    leaves = iter(tensors)
-    for node, (name, example) in zip(placeholders, _flat(arguments), strict=True):
-        if isinstance(example, torch.Tensor):
-            symbols.bind(next(leaves), node.meta["val"], example, shapes)
-        else:
-            symbols.check_constant(name, node.meta.get("val"), example)
+    symbols = bind_symbols(placeholders, arguments, tensors, shapes)
     seen = bind_inputs(session, arguments, tensors, structure, shapes)
     env: dict[Any, Any] = {}
     _bind_state(session, program, env)
@@ -109,47 +97,6 @@ def import_program(
     except ForwardError as error:
         raise guard(session, error) from None
     return session.graph
-
-
-def _user_inputs(program: torch.export.ExportedProgram) -> list[Any]:
-    wanted = {
-        spec.arg.name
-        for spec in program.graph_signature.input_specs
-        if spec.kind is InputKind.USER_INPUT
-    }
-    nodes = [node for node in program.graph.nodes if node.op == "placeholder"]
-    return [node for node in nodes if node.name in wanted]
-
-
-def _arguments(
-    program: torch.export.ExportedProgram,
-    given: Sequence[Any] | Mapping[str, Any],
-    placeholders: Sequence[Any],
-) -> list[tuple[str, Any]]:
-    """Example inputs by the names of the program's arguments, nested as it takes them."""
-    positional, keywords = call_structure(program.call_spec.in_spec)
-    names: list[str] = []
-    rest = iter(placeholders)
-    for count in [*positional, *keywords.values()]:
-        nodes = [next(rest) for _ in range(count)]
-        names.append(nodes[0].name if count == 1 else _common(nodes, len(names)))
-    for offset, keyword in enumerate(keywords):
-        names[len(positional) + offset] = keyword
-    return match_arguments(given, names, [True] * len(names))
-
-
-def _common(nodes: Sequence[Any], position: int) -> str:
-    # torch.export names the leaves of one argument x_0, x_1 …: what stands before is the argument.
-    heads = {node.name.rsplit("_", 1)[0] for node in nodes}
-    return heads.pop() if len(heads) == 1 else f"input_{position}"
-
-
-def _flat(arguments: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
-    for name, value in arguments:
-        leaves, _ = torch.utils._pytree.tree_flatten(value)
-        found += [(name, leaf) for leaf in leaves]
-    return found
 
 
 def _bind_state(

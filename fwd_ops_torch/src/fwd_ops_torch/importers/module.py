@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import inspect
+import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
-from fwd_core.errors import UnsupportedModelError
+from fwd_core.errors import InputError, UnsupportedModelError
 from fwd_core.importing import ImportRequest, resolve_dynamic
-from fwd_core.ir import Dim, DimExpr, Graph
+from fwd_core.ir import Dim, DimExpr, Frame, Graph
 from fwd_core.ir.dims import single_symbol
-from fwd_core.ir.structure import flatten, unflatten
 from fwd_ops_torch.importers import jit
 from fwd_ops_torch.importers.boundary import input_leaves, match_arguments
 from fwd_ops_torch.importers.export import import_program
+from fwd_ops_torch.importers.locations import locate
 
 
 class ModuleImporter:
@@ -50,7 +51,8 @@ def export(module: torch.nn.Module, request: ImportRequest) -> torch.export.Expo
 
     Raises:
         UnsupportedModelError: Torch refuses the module; the message holds torch's words.
-        InputError: Example inputs or dynamic dims do not fit the model.
+        InputError: Example inputs or dynamic dims do not fit the model, or the module itself
+            fails on the example inputs.
     """
     names, required, variadic = _parameters(module)
     given = request.inputs
@@ -60,26 +62,75 @@ def export(module: torch.nn.Module, request: ImportRequest) -> torch.export.Expo
     arguments = match_arguments(given, names, required)
     tensors, _ = input_leaves(arguments)
     shapes = resolve_dynamic(request.dynamic, {n: tuple(t.shape) for n, t in tensors.items()})
-    keywords = dict(arguments) if isinstance(given, Mapping) else {}
-    positional = () if keywords else tuple(value for _, value in arguments)
     dynamic = _dynamic_shapes(arguments, tensors, shapes)
+    by_name = isinstance(given, Mapping)
+
+    def call() -> tuple[tuple[Any, ...], dict[str, Any]]:
+        own = _apart(arguments)
+        return ((), own) if by_name else (tuple(own.values()), {})
+
+    positional, keywords = call()
     try:
         return torch.export.export(
             module,
             positional,
             keywords,
-            dynamic_shapes=(dynamic if keywords else tuple(dynamic.values())) if dynamic else None,
+            dynamic_shapes=(dynamic if by_name else tuple(dynamic.values())) if dynamic else None,
         )
     except Exception as error:  # noqa: BLE001 - export raises many kinds, all of them about the user's model
-        lines = [line for line in str(error).splitlines() if line.strip()]
+        require_runs(module, *call())
         raise UnsupportedModelError(
             f"torch.export cannot export {type(module).__name__}",
-            details=[f"{type(error).__name__}: {lines[0] if lines else ''}", *lines[1:8]],
+            details=_words(error),
             hint=(
                 "export follows Python: control flow on data stops it, and so do fixed sizes; "
                 "torch.jit.trace(module, inputs) gives a model that took one road"
             ),
         ) from None
+
+
+def require_runs(
+    module: torch.nn.Module, positional: tuple[Any, ...], keywords: dict[str, Any]
+) -> None:
+    """Run a module once, to tell a model that cannot be exported from inputs that do not fit it.
+
+    The module's buffers stay as they are.
+
+    Raises:
+        InputError: It fails; the message holds torch's words and the user's line.
+    """
+    buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    try:
+        with torch.no_grad():
+            torch.func.functional_call(module, buffers, positional, keywords)
+    except Exception as error:  # noqa: BLE001 - it is the user's own code that runs
+        frames = traceback.extract_tb(error.__traceback__)[::-1]
+        places = [Frame(frame.filename, frame.lineno or 0, frame.name) for frame in frames]
+        raise InputError(
+            f"{type(module).__name__} itself fails on the example inputs",
+            where=locate("", "", places[:-1]),  # the last is ours
+            details=_words(error),
+            hint="call the module with them yourself: PyTorch has to run what is to be built",
+        ) from None
+
+
+def _words(error: Exception) -> list[str]:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return [f"{type(error).__name__}: {lines[0] if lines else ''}", *lines[1:8]]
+
+
+def _apart(arguments: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Arguments whose tensors are nobody else's.
+
+    torch.export takes two arguments that are one tensor, or one that is a parameter of the module,
+    for one value, and its program reads only one of them. And models may write to their inputs.
+    """
+
+    def copy(tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.detach().clone().requires_grad_(tensor.requires_grad)
+
+    own: dict[str, Any] = torch.utils._pytree.tree_map_only(torch.Tensor, copy, dict(arguments))
+    return own
 
 
 def _parameters(module: torch.nn.Module) -> tuple[list[str], list[bool], bool]:
@@ -99,12 +150,12 @@ def _dynamic_shapes(
         return {}
     known: dict[str, Any] = {}
     specs = iter([{i: _dim(d, known) for i, d in enumerate(shapes[n])} for n in tensors])
-    dynamic: dict[str, Any] = {}
-    for name, value in arguments:
-        leaves, structure = flatten(value)
-        replaced = [next(specs) if isinstance(leaf, torch.Tensor) else None for leaf in leaves]
-        dynamic[name] = unflatten(structure, replaced)
-    return dynamic
+
+    def spec(leaf: Any) -> Any:
+        return next(specs) if isinstance(leaf, torch.Tensor) else None
+
+    # Containers keep their classes: torch compares those of named tuples.
+    return {name: torch.utils._pytree.tree_map(spec, value) for name, value in arguments}
 
 
 def _dim(dim: Dim, known: dict[str, Any]) -> Any:

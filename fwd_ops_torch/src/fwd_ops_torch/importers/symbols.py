@@ -81,7 +81,8 @@ class SymbolTable:
         Raises:
             InputError: The value differs from the one that was exported.
         """
-        if isinstance(exported, (int, float, bool, str)) and exported != example:
+        fixed = exported is None or isinstance(exported, (int, float, bool, str))
+        if fixed and exported != example:
             raise InputError(
                 f"input {name!r} was fixed when the program was exported",
                 expected=exported,

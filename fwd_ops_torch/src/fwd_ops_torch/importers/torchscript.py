@@ -55,6 +55,7 @@ class TorchScriptImporter:
             request.inputs,
             [parameter.name for parameter in parameters],
             [not parameter.has_default for parameter in parameters],
+            [argument.real_type for argument in jit.method_schema(owner, "forward").arguments[1:]],
         )
         session = Session(_title(source), request, owned=owned)
         inputs = dict(
