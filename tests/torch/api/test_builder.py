@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,10 @@ from torch import nn
 from torch_models import traced
 
 import forward
-from fwd_core.errors import InputError, OptionError, UnsupportedModelError
+from fwd_core import Plugins, hookimpl
+from fwd_core.backends.openvino.backend import OpenVINOBackend
+from fwd_core.backends.openvino.options import OpenVINOOptions
+from fwd_core.errors import ForwardWarning, InputError, OptionError, UnsupportedModelError
 from fwd_core.events import Event
 from fwd_core.ir import TensorType
 
@@ -111,6 +115,76 @@ def test_workspace_is_refused_by_a_backend_that_has_none(path: str) -> None:
     builder.set_max_workspace_size(1 << 30)
     with pytest.raises(OptionError, match="backend 'openvino' has no option 'workspace'"):
         builder.build(path, X)
+
+
+def test_workspace_has_no_effect_where_auto_chooses_a_backend_without_it(path: str) -> None:
+    """A script that was written for a GPU runs on a machine without one."""
+
+    class Chosen:
+        @hookimpl
+        def fwd_register_backends(self, register: Any) -> None:
+            register.add(First(), override=True)
+
+    class First(OpenVINOBackend):
+        priority = 1000
+
+    plugins = Plugins.discover()
+    plugins.register("chosen", Chosen())
+    builder = forward.TorchBuilder(plugins=plugins)
+    builder.set_max_workspace_size(1 << 30)
+    with pytest.warns(
+        ForwardWarning,
+        match="set_max_workspace_size has no effect: backend 'openvino', which 'auto' chose here, "
+        "has no option 'workspace'",
+    ) as told:
+        engine = builder.build(path, X)
+    assert [warning.filename for warning in told] == [__file__]
+    assert "workspace" not in engine.engine.manifest["options"]
+    builder.build(path, X)  # once is enough: warnings are errors here
+
+
+def test_workspace_reaches_a_backend_that_auto_chooses_and_that_has_it(path: str) -> None:
+    @dataclass(frozen=True)
+    class Limited(OpenVINOOptions):
+        workspace: int | None = None
+
+    class First(OpenVINOBackend):
+        priority = 1000
+        options = Limited
+
+    class Chosen:
+        @hookimpl
+        def fwd_register_backends(self, register: Any) -> None:
+            register.add(First(), override=True)
+
+    plugins = Plugins.discover()
+    plugins.register("chosen", Chosen())
+    builder = forward.TorchBuilder(plugins=plugins)
+    builder.set_max_workspace_size(1 << 20)
+    assert builder.build(path, X).engine.manifest["options"]["workspace"] == 1 << 20
+
+
+def test_arguments_of_other_types(path: str) -> None:
+    for given, text in (
+        ({"mode": None}, "argument 'mode'\n  expected: float32, "),
+        ({"backend": 5}, "argument 'backend'"),
+        ({"dynamic": 5}, "dynamic dims are malformed"),
+        ({"dynamic_batch": "yes"}, "argument 'dynamic_batch'\n  expected: True or False\n  got:"),
+        ({"opt_batch": "2"}, "the batch size to tune for\n  expected: an integer or None"),
+        ({"threads": "1", "backend": "openvino"}, "option 'threads' of backend 'openvino'"),
+        ({"tf32": "yes", "backend": "openvino"}, "no option 'tf32'"),
+    ):
+        with pytest.raises(OptionError, match=text):
+            forward.build(path, X, **given)  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match="argument 'mode'"):
+        forward.TorchBuilder().set_mode(None)  # type: ignore[arg-type]
+    for dummy in (X, None, [X]):
+        with pytest.raises(
+            InputError,
+            match="dummy inputs by name come in a mapping\n  expected: .*\n  got:      "
+            rf"{type(dummy).__name__}\n  Hint: build\(module_path, dummy_inputs\) takes",
+        ):
+            forward.TorchBuilder().build_with_name(path, dummy)  # type: ignore[arg-type]
 
 
 def test_calibrators_are_refused() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import typing
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,93 @@ def test_inputs_that_do_not_fit(engine: forward.TorchEngine, single: forward.Tor
         single.forward("text")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="by position and by name: x"):
         engine(X, x=X)
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (torch.Tensor.to_sparse, r"torch.sparse_coo, on cpu\n  .*\n  Hint: give tensor.to_d"),
+        (torch.Tensor.to_sparse_csr, r"torch.sparse_csr, on cpu\n  .*\n  Hint: give tensor"),
+        (lambda x: x.to("meta"), "torch.strided, on meta"),
+        (lambda x: x.to(torch.float8_e5m2), "torch.float8_e5m2, torch.strided, on cpu"),
+        (lambda x: torch.quantize_per_tensor(x, 0.1, 0, torch.quint8), "torch.quint8"),
+    ],
+    ids=["sparse", "csr", "meta", "float8", "quantized"],
+)
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support is in beta:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*quantize.*:UserWarning")
+def test_tensors_that_have_no_values_of_their_own(
+    single: forward.TorchEngine, make: Any, text: str
+) -> None:
+    with pytest.raises(
+        InputError,
+        match=r"input 'input': the engine cannot read this tensor\n"
+        rf"  expected: float32\[2, 3\], dense, with values in memory\n  got: .*{text}",
+    ):
+        single(make(X))
+
+
+def test_views_that_are_marked_as_negated_or_conjugated(single: forward.TorchEngine) -> None:
+    assert torch.equal(single(torch._neg_view(X)), (-X).relu())
+    imaginary = torch.complex(X, X).conj().imag  # a view of the negated part
+    assert imaginary.is_neg()
+    assert torch.equal(single(imaginary), (-X).relu())
+    half = forward.build(scripted(nn.ReLU()), X.bfloat16())
+    assert torch.equal(half(torch._neg_view(X.bfloat16())), (-X.bfloat16()).relu())
+    with pytest.raises(InputError, match="input 'input' has the wrong dtype"):
+        single(torch.complex(X, X).conj())
+
+
+def test_names_come_in_a_mapping(single: forward.TorchEngine) -> None:
+    for inputs in (X, None, [X]):
+        with pytest.raises(
+            InputError,
+            match=r"inputs by name come in a mapping\n  expected: input: float32\[2, 3\]\n"
+            rf"  got:      {type(inputs).__name__}\n  Hint: forward\(inputs\) takes",
+        ):
+            single.forward_with_name(inputs)  # type: ignore[arg-type]
+
+
+class Masked(nn.Module):
+    def forward(self, x: Tensor, mask: typing.Optional[Tensor], y: Tensor, n: int = 1) -> Tensor:
+        return x + y * n if mask is None else x + mask
+
+
+@pytest.mark.parametrize("form", ["module", "scripted", "exported"])
+@pytest.mark.parametrize("by_name", [False, True])
+def test_arguments_that_were_fixed_are_left_out_or_given_as_they_were(
+    form: str, by_name: bool, tmp_path: Path
+) -> None:
+    module, y = Masked().eval(), torch.randn(2, 3)
+    names = {"x": X, "mask": None, "y": y, "n": 3}
+    args, kwargs = ((), names) if by_name else (tuple(names.values()), {})
+    model: Any = {
+        "module": lambda: module,
+        "scripted": lambda: scripted(module),
+        "exported": lambda: torch.export.export(module, args, kwargs),
+    }[form]()
+    built = forward.build(model, names if by_name else tuple(names.values()))
+    built.save(tmp_path / "optional.engine")
+    for engine in (built, forward.load(tmp_path / "optional.engine")):
+        for result in (
+            engine(X, None, y, 3),
+            engine(X, None, y),
+            engine(X, y),
+            engine(X, y, n=3),
+            engine(**names),
+            engine.forward([X, None, y, 3]),
+            engine.forward_with_name(names),  # type: ignore[arg-type]
+        ):
+            torch.testing.assert_close(result, module(**names))
+        with pytest.raises(
+            InputError,
+            match="argument 'n' was fixed when the engine was built\n  expected: 3\n  got:      4",
+        ):
+            engine(X, None, y, 4)
+        with pytest.raises(
+            InputError, match="argument 'mask' was .*\n  expected: None\n  got:      Tensor"
+        ):
+            engine(X, X, y, 3)
 
 
 def test_small_integers_are_taken_for_int64(engine: forward.TorchEngine) -> None:

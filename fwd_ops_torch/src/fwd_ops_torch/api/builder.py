@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any, Union
 
 import torch
 
 from fwd_core.builder import Builder, parse_mode
-from fwd_core.errors import OptionError
+from fwd_core.errors import ForwardWarning, InputError, OptionError
 from fwd_core.events import Listener
 from fwd_core.importing import DynamicDims, OptBatch
 from fwd_core.plugins import Plugins
@@ -39,6 +41,7 @@ class TorchBuilder:
         self._mode = "float32"
         self._dynamic: OptBatch | None = None
         self._options: dict[str, Any] = {}
+        self._warned = False
 
     def set_mode(self, infer_mode: str) -> bool:
         """Choose ``float32`` (or ``float``) or ``float16`` (or ``half``). Returns True.
@@ -65,6 +68,9 @@ class TorchBuilder:
 
     def set_max_workspace_size(self, max_workspace_size: int) -> None:
         """Limit the memory that TensorRT's kernels may use, in bytes.
+
+        Where ``auto`` chooses a backend without such a limit, the first build warns that it has
+        no effect. A backend that is chosen by name refuses it.
 
         Raises:
             OptionError: It is not a positive integer.
@@ -109,16 +115,47 @@ class TorchBuilder:
     def build_with_name(
         self, module_path: Model, dummy_inputs: Mapping[str, torch.Tensor]
     ) -> TorchEngine:
-        """Like :meth:`build`, with dummy inputs by the names of the model's arguments."""
+        """Like :meth:`build`, with dummy inputs by the names of the model's arguments.
+
+        Raises:
+            InputError: They are no mapping, or do not fit the model.
+            ForwardError: Another subclass, as :meth:`build`.
+        """
+        if not isinstance(dummy_inputs, Mapping):
+            raise InputError(
+                "dummy inputs by name come in a mapping",
+                expected="{name of the model's argument: tensor}",
+                got=type(dummy_inputs).__name__,
+                hint="build(module_path, dummy_inputs) takes them by position",
+            )
         return self._build(module_path, dict(dummy_inputs))
 
     def _build(
         self, model: Model, inputs: tuple[object, ...] | Mapping[str, object]
     ) -> TorchEngine:
-        builder = Builder(
-            backend=self._backend, mode=self._mode, options=self._options, plugins=self._plugins
-        )
+        builder = Builder(backend=self._backend, mode=self._mode, plugins=self._plugins)
+        builder.options = self._options_for(builder)
         return TorchEngine(builder.build(model, inputs, dynamic=self._dynamic))
+
+    def _options_for(self, builder: Builder) -> dict[str, Any]:
+        """The options, without those that a backend chosen by ``auto`` does not have.
+
+        Scripts written for a machine with a GPU run on one without.
+        """
+        if self._backend != "auto" or not self._options:
+            return self._options
+        chosen = builder.backend()
+        known = {item.name for item in fields(chosen.options)}
+        unknown = [name for name in self._options if name not in known]
+        if unknown and not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"set_max_workspace_size has no effect: backend {chosen.name!r}, which 'auto' "
+                f"chose here, has no option {', '.join(map(repr, unknown))}",
+                ForwardWarning,
+                stacklevel=4,
+            )
+        return {name: value for name, value in self._options.items() if name in known}
 
 
 def build(
@@ -165,6 +202,10 @@ def build(
             "dynamic= says everything about dynamic sizes",
             got="dynamic= together with dynamic_batch= or opt_batch=",
             hint="give the batch in dynamic= too",
+        )
+    if not isinstance(dynamic_batch, bool):
+        raise OptionError(
+            "argument 'dynamic_batch'", expected="True or False", got=repr(dynamic_batch)
         )
     batch = OptBatch(opt_batch) if dynamic_batch or opt_batch is not None else None
     builder = Builder(

@@ -67,19 +67,29 @@ class TorchEngine:
             The output, or a list if the model has several.
 
         Raises:
-            InputError: A name, dtype, rank, size or device does not fit.
+            InputError: It is no mapping, or a name, dtype, rank, size or device does not fit.
         """
+        if not isinstance(inputs, Mapping):
+            raise InputError(
+                "inputs by name come in a mapping",
+                expected=", ".join(map(str, self.engine.inputs)),
+                got=type(inputs).__name__,
+                hint="forward(inputs) takes tensors by position",
+            )
         return _one_or_list(self._run(self.engine.flatten_inputs((), inputs)))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run as the model itself is called.
+
+        Arguments that are no tensors were fixed when the engine was built: they are left out, or
+        given as they were then.
 
         Returns:
             The outputs, nested as the model returns them: torch tensors for torch tensors,
             NumPy arrays for NumPy arrays.
 
         Raises:
-            InputError: As :meth:`forward`, or the nesting differs.
+            InputError: As :meth:`forward`, the nesting differs, or a fixed argument does.
         """
         leaves = self.engine.flatten_inputs(args, kwargs)
         if leaves and not any(isinstance(leaf, torch.Tensor) for leaf in leaves):
@@ -101,8 +111,8 @@ class TorchEngine:
         """Read an engine file into this object. Returns True.
 
         Raises:
-            EngineFileError: The file is missing, damaged or altered, or made for another version
-                or device; the message says what differs.
+            EngineFileError: The file is missing, damaged or altered, made for another version or
+                device, or its device is not here; the message says what differs.
         """
         self._engine = Engine.load(engine_filename, plugins=plugins)
         return True
@@ -115,7 +125,8 @@ class TorchEngine:
                 expected=", ".join(map(str, ports)),
             )
         device = _device(ports, leaves)
-        results = self.engine.run_list([_to_array(item) for item in leaves])
+        arrays = [_to_array(port, item) for port, item in zip(ports, leaves, strict=True)]
+        results = self.engine.run_list(arrays)
         return [
             _to_tensor(array, port, device)
             for array, port in zip(results, self.engine.outputs, strict=True)
@@ -140,8 +151,9 @@ def load(
         plugins: Packs to use; by default all that are installed.
 
     Raises:
-        EngineFileError: The file is missing, damaged or altered, or made for another version or
-            device; the message says what differs.
+        EngineFileError: The file is missing, damaged or altered, made for another version or
+            device, or its device is not here; the message says what differs.
+        BuildError: The graph was to be compiled again, and the backend cannot do it here.
     """
     return TorchEngine(Engine.load(path, plugins=plugins, rebuild=rebuild))
 
@@ -159,10 +171,27 @@ def _device(ports: Sequence[Port], leaves: Sequence[Any]) -> torch.device:
     return next(iter(devices), torch.device("cpu"))
 
 
-def _to_array(item: Any) -> Any:
+def _to_array(port: Port, item: Any) -> Any:
     if not isinstance(item, torch.Tensor):
         return item
-    host = item.detach().cpu()
+    try:
+        return _host_array(item)
+    except (RuntimeError, TypeError) as error:
+        words = error
+    try:  # a view that is marked as negated or conjugated holds other bytes than it shows
+        return _host_array(item.resolve_neg().resolve_conj())
+    except (RuntimeError, TypeError):
+        raise InputError(
+            f"input {port.name!r}: the engine cannot read this tensor",
+            expected=f"{port.type}, dense, with values in memory",
+            got=f"{item.dtype}, {item.layout}, on {item.device}",
+            details=[str(words).partition("\n")[0]],
+            hint=None if item.layout is torch.strided else "give tensor.to_dense()",
+        ) from None
+
+
+def _host_array(tensor: torch.Tensor) -> Any:
+    host = tensor.detach().cpu()
     # NumPy has no bfloat16: engines take its 16-bit words.
     return (host.view(torch.uint16) if host.dtype is torch.bfloat16 else host).numpy()
 
