@@ -85,8 +85,8 @@ class SymbolTable:
         if fixed and exported != example:
             raise InputError(
                 f"input {name!r} was fixed when the program was exported",
-                expected=exported,
-                got=example,
+                expected=repr(exported),
+                got=repr(example),
             )
 
     def dim(self, expression: Any) -> Dim:
