@@ -6,14 +6,18 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 pytest.importorskip("openvino")
 
 from hypothesis import strategies as st
-from parity_cases import ANY, QUICK, check, covers, operand
+from parity_cases import ANY, QUICK, check, covers, operand, plugins
 
+from fwd_core import Builder
+from fwd_core.errors import UnsupportedModelError
 from fwd_core.testing import EXACT
 from fwd_core.testing import strategies as fwd
+from fwd_ops_torch.importers import jit
+from fwd_ops_torch.testing import module_from_source
 
 DTYPES = ANY[:1] + ANY  # float32 most often
 
@@ -243,6 +247,50 @@ def test_chunk(data: st.DataObject) -> None:
     count = data.draw(st.integers(1, 5), label="chunks")
     batch = ["x"] if axis % len(shape) else []
     moved(data, f"x.chunk({count}, {axis})", array(data, shape), batch=batch)
+
+
+@covers("aten::tensor_split",
+        without={"tensor_indices_or_sections": "parts that depend on a tensor: refused, see below"},
+        )  # fmt: skip
+def test_tensor_split(data: st.DataObject) -> None:
+    shape = data.draw(fwd.shapes(1, 3), label="shape")
+    axis = data.draw(fwd.axis(len(shape)), label="dim")
+    some = st.lists(st.integers(-4, 5), max_size=3)
+    given = data.draw(st.integers(0, 4) | some, label="sections or indices")
+    batch = ["x"] if axis % len(shape) else []
+    moved(data, f"x.tensor_split({given}, {axis})", array(data, shape), batch=batch)
+
+
+def test_tensor_split_by_a_tensor_is_refused() -> None:
+    module = jit.script(module_from_source("x.tensor_split(n)", "x", "n"))
+    builder = Builder(backend="openvino", plugins=plugins())
+    with pytest.raises(UnsupportedModelError, match="supported here: the parts depend on a tensor"):
+        builder.import_model(module, (torch.ones(4), torch.tensor(2)))
+
+
+@covers("aten::slice_scatter")
+def test_slice_scatter(data: st.DataObject) -> None:
+    shape = data.draw(fwd.shapes(1, 3), label="shape")
+    axis = data.draw(fwd.axis(len(shape)), label="dim") % len(shape)
+    cut = data.draw(fwd.slices(shape[axis]), label="slice")
+    wrong = data.draw(st.integers(0, 9), label="wrong at 1") == 1
+    taken = len(range(shape[axis])[slice(cut.start, cut.stop, cut.step)]) + wrong
+    src = array(data, (*shape[:axis], taken, *shape[axis + 1 :]), "src")
+    call = f"torch.slice_scatter(x, src, {axis}, {cut.start}, {cut.stop}, {cut.step})"
+    batch = ["x", "src"] if axis else []
+    moved(data, call, array(data, shape), src=src, batch=batch)
+
+
+@covers("aten::select_scatter")
+def test_select_scatter(data: st.DataObject) -> None:
+    shape = data.draw(fwd.shapes(1, 3), label="shape")
+    axis = data.draw(fwd.axis(len(shape)), label="dim") % len(shape)
+    index = data.draw(st.integers(-shape[axis] - 1, shape[axis]), label="index")
+    wrong = data.draw(st.integers(0, 9), label="wrong at 1") == 1
+    src = array(data, (*shape[:axis], *([1] * wrong), *shape[axis + 1 :]), "src")
+    batch = ["x", "src"] if axis else []
+    moved(data, f"torch.select_scatter(x, src, {axis}, {index})", array(data, shape), src=src,
+          batch=batch)  # fmt: skip
 
 
 @covers("aten::unbind")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 from fwd_core.errors import ConversionError
 from fwd_core.ir import Dim, DimExpr, Value, is_equal, is_less, ops
-from fwd_core.ir.dims import divide_exactly, maximum, minimum, product
-from fwd_ops_torch.converting import ConversionContext, converts
+from fwd_core.ir.dims import divide_exactly, product
+from fwd_ops_torch.converting import ConversionContext, converts, spans
 from fwd_ops_torch.converting.promotion import result_dtype
 
 
@@ -169,39 +170,60 @@ def slice_(
     step: Dim = 1,
 ) -> Value:
     """aten::slice.Tensor(Tensor(a) self, int dim=0, SymInt? start=None, SymInt? end=None, SymInt step=1) -> Tensor(a)."""
-    axis = ctx.axis(dim, x.type.rank)
-    stride = ctx.static(step, "step")
-    if stride < 1:
-        raise ConversionError("slice: step must be positive", got=step)
-    size = x.type.shape[axis]
-    low = _clamped(ctx, 0 if start is None else start, size)
-    high = _clamped(ctx, size if end is None else end, size)
-    length = maximum(high - low, 0)
-    if stride != 1:
-        length = (length + stride - 1) // stride
-    return ctx.emit(ops.Slice(x, axis, low, length, stride))
+    span = spans.sliced(ctx, x, dim, start, end, step)
+    return ctx.emit(ops.Slice(x, span.axis, span.start, span.length, span.step))
 
 
 @converts("aten::narrow")
 def narrow(ctx: ConversionContext, x: Value, dim: int, start: Dim, length: Dim) -> Value:
     """aten::narrow(Tensor(a) self, int dim, SymInt start, SymInt length) -> Tensor(a)."""
     axis = ctx.axis(dim, x.type.rank)
-    return ctx.emit(ops.Slice(x, axis, _from_front(ctx, start, x.type.shape[axis]), length))
+    return ctx.emit(ops.Slice(x, axis, spans.from_front(ctx, start, x.type.shape[axis]), length))
 
 
 @converts("aten::select")
 def select(ctx: ConversionContext, x: Value, dim: int, index: Dim) -> Value:
     """aten::select.int(Tensor(a) self, int dim, SymInt index) -> Tensor(a)."""
-    if x.type.rank == 0:
-        raise ConversionError("select: a 0-d tensor has no axis to select from")
-    axis = ctx.axis(dim, x.type.rank)
-    size = x.type.shape[axis]
-    position = _from_front(ctx, index, size)
-    if is_less(position, size) is False or is_less(position, 0) is True:
+    span = spans.selected(ctx, x, dim, index)
+    piece = ctx.emit(ops.Slice(x, span.axis, span.start, span.length), "slice")
+    return ctx.emit(ops.Squeeze(piece, (span.axis,)))
+
+
+@converts("aten::slice_scatter")
+def slice_scatter(
+    ctx: ConversionContext,
+    x: Value,
+    src: Value,
+    dim: int = 0,
+    start: Dim | None = None,
+    end: Dim | None = None,
+    step: Dim = 1,
+) -> Value:
+    """aten::slice_scatter(Tensor self, Tensor src, int dim=0, SymInt? start=None, SymInt? end=None, SymInt step=1) -> Tensor."""
+    return _scattered(ctx, x, src, spans.sliced(ctx, x, dim, start, end, step))
+
+
+@converts("aten::select_scatter")
+def select_scatter(ctx: ConversionContext, x: Value, src: Value, dim: int, index: Dim) -> Value:
+    """aten::select_scatter(Tensor self, Tensor src, int dim, SymInt index) -> Tensor."""
+    span = spans.selected(ctx, x, dim, index)
+    if src.type.rank != x.type.rank - 1:
         raise ConversionError(
-            "select: index out of range", expected=f"{-size} … {size - 1}", got=index
+            "select_scatter: src has one axis less than self", expected=x.type, got=src.type
         )
-    return ctx.emit(ops.Squeeze(ctx.emit(ops.Slice(x, axis, position, 1), "slice"), (axis,)))
+    return _scattered(ctx, x, ctx.emit(ops.Unsqueeze(src, (span.axis,)), "src"), span)
+
+
+def _scattered(ctx: ConversionContext, x: Value, src: Value, span: spans.Span) -> Value:
+    shape = x.type.shape
+    wanted = (*shape[: span.axis], span.length, *shape[span.axis + 1 :])
+    if len(wanted) != src.type.rank or not all(map(is_equal, wanted, src.type.shape)):
+        raise ConversionError(
+            f"{ctx.operator}: src is not of the shape that it replaces",
+            expected=x.type.with_shape(wanted),
+            got=src.type,
+        )
+    return spans.put(ctx, x, ctx.cast(src, x.type.dtype), span)
 
 
 @converts("aten::split", "aten::split_with_sizes")
@@ -235,6 +257,34 @@ def chunk(ctx: ConversionContext, x: Value, chunks: int, dim: int = 0) -> list[V
         return _pieces(ctx, x, axis, [even] * chunks)
     total = ctx.static(size, "self")
     return split(ctx, x, -(-total // chunks), dim=dim)
+
+
+@converts(
+    "aten::tensor_split",
+    unsupported={"tensor_indices_or_sections": "the parts depend on a tensor"},
+)
+def tensor_split(
+    ctx: ConversionContext,
+    x: Value,
+    sections: Dim | None = None,
+    indices: Sequence[Dim] | None = None,
+    dim: int = 0,
+) -> list[Value]:
+    """aten::tensor_split.sections(Tensor(a -> *) self, SymInt sections, int dim=0) -> Tensor(a)[]. Or indices."""
+    axis = ctx.axis(dim, x.type.rank)
+    size = x.type.shape[axis]
+    if indices is not None:
+        bounds = [0, *indices, size]
+        parts = [spans.sliced(ctx, x, axis, *pair) for pair in itertools.pairwise(bounds)]
+        return [ctx.emit(ops.Slice(x, axis, one.start, one.length)) for one in parts]
+    assert sections is not None
+    count = ctx.static(sections, "sections")
+    if count < 1:
+        raise ConversionError("tensor_split: sections must be positive", got=count)
+    if (even := divide_exactly(size, count)) is not None:
+        return _pieces(ctx, x, axis, [even] * count)
+    least, longer = divmod(ctx.static(size, "self"), count)
+    return _pieces(ctx, x, axis, [least + (i < longer) for i in range(count)])
 
 
 @converts("aten::unbind")
@@ -337,14 +387,3 @@ def _with_inferred(total: Dim, shape: Sequence[Dim]) -> tuple[Dim, ...]:
             else None,
         )
     return tuple(size if i == unknown[0] else dim for i, dim in enumerate(shape))
-
-
-def _from_front(ctx: ConversionContext, index: Dim, size: Dim) -> Dim:
-    negative = is_less(index, 0)
-    if negative is None:
-        raise ctx.unsupported("index", f"{index} may be negative or not")
-    return size + index if negative else index
-
-
-def _clamped(ctx: ConversionContext, index: Dim, size: Dim) -> Dim:
-    return minimum(maximum(_from_front(ctx, index, size), 0), size)

@@ -27,6 +27,10 @@ from fwd_ops_torch.tensors import type_of
 Content = Union[Value, torch.Tensor]
 
 
+#: What ``Tensor.view`` can say instead.
+_LIKE_VIEW = frozenset({"aten::reshape", "aten::reshape_as", "aten::flatten"})
+
+
 class Storage:
     """What refs that certainly alias have in common."""
 
@@ -37,8 +41,35 @@ class Storage:
         self.version = 0
         #: Dotted name of the parameter or buffer that it is, if it is one.
         self.attribute = attribute
-        self.suspects: list[Storage] = []
-        self.unreadable = ""
+        self.suspects: list[tuple[Storage, Doubt]] = []
+        #: Why the contents are not known: a doubt, and where one that may alias was written.
+        self.unreadable: tuple[Doubt, Location] | None = None
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """Why it is not known whether two tensors share memory.
+
+    Attributes:
+        operator: The operator that made one of the other.
+        where: Its place in the user's model.
+    """
+
+    operator: str
+    where: Location
+
+    def error(self, written: Location) -> ConversionError:
+        """To raise where one is read after the other was written."""
+        call = f"{self.operator.split('::')[1]}(…)"
+        sharing = ", or view(…) so that it is" if self.operator in _LIKE_VIEW else ""
+        return ConversionError(
+            "a tensor is read that may share memory with one written in place before",
+            where=written,
+            expected="tensors that share memory for certain, or certainly do not",
+            got=f"{call} of a tensor: a view or a copy, which depends on strides",
+            details=[f"made by {self.where}"],
+            hint=f"write {call}.clone() so that no memory is shared{sharing}",
+        )
 
 
 @dataclass(frozen=True)
@@ -76,8 +107,9 @@ class TensorRef:
         Raises:
             ConversionError: A tensor that may share memory with this one was written.
         """
-        if self.storage.unreadable:
-            raise ConversionError(self.storage.unreadable)
+        if self.storage.unreadable is not None:
+            doubt, written = self.storage.unreadable
+            raise doubt.error(written)
         if self.view is None:
             return self.storage.content
         if self._version != self.storage.version:
@@ -104,11 +136,8 @@ class TensorRef:
             parent = self.view.parent
             parent.write(self.view.scatter(parent.read(), content), where)
         self._cached, self._version = content, self.storage.version
-        for suspect in self.storage.suspects:
-            suspect.unreadable = (
-                "a tensor is read that may share memory with one written in place before "
-                f"(at {where}); what torch would read depends on strides"
-            )
+        for suspect, doubt in self.storage.suspects:
+            suspect.unreadable = (doubt, where)
 
     def snapshot(self) -> TensorRef:
         """The tensor as it lies in its storage now: what views of it are views of."""
@@ -122,11 +151,11 @@ class TensorRef:
         self.view = view
         self._cached, self._version = content, self.storage.version
 
-    def may_alias(self, other: TensorRef) -> None:
+    def may_alias(self, other: TensorRef, doubt: Doubt) -> None:
         """Note that the two may share memory, or not."""
         if self.storage is not other.storage:
-            self.storage.suspects.append(other.storage)
-            other.storage.suspects.append(self.storage)
+            self.storage.suspects.append((other.storage, doubt))
+            other.storage.suspects.append((self.storage, doubt))
 
     @property
     def type(self) -> TensorType:

@@ -1,0 +1,120 @@
+"""Elements of an axis that views and scatters speak of: which ones, and putting others there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fwd_core.errors import ConversionError
+from fwd_core.ir import Dim, DType, Value, is_equal, is_less, ops
+from fwd_core.ir.dims import maximum, minimum
+from fwd_ops_torch.converting.context import ConversionContext
+
+
+@dataclass(frozen=True)
+class Span:
+    """Elements ``start``, ``start + step``, … of an axis, ``length`` of them."""
+
+    axis: int
+    start: Dim
+    length: Dim
+    step: int = 1
+
+
+def sliced(
+    ctx: ConversionContext, x: Value, dim: int, start: Dim | None, end: Dim | None, step: Dim = 1
+) -> Span:
+    """What ``x[start:end:step]`` takes of an axis.
+
+    Raises:
+        ConversionError: There is no such axis, or the step is not positive.
+        UnsupportedArgumentError: The step is dynamic, or a bound may be negative or not.
+    """
+    axis = ctx.axis(dim, x.type.rank)
+    stride = ctx.static(step, "step")
+    if stride < 1:
+        raise ConversionError(f"{ctx.operator}: step must be positive", got=step)
+    size = x.type.shape[axis]
+    low = _clamped(ctx, 0 if start is None else start, size)
+    high = _clamped(ctx, size if end is None else end, size)
+    length = maximum(high - low, 0)
+    if stride != 1:
+        length = (length + stride - 1) // stride
+    return Span(axis, low, length, stride)
+
+
+def selected(ctx: ConversionContext, x: Value, dim: int, index: Dim) -> Span:
+    """The one element of an axis that ``x.select(dim, index)`` takes.
+
+    Raises:
+        ConversionError: There is no such axis or element.
+        UnsupportedArgumentError: The index may be negative or not.
+    """
+    if x.type.rank == 0:
+        raise ConversionError(f"{ctx.operator}: a 0-d tensor has no axis to select from")
+    axis = ctx.axis(dim, x.type.rank)
+    size = x.type.shape[axis]
+    position = from_front(ctx, index, size)
+    if is_less(position, size) is False or is_less(position, 0) is True:
+        raise ConversionError(
+            f"{ctx.operator}: index out of range", expected=f"{-size} … {size - 1}", got=index
+        )
+    return Span(axis, position, 1)
+
+
+def from_front(ctx: ConversionContext, index: Dim, size: Dim) -> Dim:
+    """An index of an axis, with negative ones counted from the end.
+
+    Raises:
+        UnsupportedArgumentError: It may be negative or not.
+    """
+    negative = is_less(index, 0)
+    if negative is None:
+        raise ctx.unsupported(
+            "index",
+            f"{index} may be negative or not",
+            "narrow the range of the dynamic dim until it cannot",
+        )
+    return size + index if negative else index
+
+
+def put(ctx: ConversionContext, base: Value, part: Value, span: Span) -> Value:
+    """The base with ``part`` in place of a span's elements.
+
+    Args:
+        ctx: Adds the operators.
+        base: Any tensor.
+        part: Of the base's dtype and shape, but for the size of the span's axis: its length.
+        span: Where.
+
+    Raises:
+        ConversionError: The span has a step and the axis is dynamic.
+    """
+    axis, size = span.axis, base.type.shape[span.axis]
+    if span.step == 1:
+        high = span.start + span.length
+        pieces = [part]
+        if is_equal(span.start, 0) is not True:
+            pieces.insert(0, ctx.emit(ops.Slice(base, axis, 0, span.start), "before"))
+        if is_equal(high, size) is not True:
+            pieces.append(ctx.emit(ops.Slice(base, axis, high, size - high), "after"))
+        return part if len(pieces) == 1 else ctx.emit(ops.Concat(tuple(pieces), axis))
+    sizes = (size, span.start, span.length)
+    if not all(isinstance(one, int) for one in sizes):
+        raise ConversionError(
+            "a write through a slice with a step needs an axis of a fixed size",
+            got=f"size {size}",
+            hint="build it static, or choose the new elements with torch.where",
+        )
+    # Old and new elements side by side, then for each place the one that belongs there.
+    fixed, start, length = (int(one) for one in sizes)  # type: ignore[arg-type]
+    places = np.arange(fixed)
+    places[start : start + length * span.step : span.step] = fixed + np.arange(length)
+    both = ctx.emit(ops.Concat((base, part), axis))
+    return ctx.emit(ops.Gather(both, ctx.constant(places, DType.INT64, "places"), axis))
+
+
+def _clamped(ctx: ConversionContext, index: Dim, size: Dim) -> Dim:
+    """A slice's bound as torch reads it: negative counts from the end, then kept in the axis."""
+    return minimum(maximum(from_front(ctx, index, size), 0), size)

@@ -1,0 +1,150 @@
+"""How a write through a view changes what was viewed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from fwd_core.ir import Location, Value, ops
+from fwd_ops_torch.converting import ConversionContext, spans
+from fwd_ops_torch.importers.aliasing import Content
+
+if TYPE_CHECKING:
+    from fwd_ops_torch.importers.session import Session
+
+#: Views that are their operand, element for element.
+IDENTITIES = frozenset(
+    {
+        "aten::detach",
+        "aten::alias",
+        "aten::lift_fresh",
+        "aten::to",
+        "aten::type_as",
+        "aten::dropout",
+        "aten::feature_dropout",
+        "aten::alpha_dropout",
+    }
+)
+
+Scatter = Callable[[Content, Content], Content]
+
+
+def through(
+    session: Session, operator: str, arguments: Mapping[str, Any], where: Location
+) -> Scatter | None:
+    """What a write through a view makes of the viewed tensor; ``None`` where it has no meaning.
+
+    Args:
+        session: Where operators go.
+        operator: The operator that made the view.
+        arguments: Its arguments.
+        where: Its place in the user's model.
+
+    Returns:
+        New contents of the viewed tensor, from its old ones and new ones of the view.
+    """
+    if operator in IDENTITIES:
+        return lambda _old, new: new
+    make = _SCATTERS.get(operator)
+    if make is None:
+        return None
+
+    def scatter(old: Content, new: Content) -> Content:
+        base, part = session.materialize(old), session.materialize(new)
+        return make(context(session, operator, where), base, part, arguments)
+
+    return scatter
+
+
+def constant_or(scatter: Scatter, view: Callable[[Content], Content]) -> Scatter:
+    """The same, which keeps constants constant: later calls may need to know them."""
+
+    def known_or(old: Content, new: Content) -> Content:
+        if isinstance(old, torch.Tensor) and isinstance(new, torch.Tensor):
+            whole = old.detach().clone()
+            part = view(whole)
+            if isinstance(part, torch.Tensor) and _share(part, whole):
+                part.copy_(new)
+                return whole
+        return scatter(old, new)
+
+    return known_or
+
+
+def _share(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
+
+
+def context(session: Session, operator: str, where: Location) -> ConversionContext:
+    """Adds operators in the name of a write."""
+    path = f"{operator.split('::')[1]}.write"
+    name = f"{where.module}/{path}" if where.module else path
+    return ConversionContext(session.graph, operator, name, where)
+
+
+def _reshaped(
+    ctx: ConversionContext, base: Value, part: Value, _arguments: Mapping[str, Any]
+) -> Value:
+    return ctx.emit(ops.Reshape(part, base.type.shape))
+
+
+def _swapped(
+    ctx: ConversionContext, base: Value, part: Value, arguments: Mapping[str, Any]
+) -> Value:
+    order = list(range(base.type.rank))
+    axes = [axis for name, axis in arguments.items() if name[:-1] in ("dim", "axis")]
+    if axes:
+        a, b = axes
+        order[a], order[b] = order[b], order[a]
+    else:
+        order.reverse()
+    return ctx.emit(ops.Transpose(part, tuple(order)))
+
+
+def _permuted(
+    ctx: ConversionContext, base: Value, part: Value, arguments: Mapping[str, Any]
+) -> Value:
+    order = [axis % base.type.rank for axis in arguments["dims"]]
+    return ctx.emit(ops.Transpose(part, tuple(order.index(axis) for axis in range(len(order)))))
+
+
+def _sliced(
+    ctx: ConversionContext, base: Value, part: Value, arguments: Mapping[str, Any]
+) -> Value:
+    start, end = arguments.get("start"), arguments.get("end")
+    span = spans.sliced(ctx, base, arguments["dim"], start, end, arguments.get("step", 1))
+    return spans.put(ctx, base, part, span)
+
+
+def _selected(
+    ctx: ConversionContext, base: Value, part: Value, arguments: Mapping[str, Any]
+) -> Value:
+    span = spans.selected(ctx, base, arguments["dim"], arguments["index"])
+    return spans.put(ctx, base, ctx.emit(ops.Unsqueeze(part, (span.axis,))), span)
+
+
+def _narrowed(
+    ctx: ConversionContext, base: Value, part: Value, arguments: Mapping[str, Any]
+) -> Value:
+    axis = ctx.axis(arguments["dim"], base.type.rank)
+    start = spans.from_front(ctx, arguments["start"], base.type.shape[axis])
+    return spans.put(ctx, base, part, spans.Span(axis, start, arguments["length"]))
+
+
+_SCATTERS: dict[str, Callable[[ConversionContext, Value, Value, Mapping[str, Any]], Value]] = {
+    "aten::view": _reshaped,
+    "aten::_unsafe_view": _reshaped,
+    "aten::unflatten": _reshaped,
+    "aten::unsqueeze": _reshaped,
+    "aten::squeeze": _reshaped,
+    "aten::view_as": _reshaped,
+    "aten::transpose": _swapped,
+    "aten::swapaxes": _swapped,
+    "aten::t": _swapped,
+    "aten::permute": _permuted,
+    "aten::slice": _sliced,
+    "aten::select": _selected,
+    "aten::narrow": _narrowed,
+}
