@@ -262,7 +262,7 @@ class TestImporters:
         builder = Builder(plugins=Plugins())
         with pytest.raises(
             UnsupportedModelError,
-            match="expected: a pack with importers\n  Hint: `pip install fwd-ops-torch`",
+            match="expected: a pack with importers\n  Hint: pip install 'fwd-ops-torch.torch.'",
         ):
             builder.importer(MODEL)
 

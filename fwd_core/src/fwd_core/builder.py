@@ -16,6 +16,7 @@ from fwd_core.events import Events, Listener
 from fwd_core.importing import DynamicDims, Importer, ImportRequest, OptBatch, check_dynamic
 from fwd_core.ir.graph import Graph
 from fwd_core.plugins import Plugins
+from fwd_core.plugins.advice import to_have_torch
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -185,7 +186,7 @@ class Builder:
             f"no importer takes {shown}",
             expected=", ".join(one.name for one in importers) or "a pack with importers",
             details=self.plugins.failures(),
-            hint="`pip install fwd-ops-torch` reads PyTorch models" if not importers else None,
+            hint=None if importers else to_have_torch(self.plugins, "reads PyTorch models"),
         )
 
     def backend(self) -> Backend:

@@ -105,6 +105,7 @@ BAD = [
     (["half.pth"], "error: half.pth is no TorchScript file and no torch.export program, or it is"),
     (["weights.pth"], "error: weights.pth is a pickled checkpoint (weights, or a whole nn.Module)"),
     (["missing.pth"], "error: there is no file missing.pth\n"),
+    (["."], "error: . is a folder, not a model file\n  expected: a TorchScript file or a torch.ex"),
     (
         ["model.pth", "-i", "y=1x3x8x8"],
         "error: example inputs: missing x; the model has no y\n  expected: (x)\n  got:      y\n",
@@ -175,7 +176,7 @@ def test_check_lists_every_unsupported_operator(file: str) -> None:
     assert out == (
         "aten::special_bessel_j0 (2x): no installed pack converts it\n"
         "  at FILE in forward\n"
-        "  Hint: write a converter: docs/tutorial, or install a pack that has one\n"
+        "  Hint: write a converter (docs/how-to/write-a-pack.md), or install a pack that has one\n"
         "aten::nonzero (1x): the size of its result depends on data\n"
         "  at FILE in forward\n"
         "  Hint: use torch.where with three arguments\n"
@@ -183,7 +184,7 @@ def test_check_lists_every_unsupported_operator(file: str) -> None:
     )
 
 
-@pytest.mark.parametrize(("arguments", "text"), BAD[:5], ids=lambda one: str(one)[:40])
+@pytest.mark.parametrize(("arguments", "text"), BAD[:6], ids=lambda one: str(one)[:40])
 def test_check_of_what_is_no_model(arguments: list[str], text: str) -> None:
     result = fwd("check", *arguments, "-i", "1x3x8x8", "--json")
     assert result.code == ExitCode.FAILED

@@ -28,6 +28,12 @@ def test_a_missing_file(tmp_path: Path) -> None:
         importing(tmp_path / "nothing.pth", (X,))
 
 
+def test_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedModelError, match="is a folder, not a model file") as caught:
+        importing(tmp_path, (X,))
+    assert caught.value.hint == "name the file in it"
+
+
 def test_a_file_that_is_no_archive(tmp_path: Path) -> None:
     path = tmp_path / "text.pth"
     path.write_text("hello")

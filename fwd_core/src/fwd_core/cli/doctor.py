@@ -16,6 +16,7 @@ from fwd_core.cli.plugins import collect_clashes
 from fwd_core.cli.progress import loading
 from fwd_core.cli.session import session_of
 from fwd_core.plugins import Plugins
+from fwd_core.plugins.advice import to_have_torch
 from fwd_core.plugins.manager import DISABLE, ONLY
 
 if TYPE_CHECKING:
@@ -115,7 +116,8 @@ def importing(found: Plugins) -> Finding:
     """What kinds of models can be read."""
     if names := ", ".join(found.importers):
         return Finding("importers", "ok", names)
-    return Finding("importers", "no", "no pack reads models", _INSTALL["torch"])
+    advice = to_have_torch(found, "reads PyTorch models")
+    return Finding("importers", "no", "no pack reads models", advice)
 
 
 def gpu() -> Finding:

@@ -286,8 +286,8 @@ def _names(environ: Mapping[str, str], variable: str, found: Iterable[str]) -> s
     if unknown := sorted(names - set(found)):
         raise PluginError(
             f"{variable} names packs that are not installed: {', '.join(unknown)}",
-            expected=", ".join(sorted(found)) or "no pack is installed",
-            hint="`fwd plugins` lists what is installed",
+            expected=f"installed packs: {', '.join(sorted(found)) or 'there are none'}",
+            hint=f"correct {variable}, or unset it",
         )
     return names
 

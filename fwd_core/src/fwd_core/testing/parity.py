@@ -16,6 +16,7 @@ from fwd_core.ir.serialize import from_parts, to_parts
 from fwd_core.ir.structure import flatten
 from fwd_core.ir.tensor import Tensor
 from fwd_core.plugins import Plugins
+from fwd_core.plugins.advice import to_have_torch
 from fwd_core.testing.compare import ParityError, Tolerances, as_tensor, assert_equal
 from fwd_core.testing.corpus import Corpus, kept
 from fwd_core.testing.paste import call_text
@@ -275,5 +276,5 @@ def _reference(plugins: Plugins, model: object) -> Reference:
     raise OptionError(
         f"no loaded pack can run a {type(model).__name__} as a reference",
         expected=", ".join(plugins.references) or "a pack with fwd_register_references",
-        hint="`pip install fwd-ops-torch` runs PyTorch models" if not plugins.references else None,
+        hint=None if plugins.references else to_have_torch(plugins, "runs PyTorch models"),
     )

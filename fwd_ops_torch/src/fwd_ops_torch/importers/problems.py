@@ -85,7 +85,7 @@ class Problems:
         else:
             close = difflib.get_close_matches(name, known, 1, 0.85)
             reason = _NO_CONVERTER
-            hint = "write a converter: docs/tutorial, or install a pack that has one"
+            hint = "write a converter (docs/how-to/write-a-pack.md), or install a pack that has one"
             if close and close[0].rstrip("_") != name.rstrip("_"):
                 hint += f" (there is one for {close[0]})"
         self.add(name, reason, where, hint)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from fwd_core.errors import UnsupportedModelError
 
+_EXPECTED = "a TorchScript file or a torch.export program (.pt2)"
+
 
 def kind_of(source: object) -> str:
     """``torchscript``, ``export``, ``pickle``, ``missing``, ``other``; for no path ``object``."""
@@ -33,11 +35,17 @@ def refuse(source: str | os.PathLike[str]) -> UnsupportedModelError:
     """The error for a file that no importer reads; it says what the file is instead."""
     kind = kind_of(source)
     if kind == "missing":
+        if os.path.isdir(source):
+            return UnsupportedModelError(
+                f"{source} is a folder, not a model file",
+                expected=_EXPECTED,
+                hint="name the file in it",
+            )
         return UnsupportedModelError(f"there is no file {source}")
     if kind == "pickle":
         return UnsupportedModelError(
             f"{source} is a pickled checkpoint (weights, or a whole nn.Module), not a model file",
-            expected="a TorchScript file or a torch.export program (.pt2)",
+            expected=_EXPECTED,
             hint=(
                 "load it in Python, then torch.jit.trace(model.eval(), example).save(path), or "
                 "pass the nn.Module itself to forward.build"

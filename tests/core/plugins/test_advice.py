@@ -1,0 +1,55 @@
+"""What is said where a pack is missed: how to install it, or that it is there and not used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from toy_program import Commands, fwd
+
+from fwd_core import Builder, Plugins
+from fwd_core.errors import ForwardError
+from fwd_core.plugins import Pack
+from fwd_core.testing import assert_parity
+
+LEFT_OUT = "it is installed, but left out by FWD_PACKS or FWD_DISABLE_PACKS"
+FAILED = "it is installed, but failed; `fwd plugins` says why"
+
+
+def found(**state: object) -> Plugins:
+    packs = Plugins()
+    packs.packs["torch"] = Pack("torch", "fwd-ops-torch", "0.1", **state)  # type: ignore[arg-type]
+    return packs
+
+
+def importing(packs: Plugins) -> None:
+    Builder(plugins=packs).importer("model.pth")
+
+
+def checking(packs: Plugins) -> None:
+    assert_parity(object(), (), plugins=packs)
+
+
+@pytest.mark.parametrize(
+    ("missed", "gain"), [(importing, "reads PyTorch models"), (checking, "runs PyTorch models")]
+)
+@pytest.mark.parametrize(
+    ("packs", "advice"),
+    [
+        (Plugins(), "pip install 'fwd-ops-torch[torch]' {gain}"),
+        (found(disabled=True), f"pack 'torch' {{gain}}: {LEFT_OUT}"),
+        (found(failure="OSError: no"), f"pack 'torch' {{gain}}: {FAILED}"),
+    ],
+    ids=["absent", "left out", "failed"],
+)
+def test_errors(missed: Callable[[Plugins], None], gain: str, packs: Plugins, advice: str) -> None:
+    with pytest.raises(ForwardError) as caught:
+        missed(packs)
+    assert caught.value.hint == advice.format(gain=gain)
+
+
+def test_doctor() -> None:
+    packs = Plugins({"core": Commands()})
+    packs.packs |= found(disabled=True).packs
+    result = fwd("doctor", packs=packs)
+    assert f"  pack 'torch' reads PyTorch models: {LEFT_OUT}\n" in result.out
