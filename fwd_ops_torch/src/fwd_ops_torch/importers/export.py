@@ -14,6 +14,7 @@ from fwd_core.importing import ImportRequest, resolve_dynamic
 from fwd_core.ir import Graph
 from fwd_core.ir.structure import unflatten
 from fwd_ops_torch.importers.aliasing import TensorRef
+from fwd_ops_torch.importers.archives import require_whole
 from fwd_ops_torch.importers.boundary import bind_inputs, finish, guard, input_leaves
 from fwd_ops_torch.importers.fx import FxInterpreter, location_of
 from fwd_ops_torch.importers.problems import CannotContinueError
@@ -38,8 +39,8 @@ class ExportImporter:
         """The program as a graph. See :class:`fwd_core.importing.Importer`.
 
         Raises:
-            UnsupportedModelError: Operators that cannot be converted, or a file that torch
-                cannot load.
+            UnsupportedModelError: Operators that cannot be converted, or a file that is damaged
+                or that torch cannot load.
             ConversionError: An operator's arguments or shapes do not fit, or the program
                 changes its own state.
             InputError: Example inputs or dynamic dims do not fit the program.
@@ -48,6 +49,7 @@ class ExportImporter:
             return import_program(source, request, "exported", owned=False)
         assert isinstance(source, (str, os.PathLike))
         path = os.fspath(source)
+        require_whole(path)
         try:
             program = torch.export.load(path)
         except Exception as error:  # noqa: BLE001 - torch raises many kinds for damaged or newer files

@@ -21,8 +21,8 @@ def kind_of(source: object) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, OSError):
-        return "other"
+    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError):
+        return "other"  # names that are no text, versions that no zip has: all of them damage
     tails = {name.split("/", 1)[-1] for name in names}
     if "constants.pkl" in tails or any(tail.startswith("code/") for tail in tails):
         return "torchscript"

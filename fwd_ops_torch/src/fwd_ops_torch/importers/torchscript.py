@@ -11,6 +11,7 @@ from fwd_core.importing import ImportRequest
 from fwd_core.ir import Graph
 from fwd_ops_torch.converting import schemas
 from fwd_ops_torch.importers import jit
+from fwd_ops_torch.importers.archives import require_whole
 from fwd_ops_torch.importers.boundary import (
     declare_inputs,
     finish,
@@ -46,7 +47,7 @@ class TorchScriptImporter:
             InputError: Example inputs do not fit the model.
         """
         owned = isinstance(source, (str, os.PathLike))
-        module = jit.load(source) if isinstance(source, (str, os.PathLike)) else source
+        module = _read(source) if isinstance(source, (str, os.PathLike)) else source
         assert isinstance(module, torch.jit.ScriptModule)
         owner = jit.raw(module)
         schema = schemas.of(jit.method_schema(owner, "forward"))
@@ -73,6 +74,11 @@ class TorchScriptImporter:
         except ForwardError as error:
             raise guard(session, error) from None
         return session.graph
+
+
+def _read(path: str | os.PathLike[str]) -> torch.jit.ScriptModule:
+    require_whole(path)
+    return jit.load(path)
 
 
 def _title(source: object) -> str:
