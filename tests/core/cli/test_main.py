@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -111,6 +112,51 @@ def test_usage(arguments: list[str], text: str) -> None:
     assert text in result.err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "what", "program"),
+    [
+        (["biuld", "--json"], "No such command 'biuld'.", "fwd"),
+        (["--json", "build"], "No such option: --json", "fwd"),
+        (["build", "--json"], "Missing argument 'MODEL'.", "fwd build"),
+        (["build", "m.layers", "--json"], "Missing option '--output' / '-o'.", "fwd build"),
+        (["run", "--json", "e", "--inptu", "x"], "No such option: --inptu", "fwd run"),
+        (["check", "m.layers", "-i", "3xq", "--json"], "is malformed: no size at 'q'", "fwd check"),
+        (
+            ["bench", "e", "--seconds", "1", "--iterations", "1", "--json"],
+            "Invalid value for --seconds and --iterations: give one of them",
+            "fwd bench",
+        ),
+        (["doctor", "more", "--json"], "Got unexpected extra argument", "fwd doctor"),
+        (["plugins", "more", "--json"], "Got unexpected extra argument", "fwd plugins"),
+        (["inspect", "--json"], "Missing argument 'FILE'.", "fwd inspect"),
+    ],
+    ids=lambda one: " ".join(one) if isinstance(one, list) else "",
+)
+def test_usage_as_json(arguments: list[str], what: str, program: str) -> None:
+    result = fwd(*arguments)
+    assert result.code == result.json["exit_code"] == ExitCode.USAGE
+    error = result.json["error"]
+    assert what in error["what"]
+    assert error["text"].startswith(error["what"])
+    hint = f"`{program} --help` says what it takes"
+    assert error == {
+        "kind": "UsageError",
+        "text": f"{error['what']}\n  Hint: {hint}",
+        "what": error["what"],
+        "where": None,
+        "expected": None,
+        "got": None,
+        "details": [],
+        "hint": hint,
+    }
+    assert "Usage: fwd" in result.err
+
+
+def test_what_is_no_option_asks_for_no_json() -> None:
+    result = fwd("check", "--", "m.layers", "--json")
+    assert (result.code, result.out) == (ExitCode.USAGE, "")
+
+
 def test_a_command_may_be_missing_because_its_pack_failed() -> None:
     class Failing(Broken):
         @hookimpl
@@ -119,7 +165,10 @@ def test_a_command_may_be_missing_because_its_pack_failed() -> None:
 
     result = fwd("swirl", packs=plugins(failing=Failing()))
     assert result.code == ExitCode.USAGE
-    assert "pack 'failing': fwd_register_commands: OSError: no swirls today (" in result.err
+    failure = "pack 'failing': fwd_register_commands: OSError: no swirls today ("
+    assert failure in result.err
+    result = fwd("swirl", "--json", packs=plugins(failing=Failing()))
+    assert result.json["error"]["details"][0].startswith(failure)
 
 
 class TestCommandsOfOtherPacks:
@@ -243,6 +292,9 @@ class TestProcess:
         assert (program.returncode, out) == (ExitCode.FAILED, "")
         assert err.startswith("error: FWD_PACKS names packs that are not installed: nonsense\n")
         assert "Traceback" not in err
+        program = _program("doctor", "--json", env={**os.environ, "FWD_PACKS": "nonsense"})
+        out, _ = program.communicate(timeout=60)
+        assert json.loads(out)["error"]["kind"] == "PluginError"
 
     def test_a_reader_that_has_enough(self) -> None:
         program = _program("plugins", "--verbose", env={**os.environ, "FWD_PACKS": "core"})

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import functools
 import io
+import itertools
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from fwd_core import __version__
 from fwd_core.cli.codes import MEANINGS, ExitCode
@@ -41,10 +43,13 @@ def run(arguments: Sequence[str], session: Session | None = None) -> int:
         The exit code, see :class:`~fwd_core.cli.codes.ExitCode`.
     """
     session = session if session is not None else Session()
+    session.json = _asks_for_json(arguments)
     with warnings.catch_warnings():
         warnings.showwarning = session.warn
         try:
             code = _invoke(arguments, session)
+            if code == ExitCode.USAGE:
+                session.tell_usage()
             session.stdout.flush()
         except BrokenPipeError:  # `fwd inspect … | head` has read enough
             _discard_output()
@@ -55,10 +60,12 @@ def run(arguments: Sequence[str], session: Session | None = None) -> int:
             return session.fail(error)
     if code == ExitCode.INTERRUPTED:
         session.note("interrupted")
-    if code == ExitCode.USAGE:  # a command may be missing because its pack failed
-        for failure in session.plugins.failures():
-            session.note(failure)
     return code
+
+
+def _asks_for_json(arguments: Sequence[str]) -> bool:
+    """Whether ``--json`` is among the options, also where they cannot be parsed."""
+    return "--json" in itertools.takewhile(lambda one: one != "--", arguments)
 
 
 def _invoke(arguments: Sequence[str], session: Session) -> int:
@@ -81,6 +88,7 @@ def application(session: Session) -> typer.Typer:
     codes = "; ".join(f"{int(code)} {meaning}" for code, meaning in MEANINGS.items())
     app = typer.Typer(
         name="fwd",
+        cls=_Program,
         help="PyTorch models to fast engines: TensorRT on NVIDIA GPUs, OpenVINO on CPUs.",
         epilog=f"Exit codes: {codes}.",
         no_args_is_help=True,
@@ -94,6 +102,29 @@ def application(session: Session) -> typer.Typer:
         else:
             session.plugins.packs[entry.owner].failure = reason
     return app
+
+
+class _Program(TyperGroup):
+    """Notes usage errors for the session: typer prints them and leaves only an exit code."""
+
+    def make_context(self, *args: Any, **extra: Any) -> Any:
+        with _noting(extra["obj"]):
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _noting(ctx.obj):
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _noting(session: Session) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        # Versions of typer have classes of their own for it, or click's.
+        if getattr(error, "exit_code", None) == ExitCode.USAGE and hasattr(error, "format_message"):
+            session.usage_error = error
+        raise
 
 
 def _print_version(ctx: typer.Context, wanted: bool) -> None:

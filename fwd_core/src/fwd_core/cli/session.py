@@ -35,6 +35,7 @@ class Session:
 
     Attributes:
         json: Whether the command writes JSON.
+        usage_error: What typer says is wrong with the command line, if it is.
         debug: Whether failures show a traceback.
     """
 
@@ -42,6 +43,7 @@ class Session:
         if plugins is not None:
             self.plugins = plugins
         self.json = False
+        self.usage_error: Exception | None = None
         self.debug = os.environ.get(DEBUG, "0") not in ("", "0")
         self.stdout = sys.stdout
         self.stderr = sys.stderr
@@ -101,6 +103,24 @@ class Session:
         self.err.print("[bold red]error:[/]", end=" ")
         self.err.print(text, markup=False)
         return code
+
+    def tell_usage(self) -> None:
+        """Add to what typer has said of a malformed command line."""
+        # A command may be missing because its pack failed.
+        failures = self.plugins.failures()
+        for failure in failures:
+            self.note(failure)
+        if not self.json:
+            return
+        said: Any = self.usage_error
+        program = getattr(getattr(said, "ctx", None), "command_path", "fwd")
+        error = ForwardError(
+            "the command line is malformed" if said is None else said.format_message(),
+            details=failures,
+            hint=f"`{program} --help` says what it takes",
+        )
+        document = error_document(error, str(error)) | {"kind": "UsageError"}
+        self.emit({"error": document, "exit_code": int(ExitCode.USAGE)})
 
 
 def session_of(ctx: typer.Context, *, json: bool = False) -> Session:
