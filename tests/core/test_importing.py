@@ -44,6 +44,20 @@ def test_opt_batch_out_of_range(opt: int) -> None:
         resolve_dynamic(OptBatch(opt), SHAPES)
 
 
+@pytest.mark.parametrize("asked", [OptBatch(), OptBatch(1), OptBatch(4)])
+@pytest.mark.parametrize("size", [0, 1])
+def test_a_batch_that_could_not_change(asked: OptBatch, size: int) -> None:
+    with pytest.raises(InputError) as caught:
+        resolve_dynamic(asked, {"scalar": (), "x": (size, 3), "mask": (8,)})
+    error = caught.value
+    assert error.what == f"a dynamic batch of 1 … {size} could not change"
+    assert error.expected == "a first size of input 'x' of 2 or more: the greatest batch to come"
+    assert error.got == f"an example of shape [{size}, 3]"
+    assert error.hint == (
+        "make the example as large as the greatest batch, or leave the dynamic batch out"
+    )
+
+
 def test_opt_batch_needs_an_axis() -> None:
     for shapes in ({}, {"scalar": ()}):
         with pytest.raises(InputError, match="a dynamic batch needs an input with at least one ax"):

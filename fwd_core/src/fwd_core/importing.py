@@ -25,7 +25,8 @@ class OptBatch:
     """The short way to ask for a dynamic batch.
 
     Axis 0 of every input whose first size equals the first input's becomes the size ``batch``
-    in 1 … that size, tuned for ``opt`` (by default the greatest).
+    in 1 … that size, tuned for ``opt`` (by default the greatest). That size is the greatest batch
+    that an engine takes, so it has to be 2 or more.
 
     Raises:
         OptionError: ``opt`` is no integer.
@@ -97,7 +98,7 @@ def resolve_dynamic(
     Raises:
         OptionError: It is neither a mapping nor an :class:`OptBatch`.
         InputError: An input or axis does not exist, a range is wrong or does not hold the
-            example's size, or one name has two ranges.
+            example's size, one name has two ranges, or a dynamic batch is 1 at most.
     """
     check_dynamic(dynamic)
     if dynamic is None:
@@ -179,7 +180,14 @@ def _opt_batch(asked: OptBatch, shapes: Mapping[str, tuple[int, ...]]) -> Dynami
     ranked = {name: shape for name, shape in shapes.items() if shape}
     if not ranked:
         raise InputError("a dynamic batch needs an input with at least one axis")
-    batch = next(iter(ranked.values()))[0]
+    first, shape = next(iter(ranked.items()))
+    if (batch := shape[0]) < 2:
+        raise InputError(
+            f"a dynamic batch of 1 … {batch} could not change",
+            expected=f"a first size of input {first!r} of 2 or more: the greatest batch to come",
+            got=f"an example of shape {list(shape)}",
+            hint="make the example as large as the greatest batch, or leave the dynamic batch out",
+        )
     opt = batch if asked.opt is None else asked.opt
     if not 1 <= opt <= batch:
         raise InputError(

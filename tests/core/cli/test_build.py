@@ -119,6 +119,16 @@ def test_the_graph_is_kept_when_asked_for() -> None:
             "  Hint: did you mean 'float32'?\n",
         ),
         (
+            ["model.layers", "-i", "1x4", "-o", "m.engine", "--dynamic-batch"],
+            "load: packs\n"
+            "import: layers-file\n"
+            "error: a dynamic batch of 1 … 1 could not change\n"
+            "  expected: a first size of input 'x' of 2 or more: the greatest batch to come\n"
+            "  got:      an example of shape [1, 4]\n"
+            "  Hint: make the example as large as the greatest batch, or leave the dynamic batch "
+            "out\n",
+        ),
+        (
             ["model.layers", "-i", "@missing.npy", "-o", "m.engine"],
             "error: there is no file missing.npy\n",
         ),

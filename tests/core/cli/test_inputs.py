@@ -168,8 +168,6 @@ class TestExamples:
             ),
             (["x=n[1,2,3]"], {"opt_batch": 2}, "say less than the sizes in --input do"),
             (["x=n[1,2,3]"], {"dynamic_batch": True}, "say less than the sizes in --input do"),
-            (["1x3"], {"dynamic_batch": True}, "the input's first size, which is 1 here"),
-            (["1x3"], {"opt_batch": 1}, "the input's first size, which is 1 here"),
         ],
     )
     def test_mistakes(self, texts: list[str], options: dict[str, Any], why: str) -> None:

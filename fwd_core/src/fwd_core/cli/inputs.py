@@ -143,8 +143,6 @@ def examples(
             shape = (new, *shape[1:])
         return TensorType(value.dtype or DType.FLOAT32, shape)
 
-    if batch and new == 1:
-        raise _wrong("a dynamic batch is 1 … the input's first size, which is 1 here")
     asked = OptBatch(opt_batch) if batch else (ranges or None)
     if isinstance(values, dict):
         return {name: example(value) for name, value in values.items()}, asked

@@ -49,8 +49,8 @@ DynamicBatch = Annotated[
     bool,
     typer.Option(
         "--dynamic-batch",
-        help="Let the batch be 1 … the first size of the first input; inputs with the same first "
-        "size share it.",
+        help="Let the batch be 1 … the first size of the first input, which is 2 or more; inputs "
+        "with the same first size share it.",
     ),
 ]
 OptBatch = Annotated[
