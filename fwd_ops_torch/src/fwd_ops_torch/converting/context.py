@@ -60,7 +60,7 @@ class ConversionContext:
         return self._emitter(op, name)
 
     def emit_all(self, op: Operator, name: str = "") -> tuple[Value, ...]:
-        """Add an operator with several outputs."""
+        """Add an operator with several outputs; a converter of several tensors returns them."""
         return self._emitter.all(op, name)
 
     def constant(self, data: Any, dtype: DType, name: str = "constant") -> Value:

@@ -71,14 +71,6 @@ def compute(
     return TensorRef(_emit(graph, result, DType.INT64, where))
 
 
-def convert_dtype(content: Value, dtype: DType, graph: Graph, where: Location) -> Value | None:
-    """A size in another integer dtype, still known to be one."""
-    if content.producer is None or dtype not in (DType.INT32, DType.INT64):
-        return None
-    op = content.producer.op
-    return _emit(graph, op.dim, dtype, where) if isinstance(op, ops.DimValue) else None
-
-
 def _emit(graph: Graph, dim: Dim, dtype: DType, where: Location) -> Value:
     path = f"{where.module}/size" if where.module else "size"
     return graph.add(ops.DimValue(dim, dtype), name=path, location=where)

@@ -118,11 +118,6 @@ class SymbolTable:
         return result
 
 
-def is_symbolic(size: Any) -> bool:
-    """Whether a size is one of torch's symbolic integers."""
-    return isinstance(size, torch.SymInt)
-
-
 _FUNCTIONS: dict[str, Any] = {
     "Add": lambda a, b: a + b,
     "Mul": lambda a, b: a * b,

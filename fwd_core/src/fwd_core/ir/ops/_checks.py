@@ -9,12 +9,11 @@ from fwd_core.ir import dim_facts
 from fwd_core.ir.dims import Dim
 from fwd_core.ir.dtypes import DType
 from fwd_core.ir.graph import Value
-from fwd_core.ir.types import Shape, TensorType
+from fwd_core.ir.types import Shape
 
 FLOATS = frozenset(dtype for dtype in DType if dtype.is_float)
 NUMBERS = frozenset(dtype for dtype in DType if dtype is not DType.BOOL)
 INTEGERS = frozenset(dtype for dtype in DType if dtype.is_integer)
-INTEGERS_AND_BOOL = INTEGERS | {DType.BOOL}
 INDICES = frozenset({DType.INT32, DType.INT64})
 BOOL = frozenset({DType.BOOL})
 
@@ -82,8 +81,3 @@ def broadcast(what: str, *values: Value) -> Shape:
         return dim_facts.broadcast(*(value.type.shape for value in values))
     except ValueError as error:
         raise GraphError(f"{what}: {error}") from None
-
-
-def same_as(value: Value) -> TensorType:
-    """The value's own type."""
-    return value.type
