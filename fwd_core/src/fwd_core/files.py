@@ -157,35 +157,37 @@ def format_of(path: str | os.PathLike[str]) -> str | None:
             safetensors file.
     """
     target = Path(path)
-    try:
-        with target.open("rb") as stream:
-            head = stream.read(9)
-    except FileNotFoundError:
-        raise EngineFileError(f"there is no file {target}") from None
-    except OSError as error:
-        raise EngineFileError(f"cannot read {target}: {error.strerror}") from error
+    with _reading(target), target.open("rb") as stream:
+        head = stream.read(9)
     if head[8:] != b"{":  # after eight bytes of length, the header is a JSON object
         return None
     document, _ = _parsed(target)
     return str(document.get("format"))
 
 
-def _parsed(target: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    from safetensors import SafetensorError, safe_open
-
+@contextmanager
+def _reading(target: Path) -> Iterator[None]:
     try:
-        with target.open("rb") as stream:
-            if not os.fstat(stream.fileno()).st_size:
-                raise ValueError("the file is empty")
-            buffer = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-        with safe_open(target, "np") as checked:  # checks offsets and sizes against the file
-            metadata = checked.metadata() or {}
-        if _KEY in metadata:
-            return dict(json.loads(metadata[_KEY])), _mapped(buffer)
+        yield
     except FileNotFoundError:
         raise EngineFileError(f"there is no file {target}") from None
     except OSError as error:
         raise EngineFileError(f"cannot read {target}: {error.strerror}") from error
+
+
+def _parsed(target: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with _reading(target):
+            with target.open("rb") as stream:
+                if not os.fstat(stream.fileno()).st_size:
+                    raise ValueError("the file is empty")
+                buffer = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+            with safe_open(target, "np") as checked:  # checks offsets and sizes against the file
+                metadata = checked.metadata() or {}
+        if _KEY in metadata:
+            return dict(json.loads(metadata[_KEY])), _mapped(buffer)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise EngineFileError(
             f"{target} is not a file that Forward wrote, or it is damaged",

@@ -38,7 +38,7 @@ def check(options: type, backend: str, given: Mapping[str, Any]) -> None:
     except (NameError, TypeError):  # annotations that only type checkers can read
         return
     for name, value in given.items():
-        choices = _alternatives(hints[name])
+        choices = alternatives(hints[name])
         if not any(_fits(value, choice) for choice in choices):
             raise OptionError(
                 f"option {name!r} of backend {backend!r}",
@@ -47,7 +47,7 @@ def check(options: type, backend: str, given: Mapping[str, Any]) -> None:
             )
 
 
-def _alternatives(hint: Any) -> list[Any]:
+def alternatives(hint: Any) -> list[Any]:
     """Members of a union; the hint itself if it is none."""
     if typing.get_origin(hint) in (Union, types.UnionType):
         return list(typing.get_args(hint))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-import types
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional, Union
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
 
 import typer
 
@@ -166,9 +165,11 @@ def backend_options(
 
 def _value(backend: str, name: str, hint: Any, value: str | int) -> Any:
     """The text as the first type of the hint that takes it; unknown names keep their text."""
+    from fwd_core.backends.option_types import alternatives
+
     if hint is None or not isinstance(value, str):
         return value
-    choices = _alternatives(hint)
+    choices = alternatives(hint)
     for kind in choices:
         if kind is type(None) and value.lower() == "none":
             return None
@@ -200,9 +201,3 @@ _NAMES: dict[Any, str] = {
     float: "a number",
     type(None): "none",
 }
-
-
-def _alternatives(hint: Any) -> list[Any]:
-    if typing.get_origin(hint) in (Union, types.UnionType):
-        return list(typing.get_args(hint))
-    return [hint]

@@ -65,10 +65,7 @@ def any_(
     ctx: ConversionContext, x: Value, dim: int | Sequence[int] | None = None, keepdim: bool = False
 ) -> Value:
     """aten::any.dims(Tensor self, int[]? dim=None, bool keepdim=False) -> Tensor. bool out."""
-    truth = ctx.cast(x, DType.BOOL)
-    axes = _listed(ctx, dim, x.type.rank)
-    result = ctx.emit(ops.ReduceAny(truth, axes, keepdim)) if axes else truth
-    return _as_torch(ctx, result, x)
+    return _truth(ctx, ops.ReduceAny, x, dim, keepdim)
 
 
 @converts("aten::all")
@@ -76,10 +73,7 @@ def all_(
     ctx: ConversionContext, x: Value, dim: int | Sequence[int] | None = None, keepdim: bool = False
 ) -> Value:
     """aten::all.dims(Tensor self, int[]? dim=None, bool keepdim=False) -> Tensor. bool out."""
-    truth = ctx.cast(x, DType.BOOL)
-    axes = _listed(ctx, dim, x.type.rank)
-    result = ctx.emit(ops.ReduceAll(truth, axes, keepdim)) if axes else truth
-    return _as_torch(ctx, result, x)
+    return _truth(ctx, ops.ReduceAll, x, dim, keepdim)
 
 
 def _extreme(
@@ -95,12 +89,17 @@ def _extreme(
     return ctx.emit(reduce(x, axes, keepdim)) if axes else x
 
 
-def _listed(ctx: ConversionContext, dim: int | Sequence[int] | None, rank: int) -> tuple[int, ...]:
-    """Axes of ``any`` and ``all``: for these, unlike for sums, an empty list reduces nothing."""
+def _truth(
+    ctx: ConversionContext,
+    reduce: type[ops.reduction.Reduction],
+    x: Value,
+    dim: int | Sequence[int] | None,
+    keepdim: bool,
+) -> Value:
+    # For these, unlike for sums, an empty list reduces nothing.
     empty = not isinstance(dim, int) and dim is not None and not dim
-    return () if empty else ctx.axes(dim, rank)
-
-
-def _as_torch(ctx: ConversionContext, result: Value, x: Value) -> Value:
+    axes = () if empty else ctx.axes(dim, x.type.rank)
+    truth = ctx.cast(x, DType.BOOL)
+    result = ctx.emit(reduce(truth, axes, keepdim)) if axes else truth
     # torch keeps uint8 here, from the time before it had bool.
     return ctx.cast(result, DType.UINT8) if x.type.dtype is DType.UINT8 else result

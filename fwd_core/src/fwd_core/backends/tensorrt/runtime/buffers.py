@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import weakref
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,17 +18,20 @@ from fwd_core.backends.tensorrt.runtime import cuda
 _LEAST = 256
 
 
-class DeviceBuffer:
-    """Memory on the device.
+class _Buffer:
+    """Memory that grows, and is given back when it is not needed any more.
 
     Attributes:
         address: Where it begins; 0 before the first :meth:`reserve`.
     """
 
+    #: CUDA's functions that take memory and give it back.
+    calls: ClassVar[tuple[str, str]]
+
     def __init__(self) -> None:
         self.address = 0
         self._size = 0
-        self._release: weakref.finalize[..., DeviceBuffer] | None = None
+        self._release: weakref.finalize[..., _Buffer] | None = None
 
     def reserve(self, size: int) -> int:
         """Have room for so many bytes; what was there is lost when it grows. Returns the address.
@@ -38,8 +42,9 @@ class DeviceBuffer:
         if size > self._size or not self.address:
             self.free()
             self._size = max(size, _LEAST)
-            self.address = int(cuda.call("cudaMalloc", self._size))
-            self._release = weakref.finalize(self, cuda.call, "cudaFree", self.address)
+            take, give_back = self.calls
+            self.address = int(cuda.call(take, self._size))
+            self._release = weakref.finalize(self, cuda.call, give_back, self.address)
             self._release.atexit = False  # the driver may be gone by then, and frees all itself
         return self.address
 
@@ -51,13 +56,16 @@ class DeviceBuffer:
         self._release = None
 
 
-class PinnedBuffer:
+class DeviceBuffer(_Buffer):
+    """Memory on the device."""
+
+    calls = ("cudaMalloc", "cudaFree")
+
+
+class PinnedBuffer(_Buffer):
     """Memory of the host that the device copies from and to without help of the processor."""
 
-    def __init__(self) -> None:
-        self.address = 0
-        self._size = 0
-        self._release: weakref.finalize[..., PinnedBuffer] | None = None
+    calls = ("cudaMallocHost", "cudaFreeHost")
 
     def array(self, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
         """The memory as an array, overwritten by the next use.
@@ -66,20 +74,7 @@ class PinnedBuffer:
             CudaError: There is no memory left.
         """
         size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-        if size > self._size or not self.address:
-            self.free()
-            self._size = max(size, _LEAST)
-            self.address = int(cuda.call("cudaMallocHost", self._size))
-            self._release = weakref.finalize(self, cuda.call, "cudaFreeHost", self.address)
-            self._release.atexit = False
-        return view(self.address, shape, dtype)
-
-    def free(self) -> None:
-        """Give the memory back."""
-        if self._release is not None:
-            self._release()
-        self.address = self._size = 0
-        self._release = None
+        return view(self.reserve(size), shape, dtype)
 
 
 def view(address: int, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
