@@ -95,7 +95,7 @@ def test_a_plan_that_the_device_refuses_is_made_again_on_request(
     with pytest.raises(
         EngineFileError,
         match=f"the engine cannot run here, because toy refuses the plan\n  at {path}\n"
-        "  expected: new\n  got:      old\n  its words\n  Hint: \\?",
+        "  expected: new\n  got:      old\n  its words\n  Hint: load it on a machine like the one",
     ):
         Engine.load(path, plugins=plugins)
     monkeypatch.setattr(RefusingBackend, "old", True)

@@ -129,7 +129,7 @@ def _not_here(error: ForwardError) -> EngineFileError:
         expected=error.expected,
         got=error.got,
         details=error.details,
-        hint=error.hint or "load it on a machine like the one that it was built for",
+        hint="load it on a machine like the one that it was built for, or build the model for this",
     )
 
 

@@ -14,11 +14,12 @@ pytest.importorskip("tensorrt_rtx")
 from blocks import residual_block, transformer_block
 from tensorrt_networks import PLUGINS, build
 
+from fwd_core import Builder, Engine
 from fwd_core.backends import BuildConfig, Port
 from fwd_core.backends.tensorrt import TensorRTBackend
 from fwd_core.backends.tensorrt.options import TensorRTOptions
 from fwd_core.backends.tensorrt.runtime import device
-from fwd_core.errors import BuildError, OptionError
+from fwd_core.errors import BuildError, EngineFileError, OptionError
 from fwd_core.events import Event, Events
 from fwd_core.ir import DType, Graph, TensorType, ops, symbol
 from fwd_core.rewrite.precision import PrecisionWarning
@@ -114,6 +115,20 @@ def test_without_a_gpu_a_plan_is_not_loaded() -> None:
     message = r"a TensorRT engine runs on a GPU(.|\n)*no GPU can be used(.|\n)*Hint: save it"
     with pytest.raises(BuildError, match=message):
         TensorRTBackend().load(plan, (ports, ports))
+
+
+@without_gpu
+def test_without_a_gpu_an_engines_file_says_why_it_does_not_run(tmp_path: Path) -> None:
+    path = tmp_path / "relu.engine"
+    builder = Builder(backend="tensorrt", options={"gpu": "sm_89"}, plugins=PLUGINS)
+    with builder.compile(_relu()) as engine:
+        engine.save(path)
+    with pytest.raises(
+        EngineFileError,
+        match="the engine cannot run here, because a TensorRT engine runs on a GPU\n"
+        f"  at {path}\n  .*no GPU can be used.*\n  Hint: load it on a machine like the one",
+    ):
+        Engine.load(path, plugins=PLUGINS)
 
 
 @without_gpu
