@@ -7,7 +7,13 @@ import inspect
 import pytest
 
 from fwd_core import errors
-from fwd_core.errors import ForwardError, GraphError, Problem, UnsupportedModelError
+from fwd_core.errors import (
+    ConversionError,
+    ForwardError,
+    GraphError,
+    Problem,
+    UnsupportedModelError,
+)
 from fwd_core.ir import Frame, Location
 
 FAMILY = [
@@ -57,6 +63,15 @@ def test_one_family(cls: type[ForwardError]) -> None:
     assert cls.__doc__
     with pytest.raises(ForwardError, match="it failed\n  at there"):
         raise cls("it failed", where="there")
+
+
+def test_an_error_is_a_problem_among_others() -> None:
+    place = Location("head", "aten::add", Frame("model.py", 3, "forward"))
+    error = ConversionError("aten::add: no", where=place, expected=1, got=2, details=["why"])
+    assert error.problem() == Problem(
+        "aten::add", "no; expected 1; got 2; why", 1, (str(place),), ""
+    )
+    assert GraphError("bad", hint="fix it").problem() == Problem("model", "bad", 1, (), "fix it")
 
 
 def test_problems_are_kept_for_programs() -> None:

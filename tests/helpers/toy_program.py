@@ -19,7 +19,7 @@ from toy_ops import Halves
 from fwd_core import Plugins, core_pack, hookimpl
 from fwd_core.cli.main import run
 from fwd_core.cli.session import Session
-from fwd_core.errors import Problem, UnsupportedModelError
+from fwd_core.errors import ConversionError, Problem, UnsupportedModelError
 from fwd_core.events import Event
 from fwd_core.importing import ImportRequest, resolve_dynamic
 from fwd_core.ir import DType, Frame, Graph, Location, TensorType, ops
@@ -74,6 +74,10 @@ def _layer(graph: Graph, layer: str, x: Any, arguments: list[Any], place: Locati
         weight = np.arange(shape[0] * shape[1], dtype=np.float32).reshape(shape)
         weight_value = graph.constant(weight, name=f"{name}.weight")
         return graph.add(ops.Linear(x, weight_value), name=name, location=place)
+    if layer == "reshape":
+        raise ConversionError(
+            "reshape: element counts differ", where=place, expected=6, got=7, hint="give 6"
+        )
     if layer == "crash":
         raise RuntimeError("the toy importer is broken")
     made = {"relu": ops.Relu, "wave": ops.Tanh}.get(layer)

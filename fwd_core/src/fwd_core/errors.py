@@ -73,6 +73,18 @@ class ForwardError(Exception):
             self.args = (self._text(),)
         return self
 
+    def problem(self) -> Problem:
+        """Return this error as one of a list of problems."""
+        operator = getattr(self.where, "operator", "") or "model"
+        parts = [self.what.removeprefix(f"{operator}: ")]
+        if self.expected is not None:
+            parts.append(f"expected {self.expected}")
+        if self.got is not None:
+            parts.append(f"got {self.got}")
+        place = "" if self.where is None else str(self.where)
+        reason = "; ".join([*parts, *self.details])
+        return Problem(operator, reason, 1, (place,) if place else (), self.hint or "")
+
 
 @dataclass(frozen=True)
 class Problem:

@@ -57,6 +57,21 @@ def test_operators_without_a_converter() -> None:
     assert result.err == "load: packs\nimport: layers-file\n"
 
 
+def test_what_stops_the_import_is_a_problem_too() -> None:
+    model(Path(), [["linear", 3], ["reshape"], ["swirl"]], "stops.layers")
+    result = fwd("check", "stops.layers", "-i", "2x4")
+    assert result.code == ExitCode.UNSUPPORTED
+    assert result.out == (
+        "reshape (1x): element counts differ; expected 6; got 7\n"
+        "  at layer1 reshape (model.py:2 in forward)\n"
+        "  Hint: give 6\n"
+        "FAILED stops.layers: converting: 2 operators, 1 supported, 50 %\n"
+    )
+    problem = fwd("check", "stops.layers", "-i", "2x4", "--json").json["problems"][0]
+    assert problem["operator"] == "reshape"
+    assert problem["places"] == ["layer1 reshape (model.py:2 in forward)"]
+
+
 def test_operators_without_a_lowering() -> None:
     result = fwd("check", "wave.layers", "-i", "2x4")
     assert result.code == ExitCode.UNSUPPORTED

@@ -11,7 +11,7 @@ from fwd_core.cli import contents, inputs, options, output
 from fwd_core.cli.codes import ExitCode
 from fwd_core.cli.progress import phases
 from fwd_core.cli.session import Session, session_of
-from fwd_core.errors import Problem, UnsupportedModelError
+from fwd_core.errors import ConversionError, Problem, UnsupportedModelError
 
 
 def check(
@@ -41,10 +41,12 @@ def check(
             builder.importer(model)
         try:
             graph = builder.import_model(model, examples, dynamic=dynamic)
-        except UnsupportedModelError as error:
-            if not error.problems:
+        except (UnsupportedModelError, ConversionError) as error:
+            if isinstance(error, ConversionError):
+                problems: tuple[Problem, ...] = (error.problem(),)
+            elif not (problems := error.problems):
                 raise
-            stage, problems = "converting", error.problems
+            stage = "converting"
             total = progress.steps.get("import", 0) + _occurrences(problems)
         else:
             stage, problems = builder.backend().name, tuple(builder.unsupported(graph))
