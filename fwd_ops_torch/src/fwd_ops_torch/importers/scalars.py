@@ -1,24 +1,31 @@
 """TorchScript's operators on plain values: numbers, sizes, strings, lists and dicts.
 
-They are computed while importing. Lists and dicts are Python's own objects, so that two names
-of one list stay one list. Where sizes are involved the arithmetic of sizes is used, and a
-comparison that is not the same for every value of a dynamic size gives ``Undecided``.
+They are computed while importing; those on lists and dicts are in ``containers.py``. Where sizes
+are involved the arithmetic of sizes is used, and a comparison that is not the same for every value
+of a dynamic size gives ``Undecided``.
 """
 
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from fwd_core.errors import ConversionError
 from fwd_core.ir import Dim, DimExpr, is_equal, is_less
 from fwd_core.ir import dims as dim_ops
+from fwd_ops_torch.importers import containers
 from fwd_ops_torch.importers.aliasing import TensorRef
 from fwd_ops_torch.importers.undecided import Undecided, depends_on_size
 
 #: Returned by :func:`compute` for operators that are not in the table.
 UNKNOWN = object()
+
+
+def is_known(name: str) -> bool:
+    """Whether :func:`compute` knows an operator."""
+    return name in _TABLE
 
 
 def compute(name: str, arguments: Sequence[Any]) -> Any:
@@ -30,7 +37,7 @@ def compute(name: str, arguments: Sequence[Any]) -> Any:
     if (doubt := next((a for a in arguments if isinstance(a, Undecided)), None)) is not None:
         return doubt if name in _PURE else _refused(name, doubt)
     function = _TABLE.get(name)
-    if function is None:
+    if function is None or (name in containers.ALSO_OF_STRINGS and isinstance(arguments[0], str)):
         return UNKNOWN
     try:
         return function(*arguments)
@@ -46,6 +53,8 @@ def _refused(name: str, doubt: Undecided) -> Any:
 
 def _compare(question: Callable[[Dim, Dim], bool | None], plain: Callable[[Any, Any], Any]) -> Any:
     def compare(a: Any, b: Any) -> Any:
+        if (doubt := containers.doubt_in(a) or containers.doubt_in(b)) is not None:
+            return doubt
         if not isinstance(a, DimExpr) and not isinstance(b, DimExpr):
             if _has_dims(a) or _has_dims(b):
                 return _compare_lists(a, b, plain)
@@ -112,32 +121,34 @@ def _extreme(pair: Callable[[Dim, Dim], Dim], plain: Callable[..., Any]) -> Call
     return choose
 
 
-def _item(container: Any, key: Any) -> Any:
-    if isinstance(key, DimExpr):
-        raise ValueError(f"index {key} is a dynamic size")
-    return container[key]
+_SPECIFIER = re.compile(r"%[-+ #0]*\d*(?:\.\d+)?[a-zA-Z]|%%")
 
 
-def _set_item(container: Any, key: Any, value: Any) -> Any:
-    container[key] = value
-    return container
+def _percent(text: str, *values: Any) -> str:
+    """``text % values``. What is not known while importing is shown, whatever the text asks for."""
+    rest = list(values[0] if len(values) == 1 and isinstance(values[0], tuple) else values)
+
+    def put(match: re.Match[str]) -> str:
+        if match.group() == "%%":
+            return "%"
+        if not rest:
+            raise ValueError(f"too few values for {text!r}")
+        value = rest.pop(0)
+        unknown = isinstance(value, (TensorRef, DimExpr))
+        return str(_shown(value)) if unknown else match.group() % (value,)
+
+    result = _SPECIFIER.sub(put, text)
+    if rest:
+        raise ValueError(f"too many values for {text!r}")
+    return result
 
 
-def _append(items: list[Any], item: Any) -> list[Any]:
-    items.append(item)
-    return items
-
-
-def _extend(items: list[Any], more: Sequence[Any]) -> None:
-    items.extend(more)
-
-
-def _slice(items: Any, start: int | None, end: int | None, step: int = 1) -> Any:
-    return items[slice(start, end, step)]
+def _shown(value: Any) -> Any:
+    return f"<{value.type}>" if isinstance(value, TensorRef) else value
 
 
 def _format(text: str, *values: Any) -> str:
-    return text.format(*[f"<{v.type}>" if isinstance(v, TensorRef) else v for v in values])
+    return text.format(*[_shown(value) for value in values])
 
 
 def _range_length(start: Any, stop: Any, step: Any) -> Any:
@@ -163,6 +174,7 @@ def _unwrapped(value: Any) -> Any:
 
 
 _TABLE: dict[str, Callable[..., Any]] = {
+    **containers.OPERATORS,
     "aten::add": _arithmetic(operator.add),
     "aten::sub": _arithmetic(operator.sub),
     "aten::mul": _arithmetic(operator.mul),
@@ -191,27 +203,11 @@ _TABLE: dict[str, Callable[..., Any]] = {
     "aten::Bool": lambda value: value if isinstance(value, bool) else bool(value),
     "aten::IntImplicit": lambda value: value,
     "aten::ScalarImplicit": lambda value: value,
-    "aten::len": len,
-    "aten::__getitem__": _item,
-    "aten::_set_item": _set_item,
-    "aten::append": _append,
-    "aten::extend": _extend,
-    "aten::insert": lambda items, index, item: items.insert(index, item),
-    "aten::pop": lambda items, *key: items.pop(*key),
-    "aten::clear": lambda items: items.clear(),
-    "aten::reverse": lambda items: items.reverse(),
-    "aten::copy": lambda items: items.copy(),
-    "aten::list": list,
-    "aten::keys": lambda items: list(items.keys()),
-    "aten::values": lambda items: list(items.values()),
-    "aten::items": lambda items: list(items.items()),
-    "aten::get": lambda items, key, default=None: items.get(key, default),
-    "aten::dict": dict,
-    "aten::update": lambda items, more: items.update(more),
-    "aten::__contains__": lambda items, item: item in items,
-    "aten::slice": _slice,
     "aten::format": _format,
+    "aten::percentFormat": _percent,
     "aten::str": str,
+    "prim::EnumName": lambda member: member.name,
+    "prim::EnumValue": lambda member: member.value,
     "aten::__range_length": _range_length,
     "aten::__derive_index": lambda index, start, step: start + index * step,
     "aten::_unwrap_optional": _unwrapped,
@@ -219,6 +215,8 @@ _TABLE: dict[str, Callable[..., Any]] = {
     # operator that nothing else shares; what it computes is the same.
     "aten::is_grad_enabled": lambda: True,
     "aten::set_grad_enabled": lambda _enabled: None,
+    # What draws random numbers is refused, and the caller's own generator is left alone.
+    "aten::manual_seed": lambda _seed: None,
     "aten::is_autocast_enabled": lambda: False,
     "aten::is_autocast_cpu_enabled": lambda: False,
     "aten::is_scripting": lambda: True,
@@ -233,6 +231,7 @@ _PURE = frozenset(
     in {
         "add", "sub", "mul", "floordiv", "floor_divide", "remainder", "div", "pow", "neg",
         "eq", "ne", "lt", "gt", "le", "ge", "__not__", "__and__", "__or__", "__xor__",
-        "min", "max", "Int", "Float", "Bool", "IntImplicit", "ScalarImplicit", "format", "str",
+        "min", "max", "Int", "Float", "Bool", "IntImplicit", "ScalarImplicit", "str", "format",
+        "percentFormat",
     }
 )  # fmt: skip
