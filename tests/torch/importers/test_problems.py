@@ -9,7 +9,12 @@ torch = pytest.importorskip("torch")
 from torch import Tensor, nn
 from torch_models import importing, scripted, traced
 
-from fwd_core.errors import UnsupportedModelError
+from fwd_core import Plugins
+from fwd_core.errors import ConversionError, UnsupportedModelError
+from fwd_core.importing import ImportRequest
+from fwd_ops_torch.importers.failures import failure
+from fwd_ops_torch.importers.problems import CannotContinueError
+from fwd_ops_torch.importers.session import Session
 
 X = torch.randn(4, 6)
 
@@ -83,3 +88,80 @@ def test_arguments_that_are_not_supported_are_listed_with_operators() -> None:
     reasons = {problem.operator: problem.reason for problem in caught.value.problems}
     assert "a bool mask gives a result whose size depends on data" in reasons["aten::index"]
     assert "aten::i0" in reasons
+
+
+class Fails(nn.Module):
+    """The first line cannot be converted with these arguments; the others never can."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x * 1
+        y.reshape(24).add_(1)
+        return torch.special.bessel_j0(torch.special.bessel_y0(y))
+
+
+class Contradicts(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.special.i0(x)
+        return y.reshape(7, 3)
+
+
+@pytest.mark.parametrize("form", ["scripted", "traced", "exported"])
+def test_what_stops_the_import_is_one_of_the_problems(form: str) -> None:
+    model = {
+        "scripted": lambda: scripted(Fails()),
+        "traced": lambda: traced(Fails(), (X.clone(),)),
+        "exported": lambda: torch.export.export(Fails().eval(), (X,)),
+    }[form]()
+    with pytest.raises(UnsupportedModelError, match="3 operators of 3 kinds") as caught:
+        importing(model, (X,))
+    found = {problem.operator: problem for problem in caught.value.problems}
+    assert set(found) == {
+        "aten::add_",
+        "aten::special_bessel_j0",
+        "aten::special_bessel_y0",
+    }
+    stopped = found["aten::add_"]
+    assert stopped.count == 1
+    assert "may share memory with one written in place before; expected" in stopped.reason
+    assert f"{__file__}:" in stopped.places[0]
+    assert stopped.hint
+
+
+def test_what_stops_the_import_comes_with_what_was_found_before() -> None:
+    with pytest.raises(UnsupportedModelError, match="2 operators of 2 kinds") as caught:
+        importing(scripted(Contradicts()), (X,))
+    found = {problem.operator: problem for problem in caught.value.problems}
+    assert set(found) == {"aten::i0", "aten::reshape"}
+    assert "element counts differ; expected 24 elements" in found["aten::reshape"].reason
+
+
+def test_state_that_changes_is_listed_with_the_rest() -> None:
+    class Counts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.k = 1
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.k += 1
+            return torch.special.i0(x) * self.k
+
+    with pytest.raises(UnsupportedModelError, match="2 operators of 2 kinds") as caught:
+        importing(scripted(Counts()), (X,))
+    reasons = [problem.reason for problem in caught.value.problems]
+    assert "the model changes its own state while it runs: k" in reasons
+
+
+def test_an_import_that_cannot_go_on_says_why() -> None:
+    session = Session("model", ImportRequest((X,), Plugins.discover()), owned=False)
+    error = failure(session, CannotContinueError("the graph has no output"))
+    assert isinstance(error, ConversionError)
+    assert str(error) == "the import cannot go on\n  the graph has no output"
+
+
+def test_an_error_that_stands_alone_stays_itself() -> None:
+    class Alone(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.reshape(7, 3).relu()
+
+    with pytest.raises(ConversionError, match="element counts differ"):
+        importing(scripted(Alone()), (X,))

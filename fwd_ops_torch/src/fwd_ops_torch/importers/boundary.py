@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from fwd_core.errors import ConversionError, ForwardError, InputError
+from fwd_core.errors import ConversionError, InputError
 from fwd_core.importing import resolve_dynamic
 from fwd_core.ir import Dim, DimExpr, Location, TensorType
 from fwd_core.ir.fixed import FixedArgument, value_text
@@ -15,7 +15,6 @@ from fwd_core.ir.structure import Structure, flatten, leaf_names, unflatten
 from fwd_ops_torch.importers import sizes
 from fwd_ops_torch.importers.aliasing import TensorRef
 from fwd_ops_torch.importers.examples import Read, as_example, fitted
-from fwd_ops_torch.importers.problems import CannotContinueError
 from fwd_ops_torch.importers.session import Session
 from fwd_ops_torch.importers.undecided import Undecided
 from fwd_ops_torch.tensors import dtype_of
@@ -160,8 +159,8 @@ def finish(session: Session, result: Any) -> None:
         UnsupportedModelError: Problems were found; all are listed.
         ConversionError: The model returns something that is no tensor, or nothing.
     """
-    session.problems.check()
     session.check_state()
+    session.problems.check()
     leaves, structure = flatten(result)
     names = leaf_names(structure, "output")
     values = []
@@ -175,18 +174,7 @@ def finish(session: Session, result: Any) -> None:
                 f"the model's output {name!r} is no tensor", got=type(leaf).__name__
             )
         values.append(session.value(leaf))
+    session.problems.check()  # reading an output may have made views anew, after a write
     if not values:
         raise ConversionError("the model returns no tensor")
     session.graph.set_outputs(values, names, structure)
-
-
-def guard(session: Session, error: Exception) -> Exception:
-    """The error to raise for one that ended an import: known problems go first."""
-    if session.problems and not isinstance(error, InputError):
-        try:
-            session.problems.check()
-        except ForwardError as listed:
-            return listed
-    if isinstance(error, CannotContinueError):
-        return ConversionError("the import cannot go on", details=[str(error.__cause__ or error)])
-    return error

@@ -9,18 +9,19 @@ from typing import Any
 import torch
 from torch.export.graph_signature import InputKind, OutputKind
 
-from fwd_core.errors import ConversionError, ForwardError, UnsupportedModelError
+from fwd_core.errors import ForwardError, UnsupportedModelError
 from fwd_core.importing import ImportRequest, resolve_dynamic
 from fwd_core.ir import Graph
 from fwd_core.ir.structure import unflatten
 from fwd_ops_torch.importers.aliasing import TensorRef
 from fwd_ops_torch.importers.archives import require_whole
-from fwd_ops_torch.importers.boundary import bind_inputs, finish, guard, input_leaves
+from fwd_ops_torch.importers.boundary import bind_inputs, finish, input_leaves
+from fwd_ops_torch.importers.failures import failure
 from fwd_ops_torch.importers.fx import FxInterpreter, location_of
 from fwd_ops_torch.importers.problems import CannotContinueError
 from fwd_ops_torch.importers.program_inputs import bind_symbols, match_program, user_inputs
 from fwd_ops_torch.importers.pytrees import structure_of
-from fwd_ops_torch.importers.scan import scan_fx
+from fwd_ops_torch.importers.scan_fx import scan_fx
 from fwd_ops_torch.importers.session import Session
 from fwd_ops_torch.importers.sniff import kind_of
 
@@ -89,15 +90,16 @@ def import_program(
     try:
         results = FxInterpreter(session, symbols).run(program.graph_module, env)
     except (CannotContinueError, ForwardError) as error:
-        if session.problems:
-            scan_fx(session, program.graph_module, set(placeholders), location_of)
-        raise guard(session, error) from None
+        raise failure(
+            session,
+            error,
+            lambda: scan_fx(session, program.graph_module, set(placeholders), location_of),
+        ) from None
+    outputs = _outputs(session, program, results)
     try:
-        finish(
-            session, unflatten(structure_of(program.call_spec.out_spec), _outputs(program, results))
-        )
+        finish(session, unflatten(structure_of(program.call_spec.out_spec), outputs))
     except ForwardError as error:
-        raise guard(session, error) from None
+        raise failure(session, error) from None
     return session.graph
 
 
@@ -116,15 +118,15 @@ def _bind_state(
         env[nodes[spec.arg.name]] = session.attribute(spec.target, state[spec.target])
 
 
-def _outputs(program: torch.export.ExportedProgram, results: Sequence[Any]) -> list[Any]:
-    """The user's outputs among the graph's; writes to state are refused, to inputs left out."""
+def _outputs(
+    session: Session, program: torch.export.ExportedProgram, results: Sequence[Any]
+) -> list[Any]:
+    """The user's outputs among the graph's; writes to state are noted, to inputs left out."""
     specs = program.graph_signature.output_specs
-    changed = [str(s.target) for s in specs if s.kind is OutputKind.BUFFER_MUTATION]
-    if changed:
-        raise ConversionError(
-            f"the model changes its own state while it runs: {', '.join(changed)}",
-            hint="call model.eval() before export; return new state as an output instead",
-        )
+    nodes = {node.name: node for node in program.graph.nodes}
+    for spec in specs:
+        if spec.kind is OutputKind.BUFFER_MUTATION:
+            session.note_change(str(spec.target), location_of(nodes[spec.arg.name]))
     return [
         result
         for spec, result in zip(specs, results, strict=True)

@@ -12,7 +12,7 @@ from torch.fx import GraphModule, Node
 from fwd_core.errors import ForwardError
 from fwd_core.ir import Location
 from fwd_ops_torch.converting import schemas
-from fwd_ops_torch.importers import scalars
+from fwd_ops_torch.importers import refusals, scalars
 from fwd_ops_torch.importers.aliasing import TensorRef
 from fwd_ops_torch.importers.locations import frames_of_trace, locate
 from fwd_ops_torch.importers.problems import CannotContinueError
@@ -96,29 +96,15 @@ class FxInterpreter:
         return known
 
     def _higher_order(self, node: Node, target: Any, args: list[Any], path: str) -> Any:
-        name = target.name()
-        body = next((item for item in args if isinstance(item, GraphModule)), None)
-        if name in ("wrap_with_set_grad_enabled", "wrap_with_autocast") and body is not None:
-            if name == "wrap_with_autocast" and args[2]:
-                self.session.problems.add(
-                    name,
-                    "autocast changes dtypes by torch's own tables",
-                    location_of(node, path),
-                    "export the model without autocast and build it with mode float16",
-                )
-                raise CannotContinueError(name)
+        refusal = refusals.higher_order(target.name(), args)
+        if refusal is None:
+            body = next(item for item in args if isinstance(item, GraphModule))
             inputs = args[args.index(body) + 1 :]
             nodes = [one for one in body.graph.nodes if one.op == "placeholder"]
             return self.run(body, dict(zip(nodes, inputs, strict=True)), path)
-        self.session.problems.add(
-            f"higher_order::{name}",
-            "control flow on data is not supported"
-            if name in ("cond", "while_loop")
-            else "no converter",
-            location_of(node, path),
-            "use torch.where instead of torch.cond",
-        )
-        raise CannotContinueError(name)
+        operator, reason, hint = refusal
+        self.session.problems.add(operator, reason, location_of(node, path), hint)
+        raise CannotContinueError(operator)
 
     def _argument(self, item: Any, env: Mapping[Node, Any]) -> Any:
         if isinstance(item, Node):

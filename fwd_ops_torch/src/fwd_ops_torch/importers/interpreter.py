@@ -16,10 +16,11 @@ import torch
 
 from fwd_core.errors import ConversionError, ForwardError, UnsupportedModelError
 from fwd_core.ir import DimExpr, Frame, Location
-from fwd_ops_torch.converting import schemas
-from fwd_ops_torch.importers import jit, prims, scalars
+from fwd_ops_torch.importers import jit, prims, refusals, scalars
 from fwd_ops_torch.importers.aliasing import TensorRef
-from fwd_ops_torch.importers.locations import frames_of_range, locate
+from fwd_ops_torch.importers.attributes import Attributes
+from fwd_ops_torch.importers.locations import locate
+from fwd_ops_torch.importers.nearby import frames_of
 from fwd_ops_torch.importers.session import Session
 from fwd_ops_torch.importers.undecided import Undecided
 
@@ -52,8 +53,23 @@ class Interpreter:
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        #: How conditions came out, by the places of their branches.
+        self.decisions: dict[str, set[bool]] = {}
+        self._attributes = Attributes()
         self._bodies: dict[Any, Any] = {}
-        self._written: dict[tuple[str, str], Any] = {}
+        self._frames: dict[Any, tuple[Frame, ...]] = {}
+        self._literals: dict[Any, TensorRef] = {}
+
+    def run(self, module: ModuleRef, inputs: Sequence[Any]) -> Any:
+        """The result of the program: of a module's ``forward``.
+
+        Raises:
+            ForwardError: Something in it cannot be converted; the place is named.
+        """
+        result = self.run_method(module, "forward", inputs)
+        for name, where in self._attributes.changed():
+            self.session.note_change(name, where)
+        return result
 
     def run_method(
         self, module: ModuleRef, name: str, inputs: Sequence[Any], frames: tuple[Frame, ...] = ()
@@ -90,17 +106,19 @@ class Interpreter:
             return self._run_loop(node, env, call)
         if kind == "prim::CallFunction":
             inputs = [env[v.debugName()] for v in list(node.inputs())[1:]]
-            frames = frames_of_range(node.sourceRange()) + call.frames
+            frames = self._frames_of(node) + call.frames
             return [self._run_graph(self._body(node), inputs, _Call(call.path, frames))]
         inputs = [env[value.debugName()] for value in node.inputs()]
         if kind == "prim::CallMethod":
-            frames = frames_of_range(node.sourceRange()) + call.frames
+            frames = self._frames_of(node) + call.frames
             owner = inputs[0]
+            if owner is prims.MODE:
+                return [None]
             if not isinstance(owner, ModuleRef):
-                raise self._unsupported(node, call, "a method of this kind of object", kind)
+                raise self._unsupported(node, call)
             return [self.run_method(owner, node.s("name"), inputs[1:], frames)]
         if kind == "prim::GetAttr":
-            return [self._attribute(node, inputs[0], call)]
+            return [self._attribute(node, inputs[0])]
         if kind == "prim::SetAttr":
             return self._set_attribute(node, inputs, call)
         try:
@@ -115,17 +133,22 @@ class Interpreter:
         handler = prims.HANDLERS.get(kind)
         if handler is not None:
             return handler(self.session, node, inputs, self._where(node, call))
-        text = node.schema()
-        if text.startswith("("):
-            raise self._unsupported(node, call, "TorchScript's own operator", kind)
-        schema = schemas.parse(text)
-        if schema.takes_tensors:
+        if kind == "prim::CreateObject" and prims.is_mode(node):
+            return prims.MODE
+        schema = refusals.schema_of(node)
+        if schema is not None and schema.takes_tensors:
+            if refusals.changes_container(schema):
+                raise self._unsupported(node, call)
             names = [argument.name for argument in schema.arguments]
             arguments = dict(zip(names, inputs, strict=False))
             return self.session.call(schema, arguments, self._where(node, call))
+        if schema is not None and schema.written is not None:
+            self._attributes.written_to(inputs[0], self._where(node, call))
         result = scalars.compute(kind, inputs)
         if result is not scalars.UNKNOWN:
             return result
+        if schema is None or schema.written is not None:
+            raise self._unsupported(node, call)
         if any(isinstance(item, DimExpr) for item in inputs):
             raise ConversionError(f"{kind} of a dynamic size is not supported", got=inputs)
         return jit.call_builtin(schema.name, schema.overload, inputs)
@@ -136,6 +159,7 @@ class Interpreter:
         condition = env[node.inputsAt(0).debugName()]
         if isinstance(condition, Undecided):
             raise self._control_flow("an if", condition, node, call)
+        self.decisions.setdefault(node.sourceRange(), set()).add(bool(condition))
         then, otherwise = node.blocks()
         return self._run_block(then if condition else otherwise, env, call)
 
@@ -167,7 +191,7 @@ class Interpreter:
     ) -> UnsupportedModelError:
         where = self._where(node, call)
         problems = self.session.problems
-        problems.add(node.kind(), f"{what} {doubt.reason}", where, doubt.hint)
+        problems.add(node.kind(), refusals.control_flow(node.kind(), doubt), where, doubt.hint)
         return UnsupportedModelError(
             f"the model has control flow that is not fixed: {what} {doubt.reason}",
             where=where,
@@ -177,16 +201,18 @@ class Interpreter:
 
     # --- modules --------------------------------------------------------------------------------
 
-    def _attribute(self, node: Any, owner: Any, call: _Call) -> Any:
+    def _attribute(self, node: Any, owner: Any) -> Any:
         name = node.s("name")
         if not isinstance(owner, ModuleRef):
             return getattr(owner, name)  # a named tuple
-        if (owner.path, name) in self._written:
-            return self._written[owner.path, name]
-        if name == "training":
-            return False  # engines infer: a scripted model takes its evaluation branches
         path = f"{owner.path}.{name}" if owner.path else name
-        return self._import(owner.owner.getattr(name), path)
+        key = (owner.owner, name)
+        if key not in self._attributes:
+            # Engines infer: a scripted model takes its evaluation branches.
+            value = False if name == "training" else owner.owner.getattr(name)
+            if isinstance(value, torch.Tensor) or jit.is_object(value):
+                return self._import(value, path)
+        return self._attributes.read(key, path, lambda: self._import(value, path))
 
     def _import(self, value: Any, path: str) -> Any:
         if jit.is_object(value):
@@ -194,7 +220,8 @@ class Interpreter:
         if isinstance(value, torch.Tensor):
             return self.session.attribute(path, value)
         if isinstance(value, (list, tuple)):
-            return type(value)(self._import(item, f"{path}.{i}") for i, item in enumerate(value))
+            items = [self._import(item, f"{path}.{i}") for i, item in enumerate(value)]
+            return tuple(items) if isinstance(value, tuple) else items
         if isinstance(value, dict):
             return {key: self._import(item, f"{path}.{key}") for key, item in value.items()}
         return value
@@ -203,17 +230,12 @@ class Interpreter:
         owner, value = inputs
         name = node.s("name")
         if not isinstance(owner, ModuleRef):
-            raise self._unsupported(node, call, "assignment to an attribute", node.kind())
+            raise self._unsupported(node, call)
+        where = self._where(node, call)
         held = owner.owner.getattr(name) if owner.owner.hasattr(name) else None
         if isinstance(held, torch.Tensor):
-            raise ConversionError(
-                f"the model changes its own state while it runs: {owner.path}.{name}".replace(
-                    ": .", ": "
-                ),
-                where=self._where(node, call),
-                hint="call model.eval() before export; return new state as an output instead",
-            )
-        self._written[owner.path, name] = value
+            self.session.note_change(f"{owner.path}.{name}" if owner.path else name, where)
+        self._attributes.write((owner.owner, name), value, where)
         return []
 
     # --- small parts ----------------------------------------------------------------------------
@@ -223,7 +245,12 @@ class Interpreter:
         if output.type().kind() == "FunctionType":
             return None  # read by prim::CallFunction from the node itself
         value = output.toIValue()
-        return TensorRef(value) if isinstance(value, torch.Tensor) else value
+        if not isinstance(value, torch.Tensor):
+            return value
+        # However often a loop or a method comes by, it is the same tensor.
+        if node not in self._literals:
+            self._literals[node] = self.session.literal(value)
+        return self._literals[node]
 
     def _body(self, node: Any) -> Any:
         # One call is one node, however often a loop or a method runs it.
@@ -232,12 +259,18 @@ class Interpreter:
         return self._bodies[node]
 
     def _where(self, node: Any, call: _Call) -> Location:
-        frames = frames_of_range(node.sourceRange()) + call.frames
-        return locate(call.path, node.kind(), frames)
+        return locate(call.path, node.kind(), self._frames_of(node) + call.frames)
 
-    def _unsupported(self, node: Any, call: _Call, what: str, kind: str) -> UnsupportedModelError:
+    def _frames_of(self, node: Any) -> tuple[Frame, ...]:
+        if node not in self._frames:
+            self._frames[node] = frames_of(node)
+        return self._frames[node]
+
+    def _unsupported(self, node: Any, call: _Call) -> UnsupportedModelError:
         where = self._where(node, call)
-        self.session.problems.add(kind, f"{what} is not supported", where)
+        problems = self.session.problems
+        reason, hint = refusals.reason_of(node)
+        problems.add(node.kind(), reason, where, hint)
         return UnsupportedModelError(
-            f"{kind}: {what} is not supported", where=where, problems=self.session.problems.listed()
+            f"{node.kind()}: {reason}", where=where, hint=hint, problems=problems.listed()
         )

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from fwd_core.errors import UnsupportedModelError
+from fwd_core.errors import ConversionError, UnsupportedModelError
 
 
 @contextmanager
@@ -123,6 +123,18 @@ def called_function(node: Any) -> Any:
 
 
 def call_builtin(name: str, overload: str, arguments: Sequence[Any]) -> Any:
-    """TorchScript's own implementation of an operator on plain values."""
+    """TorchScript's own implementation of an operator on plain values.
+
+    Raises:
+        ConversionError: It fails, or does not take values of these kinds.
+    """
     operation, _, _ = torch._C._get_operation_overload(name, overload)
-    return operation(*arguments)
+    try:
+        return operation(*arguments)
+    except Exception as error:  # noqa: BLE001 - torch raises many kinds, all of them about the arguments
+        lines = [line for line in str(error).splitlines() if line.strip()]
+        raise ConversionError(
+            f"{name} fails in torch itself",
+            got=", ".join(type(argument).__name__ for argument in arguments) or None,
+            details=[f"{type(error).__name__}: {lines[0] if lines else ''}"],
+        ) from None

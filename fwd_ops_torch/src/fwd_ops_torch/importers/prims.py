@@ -9,9 +9,9 @@ import torch
 
 from fwd_core.errors import ConversionError
 from fwd_core.ir import DimExpr, DType, Location, ops
-from fwd_ops_torch.importers import scalars, sizes
+from fwd_ops_torch.importers import refusals, scalars, sizes
 from fwd_ops_torch.importers.aliasing import TensorRef
-from fwd_ops_torch.importers.undecided import Undecided, depends_on_size
+from fwd_ops_torch.importers.undecided import Undecided, depends_on_data, depends_on_size
 from fwd_ops_torch.tensors import dtype_of, torch_dtype
 
 if TYPE_CHECKING:
@@ -143,6 +143,42 @@ def _scalar(name: str) -> Handler:
     return run
 
 
+_MODES = frozenset({"no_grad", "enable_grad", "set_grad_enabled", "inference_mode"})
+
+
+def is_mode(node: Any) -> bool:
+    """Whether a node makes an object for ``with`` that changes no result: ``torch.no_grad()``."""
+    made = refusals.class_of(node)
+    return made.startswith("torch.autograd.") and (
+        made.rpartition(".")[2] in _MODES or made.endswith(".profiler.record_function")
+    )
+
+
+#: Stands for such an object.
+MODE = object()
+_LIST_TYPES: tuple[type, ...] = (int, float, bool, complex)
+
+
+def _tolist(_session: Session, _node: Any, inputs: list[Any], _where: Location) -> Any:
+    """prim::tolist(Tensor data, int rank, int type of the numbers)."""
+    ref, rank, kind = inputs
+    constant = ref.constant
+    known = sizes.known_number(ref) if constant is None else constant.tolist()
+    if known is None:
+        raise depends_on_data(str(ref.type)).error("tolist()")
+    wanted = _LIST_TYPES[kind]
+    numbers = int if not ref.type.dtype.is_float else float
+    if ref.type.dtype is DType.BOOL:
+        numbers = bool
+    if ref.type.rank != rank or numbers is not wanted:
+        raise ConversionError(
+            "tolist() gives another list than the model says",
+            expected=f"{rank} axes of {wanted.__name__}",
+            got=ref.type,
+        )
+    return known
+
+
 def _enter(_session: Session, _node: Any, inputs: Sequence[Any], _where: Location) -> Any:
     return inputs[0]
 
@@ -166,6 +202,7 @@ HANDLERS: dict[str, Handler] = {
     "prim::Exit": _none,
     "prim::RaiseException": _raise,
     "prim::isinstance": _isinstance,
+    "prim::tolist": _tolist,
     "prim::min": _scalar("prim::min"),
     "prim::max": _scalar("prim::max"),
     "aten::format": _scalar("aten::format"),

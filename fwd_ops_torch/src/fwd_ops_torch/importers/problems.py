@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from fwd_core.errors import Problem, UnsupportedModelError
+from fwd_core.errors import ForwardError, Problem, UnsupportedModelError
 from fwd_core.ir import DimExpr, Location, TensorType
 from fwd_core.ir.dims import bounds
 from fwd_core.plugins import Plugins
@@ -103,6 +103,14 @@ class Problems:
         self.add(schema.name, reason, where, error.hint or "")
         return self._stand_in(session, schema, arguments, where)
 
+    def add_error(self, error: ForwardError) -> None:
+        """Note what ended the import, as one more problem."""
+        one = error.problem()
+        if isinstance(error.where, Location):
+            self.add(one.operator, one.reason, error.where, one.hint)
+        else:
+            self._found[one.operator, one.reason] = (list(one.places), one.hint, 1)
+
     def merge(self, others: Problems) -> None:
         """Take in what a look at the whole program found: the greater counts, with their places."""
         for key, (places, hint, count) in others._found.items():
@@ -123,8 +131,11 @@ class Problems:
         Raises:
             UnsupportedModelError: Lists all problems with count, places and hints.
         """
-        if not self._found:
-            return
+        if self._found:
+            raise self.error()
+
+    def error(self) -> UnsupportedModelError:
+        """An error that lists all problems with count, places and hints."""
         problems = self.listed()
         lines = []
         for one in problems:
@@ -141,7 +152,7 @@ class Problems:
         ]
         count = sum(one.count for one in problems)
         kinds = f"{len(problems)} kind{'s' if len(problems) > 1 else ''}"
-        raise UnsupportedModelError(
+        return UnsupportedModelError(
             f"the model cannot be converted: {count} operator{'s' if count > 1 else ''} "
             f"of {kinds} not supported",
             problems=problems,

@@ -71,6 +71,18 @@ def _requires_grad(ref: TensorRef) -> bool:
     return constant is not None and constant.requires_grad
 
 
+_NUMBERS: dict[str, Callable[..., Any]] = {
+    "aten::item": _number(lambda number: number),
+    "aten::_local_scalar_dense": _number(lambda number: number),
+    "aten::Int": _number(int),
+    "aten::IntImplicit": _number(int),
+    "aten::Float": _number(float),
+    "aten::FloatImplicit": _number(float),
+    "aten::Bool": _number(bool),
+    "aten::ScalarImplicit": _number(lambda number: number),
+}
+#: Questions about the contents of a tensor.
+NUMBERS = frozenset(_NUMBERS)
 _QUESTIONS: dict[str, Callable[..., Any]] = {
     "aten::size": _size,
     "aten::sym_size": _size,
@@ -95,12 +107,5 @@ _QUESTIONS: dict[str, Callable[..., Any]] = {
     "aten::is_floating_point": lambda ref: ref.type.dtype.is_float,
     "aten::is_complex": lambda _ref: False,
     "aten::is_signed": lambda ref: torch_dtype(ref.type.dtype).is_signed,
-    "aten::item": _number(lambda number: number),
-    "aten::_local_scalar_dense": _number(lambda number: number),
-    "aten::Int": _number(int),
-    "aten::IntImplicit": _number(int),
-    "aten::Float": _number(float),
-    "aten::FloatImplicit": _number(float),
-    "aten::Bool": _number(bool),
-    "aten::ScalarImplicit": _number(lambda number: number),
+    **_NUMBERS,
 }

@@ -21,7 +21,7 @@ from fwd_ops_torch.converting.context import ConversionContext, UnsupportedArgum
 from fwd_ops_torch.converting.schemas import Argument, Schema
 from fwd_ops_torch.converting.table import ConverterTable
 from fwd_ops_torch.importers import queries, sizes, views
-from fwd_ops_torch.importers.aliasing import Content, TensorRef
+from fwd_ops_torch.importers.aliasing import Content, Storage, TensorRef
 from fwd_ops_torch.importers.problems import Problems
 from fwd_ops_torch.importers.undecided import Undecided
 from fwd_ops_torch.tensors import dtype_of, to_host
@@ -50,6 +50,10 @@ class Session:
         self.converted = 0
         self._constants: dict[int, tuple[torch.Tensor, Value]] = {}
         self._attributes: dict[str, TensorRef] = {}
+        self._literals: list[tuple[str, TensorRef]] = []
+        #: Where storages, and refs that came to lie otherwise in theirs, were written first.
+        self._writes: dict[Storage | TensorRef, Location] = {}
+        self._changes: dict[str, Location | None] = {}
 
     # --- calls ----------------------------------------------------------------------------------
 
@@ -66,9 +70,16 @@ class Session:
             ForwardError: The call cannot be converted; the place is named.
         """
         try:
-            return self._call(schema, self._complete(schema, arguments), where)
+            complete = self._complete(schema, arguments)
+            result = self._call(schema, complete, where)
         except ForwardError as error:
             raise error.located(where) from None
+        if schema.written is not None:
+            written = complete[schema.written.name]
+            if isinstance(written, TensorRef):
+                self._writes.setdefault(written.storage, where)
+                self._writes.setdefault(written, where)
+        return result
 
     def _complete(self, schema: Schema, given: Mapping[str, Any]) -> dict[str, Any]:
         complete: dict[str, Any] = {}
@@ -161,7 +172,8 @@ class Session:
     def convert(self, schema: Schema, arguments: Mapping[str, Any], where: Location) -> Any:
         """The converter's result: a value, or a tuple or list of values."""
         converter = self.table.get(schema.name)
-        if converter is None:
+        # TorchScript has operators on lists of tensors under names of operators on tensors.
+        if converter is None or schema.overload == "list_Tensor":
             return self.problems.unknown(self, schema, arguments, where)
         operation = schema.name.split("::")[1].rstrip("_") or schema.name
         path = f"{where.module}/{operation}" if where.module else operation
@@ -245,18 +257,43 @@ class Session:
             self._attributes[name] = TensorRef(tensor, attribute=name)
         return self._attributes[name]
 
+    def literal(self, tensor: torch.Tensor) -> TensorRef:
+        """The ref of a tensor that the program holds itself, without a name."""
+        ref = TensorRef(tensor)
+        self._literals.append((f"a constant ({tensor.dtype}{list(tensor.shape)})", ref))
+        return ref
+
+    def note_change(self, name: str, where: Location | None) -> None:
+        """Note state of the model that is no tensor of its own, and that the model changes."""
+        self._changes.setdefault(name, where)
+
     def check_state(self) -> None:
-        """Refuse models that change their own buffers.
+        """Refuse models that change their own state.
 
         Raises:
-            ConversionError: A parameter or buffer was written.
+            ConversionError: A parameter, buffer or other attribute was written.
         """
-        changed = [name for name, ref in self._attributes.items() if ref.storage.version]
-        if changed:
-            raise ConversionError(
-                f"the model changes its own state while it runs: {', '.join(changed)}",
-                hint="call model.eval() before export; return new state as an output instead",
-            )
+        written = {
+            name: self._writes.get(ref.storage if ref.storage.version else ref)
+            for name, ref in [*self._attributes.items(), *self._literals]
+            if ref.storage.version or ref.view is not None
+        }
+        if changes := {**self._changes, **written}:
+            raise changed_state(changes)
+
+
+def changed_state(changes: Mapping[str, Location | None]) -> ConversionError:
+    """The error for state that a model changes, by names and the places that write."""
+    first, *others = changes.items()
+    return ConversionError(
+        f"the model changes its own state while it runs: {', '.join(changes)}",
+        where=first[1],
+        details=[f"{name} at {where}" for name, where in others if where is not None],
+        hint=(
+            "call model.eval() before export; return new state as an output instead, and write to "
+            "a copy (x.clone()) of a constant"
+        ),
+    )
 
 
 def tensors_in(arguments: Mapping[str, Any]) -> list[TensorRef]:

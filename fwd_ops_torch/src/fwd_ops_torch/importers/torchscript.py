@@ -15,12 +15,12 @@ from fwd_ops_torch.importers.archives import require_whole
 from fwd_ops_torch.importers.boundary import (
     declare_inputs,
     finish,
-    guard,
     match_arguments,
 )
+from fwd_ops_torch.importers.failures import failure
 from fwd_ops_torch.importers.interpreter import Interpreter, ModuleRef
 from fwd_ops_torch.importers.problems import CannotContinueError
-from fwd_ops_torch.importers.scan import scan_script
+from fwd_ops_torch.importers.scan_script import scan_script
 from fwd_ops_torch.importers.session import Session
 from fwd_ops_torch.importers.sniff import kind_of, refuse
 
@@ -63,16 +63,16 @@ class TorchScriptImporter:
             zip([n for n, _ in arguments], declare_inputs(session, arguments), strict=True)
         )
         everything = [inputs.get(p.name, p.default) for p in parameters]
+        interpreter = Interpreter(session)
         try:
-            result = Interpreter(session).run_method(ModuleRef(owner, ""), "forward", everything)
+            result = interpreter.run(ModuleRef(owner, ""), everything)
         except (CannotContinueError, ForwardError) as error:
-            if session.problems:
-                scan_script(session, module)
-            raise guard(session, error) from None
+            decisions = interpreter.decisions
+            raise failure(session, error, lambda: scan_script(session, module, decisions)) from None
         try:
             finish(session, result)
         except ForwardError as error:
-            raise guard(session, error) from None
+            raise failure(session, error) from None
         return session.graph
 
 

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 from fwd_core.errors import ConversionError
 
+#: What numbers and truths depend on that no graph of fixed operators can follow.
+ON_DATA = "depends on the contents of a tensor"
+ON_DATA_HINT = "use torch.where instead of if, or compute the number from shapes"
+
 
 @dataclass(frozen=True)
 class Undecided:
@@ -29,8 +33,8 @@ class Undecided:
 def depends_on_data(what: str) -> Undecided:
     """A number that was read from a tensor."""
     return Undecided(
-        f"depends on the contents of a tensor ({what})",
-        "use torch.where instead of if, or compute the number from shapes",
+        f"{ON_DATA} ({what})",
+        ON_DATA_HINT,
         data=True,
     )
 
