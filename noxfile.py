@@ -31,6 +31,7 @@ PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 #: The lowest PyTorch that `min-torch` has really run. Older CPU builds are not on PyPI, and its
 #: plain wheels are CUDA builds of several GB, so the floor is the version we develop with.
 TORCH_FLOOR = ["2.13.0"]
+TWO_PROCESSES = ["-n", "2", "--dist", "loadfile"]
 TEST_TOOLS = ["pytest", "hypothesis", "pytest-xdist", "pytest-cov"]
 DOCS_TOOLS = ["mkdocs", "mkdocs-material", "mkdocstrings", "mkdocstrings-python"]
 PEERS = ["onnx", "onnxruntime", "onnxscript"]
@@ -119,8 +120,9 @@ def demo(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def tests(session: nox.Session) -> None:
-    """All tests, on two processes. `-- PATH -k WORD --cov` and the like go to pytest."""
-    arguments = session.posargs or ["-n", "2", "--dist", "loadfile"]
+    """All tests, on two processes. `-- PATH -k WORD` goes to pytest; `--cov` measures."""
+    everything = set(session.posargs) <= {"--cov"}
+    arguments = [*(TWO_PROCESSES if everything else []), *session.posargs]
     Workspace(session).run("python", "-m", "pytest", *arguments)
 
 
@@ -206,7 +208,7 @@ def corpus(session: nox.Session) -> None:
 def nightly(session: nox.Session) -> None:
     """All tests with many examples per property."""
     workspace = Workspace(session)
-    arguments = session.posargs or ["-n", "2", "--dist", "loadfile"]
+    arguments = session.posargs or TWO_PROCESSES
     workspace.run("python", "-m", "pytest", *arguments, HYPOTHESIS_PROFILE="nightly")
 
 
