@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch_models import check, importing, scripted, traced
 
 from fwd_core.errors import ConversionError, UnsupportedModelError
+from fwd_core.importing import OptBatch
 from fwd_ops_torch.testing import module_from_source
 
 X = torch.arange(24.0).reshape(2, 3, 4)
@@ -156,6 +157,23 @@ class IsNoView(nn.Module):
 def test_scripted_and_exported_programs_write_alike(module: nn.Module) -> None:
     check(module, (X,))
     check(module, (X,), model=torch.export.export(module.eval(), (X,)))
+
+
+def test_parts_of_a_dynamic_batch() -> None:
+    class Model(nn.Module):
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+            y = x.clone()
+            a, b = y.chunk(2, 2)
+            a.mul_(2)
+            twice = torch.cat([y, y])
+            c, d = twice.chunk(2)  # of 2 batch rows, so its parts begin at a dynamic place
+            d.sub_(c.sum())
+            y[:-1].neg_()
+            return y, b, twice
+
+    x = torch.arange(96.0).reshape(4, 6, 4)
+    for form in (scripted(Model()), traced(Model(), (x,))):
+        check(Model(), (x,), (x[:2],), (x[:1],), model=form, dynamic=OptBatch())
 
 
 def test_constants_that_are_written_stay_known() -> None:
