@@ -109,3 +109,18 @@ def test_schemas_say_what_torch_says() -> None:
     assert (pool.arguments[1].is_list, pool.arguments[1].length) == (True, 2)
     assert all(not s.has_out for s in converted_overloads("aten::index"))
     assert schemas.overloads("aten::no_such_operator") == []
+
+
+NAMED = {
+    "aten::flatten.named_out_dim(Tensor(a) self, int start_dim, str out_dim) -> Tensor(a)": True,
+    "aten::sum.dim_DimnameList(Tensor self, str[1] dim, bool keepdim=False) -> Tensor": True,
+    "aten::full.names(int[] size, Scalar value, *, str[]? names) -> Tensor": True,
+    "aten::gelu(Tensor self, *, str approximate) -> Tensor": False,
+    "aten::conv1d.padding(Tensor input, Tensor weight, str padding) -> Tensor": False,
+    "aten::sum.dim_IntList(Tensor self, int[1]? dim) -> Tensor": False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "named"), NAMED.items(), ids=[t.split("(")[0] for t in NAMED])
+def test_forms_for_named_dimensions(text: str, named: bool) -> None:
+    assert schemas.parse(text).has_names is named

@@ -10,6 +10,12 @@ from typing import Any
 import torch
 
 
+#: Arguments that say dimensions, and are strings only where dimensions have names.
+_NAMED = frozenset(
+    {"dim", "dims", "dim0", "dim1", "start_dim", "end_dim", "out_dim", "names", "axis"}
+)
+
+
 @dataclass(frozen=True)
 class Argument:
     """One argument of a schema.
@@ -63,8 +69,14 @@ class Schema:
 
     @cached_property
     def has_names(self) -> bool:
-        """Whether it is a form for named dimensions, which torch never finished."""
-        return "Dimname" in self.text
+        """Whether it is a form for named dimensions, which torch never finished.
+
+        torch 2.13 has none left; before, their names are strings in schemas.
+        """
+        return any(
+            argument.kind in ("str", "Dimname") and argument.name in _NAMED
+            for argument in self.arguments
+        )
 
     @cached_property
     def has_out(self) -> bool:
