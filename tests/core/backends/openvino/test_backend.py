@@ -69,16 +69,18 @@ def test_availability_of_a_broken_installation(monkeypatch: pytest.MonkeyPatch) 
     assert state.reason == "OpenVINO does not start: no such device"
 
 
-CHOICES: list[tuple[Mode, list[str], DType]] = [
-    ("float32", ["FP32", "BF16", "FP16"], DType.FLOAT32),
-    ("float16", ["FP32", "BF16", "FP16"], DType.FLOAT16),
-    ("float16", ["FP32", "BF16"], DType.BFLOAT16),
+CHOICES: list[tuple[Mode, list[str], str, DType]] = [
+    ("float32", ["FP32", "BF16", "FP16"], "bf16", DType.FLOAT32),
+    ("float16", ["FP32", "BF16", "FP16"], "bf16", DType.BFLOAT16),
+    ("float16", ["FP32", "BF16", "FP16"], "f16", DType.FLOAT16),
+    ("float16", ["FP32", "BF16", "FP16"], "f32", DType.FLOAT16),
+    ("float16", ["FP32", "BF16"], "f32", DType.BFLOAT16),
 ]
 
 
-@pytest.mark.parametrize(("mode", "capabilities", "expected"), CHOICES)
-def test_compute_type(mode: Mode, capabilities: list[str], expected: DType) -> None:
-    assert compute_type(mode, capabilities) is expected
+@pytest.mark.parametrize(("mode", "capabilities", "preferred", "expected"), CHOICES)
+def test_compute_type(mode: Mode, capabilities: list[str], preferred: str, expected: DType) -> None:
+    assert compute_type(mode, capabilities, preferred) is expected
     precision = properties_of(OpenVINOOptions(), expected)["INFERENCE_PRECISION_HINT"]
     assert precision == {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}[str(expected)]
 
@@ -87,7 +89,7 @@ def test_a_cpu_without_half_types_says_so() -> None:
     with pytest.raises(
         OptionError, match=r"no half type(.|\n)*FP16 or BF16(.|\n)*FP32, INT8(.|\n)*mode 'float32'"
     ):
-        compute_type("float16", ["FP32", "INT8"])
+        compute_type("float16", ["FP32", "INT8"], "f32")
 
 
 @without_half
@@ -99,11 +101,13 @@ def test_a_cpu_without_half_types_builds_no_half_engine() -> None:
 
 def test_modes_of_other_versions_are_refused() -> None:
     with pytest.raises(OptionError, match=r"mode 'int8'\n.*float32 or float16"):
-        compute_type("int8", ["INT8"])
+        compute_type("int8", ["INT8"], "f32")
 
 
 def half_here() -> DType:
-    return compute_type("float16", openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+    core = openvino.Core()
+    preferred = core.get_property("CPU", "INFERENCE_PRECISION_HINT").get_type_name()
+    return compute_type("float16", core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"), preferred)
 
 
 def matmul(graph: Graph, x: Value) -> Value:

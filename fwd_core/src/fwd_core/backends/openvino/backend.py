@@ -65,7 +65,8 @@ class OpenVINOBackend(Backend):
         """Lower the graph to OpenVINO's operators and compile them. See :meth:`Backend.build`."""
         options = cast("OpenVINOOptions", config.options)
         machine = self._machine()
-        compute = compute_type(config.mode, machine["capabilities"])
+        preferred = self._core.get_property(_DEVICE, "INFERENCE_PRECISION_HINT").get_type_name()
+        compute = compute_type(config.mode, machine["capabilities"], preferred)
         narrow_float64(graph)
         lowered = lower_graph(graph, config.plugins.lowerings, config.events, compute)
         properties = properties_of(options, compute)
@@ -128,12 +129,15 @@ class OpenVINOBackend(Backend):
         }
 
 
-def compute_type(mode: Mode, capabilities: Sequence[str]) -> DType:
+def compute_type(mode: Mode, capabilities: Sequence[str], preferred: str) -> DType:
     """The type that floats are computed in.
 
     Args:
         mode: The engine's mode.
         capabilities: OpenVINO's words for what the device has.
+        preferred: Its word for the type that the device computes in by default, which is the
+            faster one where there are several half types: CPUs with AMX for bfloat16 compute
+            float16 too, slower than float32.
 
     Raises:
         OptionError: The CPU has no half type, or the mode is not built by this backend.
@@ -144,9 +148,13 @@ def compute_type(mode: Mode, capabilities: Sequence[str]) -> DType:
         raise OptionError(
             f"backend 'openvino' does not build mode {mode!r}", expected="float32 or float16"
         )
-    for capability, dtype in (("FP16", DType.FLOAT16), ("BF16", DType.BFLOAT16)):
-        if capability in capabilities:
+    halves = {"FP16": DType.FLOAT16, "BF16": DType.BFLOAT16}
+    found = [dtype for capability, dtype in halves.items() if capability in capabilities]
+    for dtype in found:
+        if _PRECISIONS[dtype] == preferred:
             return dtype
+    if found:
+        return found[0]
     raise OptionError(
         "this CPU computes in no half type, so mode 'float16' would gain nothing",
         expected="FP16 or BF16 among OpenVINO's capabilities of the CPU",
