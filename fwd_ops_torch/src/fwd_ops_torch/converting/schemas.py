@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 
-
 #: Arguments that say dimensions, and are strings only where dimensions have names.
 _NAMED = frozenset(
     {"dim", "dims", "dim0", "dim1", "start_dim", "end_dim", "out_dim", "names", "axis"}
