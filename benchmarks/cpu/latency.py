@@ -156,8 +156,8 @@ def main() -> None:
     for model in arguments.models:
         results[model] = measure(model, arguments.routes, arguments.threads, arguments.seconds)
         show(model, results[model], console)
-    if arguments.json:
-        write(arguments.json, results)
+        if arguments.json:
+            write(arguments.json, results)
 
 
 if __name__ == "__main__":
