@@ -191,14 +191,16 @@ def test_slice(data: st.DataObject) -> None:
     moved(data, call, array(data, shape), batch=batch)
 
 
-@covers("aten::slice", fixed={"dim": "the batch is axis 0"}, examples=0.5)
-def test_slice_of_a_dynamic_batch(data: st.DataObject) -> None:
+EVERY_BATCH = ["x[:1]", "x[-1:]", "x[0:100]"]
+#: torch.export wants these for some batches only.
+SOME_BATCHES = ["x[1:]", "x[:-1]", "x[:x.shape[0] - 1]", "x[::2]"]
+
+
+@covers("aten::slice", fixed={"dim": "the batch is axis 0"},
+        each={"call": EVERY_BATCH + SOME_BATCHES})  # fmt: skip
+def test_slice_of_a_dynamic_batch(call: str, data: st.DataObject) -> None:
     shape = data.draw(fwd.shapes(1, 3, min_size=2), label="shape")
-    always = ["x[:1]", "x[-1:]", "x[0:100]"]
-    # torch.export wants these for some batches only.
-    some = ["x[1:]", "x[:-1]", "x[:x.shape[0] - 1]", "x[::2]"]
-    call = data.draw(st.sampled_from(always + some), label="call")
-    forms = QUICK if call in always else ("traced", "scripted")
+    forms = QUICK if call in EVERY_BATCH else ("traced", "scripted")
     moved(data, call, array(data, shape), forms=forms)
 
 

@@ -102,6 +102,7 @@ def test_manifest() -> None:
             ["input", 1],
             ["result", 2],
         ],
+        "passed": [],
         "narrowed": [1],
     }
 

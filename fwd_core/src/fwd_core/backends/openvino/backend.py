@@ -30,7 +30,7 @@ from fwd_core.ir.graph import Graph
 from fwd_core.rewrite.precision import narrow_float64
 
 if TYPE_CHECKING:
-    from openvino import CompiledModel, Core
+    from openvino import CompiledModel, Core, Model
 
 _DEVICE = "CPU"
 _PRECISIONS = {DType.FLOAT32: "f32", DType.FLOAT16: "f16", DType.BFLOAT16: "bf16"}
@@ -86,6 +86,7 @@ class OpenVINOBackend(Backend):
             "properties": properties,
             "ports": {
                 "outputs": [list(source) for source in lowered.outputs],
+                "passed": passed_through(lowered.model, compiled),
                 "narrowed": list(lowered.narrowed),
             },
         }
@@ -190,6 +191,20 @@ def require_honoured(options: OpenVINOOptions, compiled: CompiledModel) -> None:
                 expected=f"at most {used}",
                 got=asked,
             )
+
+
+def passed_through(model: Model, compiled: CompiledModel) -> list[int]:
+    """Results that OpenVINO simplified to one of the model's inputs.
+
+    It does not write them where it is told to: nothing computes them.
+    """
+    found = set()
+    for result in compiled.get_runtime_model().get_results():
+        source = result.input_value(0).get_node()
+        if source.get_rt_info()["layerType"].astype(str) == "Input":
+            found.add(result.get_friendly_name())
+    names = [result.get_friendly_name() for result in model.get_results()]
+    return [index for index, name in enumerate(names) if name in found]
 
 
 def blamed(graph: Graph, message: str) -> str | None:

@@ -18,8 +18,8 @@ class OpenVINOPlan(Plan):
     Attributes:
         manifest: ``openvino`` (version), ``device``, ``capabilities`` (of the device),
             ``compute`` (type of floats between inputs and outputs), ``properties`` (that the
-            model was compiled with) and ``ports`` (where outputs come from, and which int64
-            inputs are computed with).
+            model was compiled with) and ``ports`` (where outputs come from, which of
+            them OpenVINO passes through, and which int64 inputs are computed with).
         compiled: OpenVINO's compiled model. It keeps the graph's constants alive where it reads
             their memory.
     """

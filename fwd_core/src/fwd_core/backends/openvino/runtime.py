@@ -63,6 +63,8 @@ class OpenVINOContext(Context):
         self._copied: list[tuple[int, int]] = []  # position of the output, of the input
         self._repeated: list[tuple[int, int]] = []  # position of the output, of an earlier one
         self._results: list[tuple[int, int, np.dtype[Any], DType]] = []
+        self._passed: list[tuple[int, int, np.dtype[Any]]] = []  # position, index of the result
+        passed = set(sources["passed"])
         first: dict[int, int] = {}
         for position, (port, (kind, index)) in enumerate(
             zip(outputs, sources["outputs"], strict=True)
@@ -71,6 +73,8 @@ class OpenVINOContext(Context):
                 self._copied.append((position, index))
             elif first.setdefault(index, position) != position:
                 self._repeated.append((position, first[index]))
+            elif index in passed:
+                self._passed.append((position, index, port.type.dtype.storage))
             else:
                 dtype = port.type.dtype
                 self._results.append((position, index, dtype.storage, dtype))
@@ -107,6 +111,8 @@ class OpenVINOContext(Context):
                 details=[str(error)],
                 hint="indices may be out of range",
             ) from None
+        for position, index, storage in self._passed:
+            outputs[position] = request.get_output_tensor(index).data.view(storage).copy()
         for position, index in self._copied:
             outputs[position] = inputs[index].copy()
         for position, earlier in self._repeated:
