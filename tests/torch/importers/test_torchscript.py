@@ -333,6 +333,15 @@ def test_a_number_read_from_a_tensor_is_refused_where_it_is_used() -> None:
         importing(scripted(Model()), (X,))
 
 
+def test_a_number_read_from_a_tensor_is_refused_in_a_list_too() -> None:
+    class Model(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.view(int(x.sum()), -1)
+
+    with pytest.raises(ConversionError, match="argument 'size' of aten::view depends on the"):
+        importing(scripted(Model()), (X,))
+
+
 def test_an_exception_that_the_model_raises_is_told() -> None:
     class Model(nn.Module):
         def forward(self, x: Tensor) -> Tensor:

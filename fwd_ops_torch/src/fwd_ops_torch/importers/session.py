@@ -125,8 +125,9 @@ class Session:
 
     def _call(self, schema: Schema, arguments: dict[str, Any], where: Location) -> Any:
         for name, value in arguments.items():
-            if isinstance(value, Undecided):
-                raise value.error(f"argument {name!r} of {schema.name}")
+            for one in value if isinstance(value, (list, tuple)) else (value,):
+                if isinstance(one, Undecided):
+                    raise one.error(f"argument {name!r} of {schema.name}")
         if (answer := queries.answer(schema, arguments)) is not queries.UNKNOWN:
             return answer
         if schema.has_names:
