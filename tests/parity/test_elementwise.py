@@ -9,7 +9,8 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("openvino")
 
 from hypothesis import strategies as st
-from parity_cases import ANY, FLOATS, QUICK, check, covers, draw_array, number, operand, plugins
+from parity_cases import ANY, FLOATS, QUICK, check, covers, number, operand, plugins
+from parity_unary import call_of, unary
 
 from fwd_core import Builder
 from fwd_core.errors import UnsupportedModelError
@@ -18,88 +19,11 @@ from fwd_core.testing import strategies as fwd
 from fwd_ops_torch.importers import jit
 from fwd_ops_torch.testing import module_from_source
 
-#: Function and the numbers that it is drawn on.
-FLOAT_UNARY = {
-    "exp": (-4, 4),
-    "log": (-1, 4),
-    "sqrt": (-1, 4),
-    "rsqrt": (-1, 4),
-    "reciprocal": (-4, 4),
-    "erf": (-4, 4),
-    "sin": (-4, 4),
-    "cos": (-4, 4),
-    "tanh": (-4, 4),
-    "sigmoid": (-4, 4),
-}
-
-
-def unary(data: st.DataObject, call: str, dtypes: tuple[DType, ...], limits: tuple[float, float],
-          ) -> None:  # fmt: skip
-    """``call`` has {x} for the operand: a function, or a write to a copy of it."""
-    dtype = data.draw(fwd.dtypes(dtypes), label="dtype")
-    shape = data.draw(fwd.shapes(), label="shape")
-    x = draw_array(data, "x", dtype, shape, low=limits[0], high=limits[1])
-    check(data, call, x=x, batch=["x"], may_raise=True)
-
-
-def forms_of(data: st.DataObject, name: str, arguments: str = "") -> str:
-    """A call of ``torch.name``, or of its form in place."""
-    if data.draw(st.booleans(), label="in place"):
-        return f"y = x.clone()\ny.{name}_({arguments})\nreturn y"
-    return f"torch.{name}(x{', ' * bool(arguments)}{arguments})"
-
-
-@covers("aten::{name}", "aten::{name}_", name=FLOAT_UNARY)
-def test_float_functions(name: str, data: st.DataObject) -> None:
-    unary(data, forms_of(data, name), ANY, FLOAT_UNARY[name])
-
-
-@covers("aten::{name}", "aten::{name}_", name=["relu", "abs", "neg", "floor", "ceil"])
-def test_number_functions(name: str, data: st.DataObject) -> None:
-    unary(data, forms_of(data, name), ANY, (-4, 4))
-
-
-@covers("aten::silu", "aten::silu_")
-def test_silu(data: st.DataObject) -> None:
-    call = data.draw(st.sampled_from(["F.silu(x)", "F.silu(x.clone(), inplace=True)"]))
-    unary(data, call, ANY, (-4, 4))
-
-
-@covers("aten::relu6", "aten::relu6_")
-def test_relu6(data: st.DataObject) -> None:
-    calls = ["torch.ops.aten.relu6(x)", "torch.ops.aten.relu6_(x.clone())"]
-    unary(data, data.draw(st.sampled_from(calls)), ANY, (-2, 8))
-
-
-@covers("aten::hardtanh", "aten::hardtanh_")
-def test_hardtanh(data: st.DataObject) -> None:
-    low = data.draw(st.sampled_from([-1, -2.5, 0, 1]), label="min_val")
-    high = data.draw(st.sampled_from([1, 2.5, 3]), label="max_val")
-    inplace = data.draw(st.booleans(), label="in place")
-    x = "x.clone()" if inplace else "x"
-    unary(data, f"F.hardtanh({x}, {low}, {high}, inplace={inplace})", ANY, (-4, 4))
-
-
-@covers("aten::leaky_relu", "aten::leaky_relu_")
-def test_leaky_relu(data: st.DataObject) -> None:
-    slope = data.draw(st.sampled_from([0.01, 0.3, 0, 1, -0.5, 2]), label="negative_slope")
-    inplace = data.draw(st.booleans(), label="in place")
-    x = "x.clone()" if inplace else "x"
-    unary(data, f"F.leaky_relu({x}, {slope}, inplace={inplace})", ANY, (-4, 4))
-
-
-@covers("aten::gelu", "aten::gelu_")
-def test_gelu(data: st.DataObject) -> None:
-    form = data.draw(st.sampled_from(["none", "tanh"]), label="approximate")
-    inplace = "_" if data.draw(st.booleans(), label="in place") else ""
-    x = "x.clone()" if inplace else "x"
-    unary(data, f"torch.ops.aten.gelu{inplace}({x}, approximate='{form}')", ANY, (-4, 4))
-
 
 @covers("aten::logical_not", "aten::logical_not_", "aten::bitwise_not", "aten::bitwise_not_")
 def test_not(data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(["logical_not", "bitwise_not"]))
-    unary(data, forms_of(data, name), ANY, (-4, 4))
+    unary(data, call_of(data, name))
 
 
 #: How a function of two tensors, or a tensor and a number, is called.

@@ -1,6 +1,7 @@
 """Converters of aten operators, a module per family of the graph's operators."""
 
 from fwd_ops_torch.converters import (
+    activation,
     attention,
     convolution,
     creation,
@@ -11,10 +12,13 @@ from fwd_ops_torch.converters import (
     pooling,
     reduction,
     shape,
+    unary,
 )
 
 FAMILIES = (
     elementwise,
+    unary,
+    activation,
     linear,
     convolution,
     pooling,

@@ -18,10 +18,25 @@ def _finish(function: Callable[..., Value], name: str, doc: str, module: str) ->
     function.__module__ = module
 
 
-def float_unary(module: str, name: str, op: Callable[[Value], Operator]) -> Unary:
-    """A converter of ``aten::name`` and ``aten::name_``: floats as they are, integers as float."""
+def _keys(*names: str) -> list[str]:
+    keys: list[str] = []
+    for name in names:
+        keys += [f"aten::{name}"] if name.startswith("special_") else both(name)
+    return keys
 
-    @converts(f"aten::{name}", f"aten::{name}_")
+
+def both(*names: str) -> list[str]:
+    """Keys of operators, and of their forms in place."""
+    return [f"aten::{name}{written}" for name in names for written in ("", "_")]
+
+
+def float_unary(module: str, name: str, op: Callable[[Value], Operator], *aliases: str) -> Unary:
+    """A converter of ``aten::name`` and ``aten::name_``: floats as they are, integers as float.
+
+    ``aliases`` are names of the same function; those of ``torch.special`` have no form in place.
+    """
+
+    @converts(*_keys(name, *aliases))
     def convert(ctx: ConversionContext, x: Value) -> Value:
         return ctx.emit(op(ctx.to_float(x)))
 
@@ -31,10 +46,12 @@ def float_unary(module: str, name: str, op: Callable[[Value], Operator]) -> Unar
     return convert
 
 
-def same_unary(module: str, name: str, op: Callable[[Value], Operator], dtypes: str) -> Unary:
+def same_unary(
+    module: str, name: str, op: Callable[[Value], Operator], dtypes: str, *aliases: str
+) -> Unary:
     """A converter of ``aten::name`` and ``aten::name_`` for the dtypes that the operator takes."""
 
-    @converts(f"aten::{name}", f"aten::{name}_")
+    @converts(*_keys(name, *aliases))
     def convert(ctx: ConversionContext, x: Value) -> Value:
         return ctx.emit(op(x))
 
@@ -58,6 +75,27 @@ def rounding(module: str, name: str, op: Callable[[Value], Operator]) -> Unary:
         module,
     )
     return convert
+
+
+def in_single(ctx: ConversionContext, x: Value, compute: Callable[[Value], Value]) -> Value:
+    """The result of ``compute``, which has steps that float16 and bfloat16 cannot hold.
+
+    They are computed in float32, as torch does, and the result is given the dtype of x.
+    """
+    kept = x.type.dtype
+    if x.type.dtype in (DType.FLOAT16, DType.BFLOAT16):
+        x = ctx.cast(x, DType.FLOAT32)
+    return ctx.cast(compute(x), kept)
+
+
+def require_float(ctx: ConversionContext, x: Value) -> None:
+    """Refuse integers and bool.
+
+    Raises:
+        ConversionError: The tensor is not of a float dtype.
+    """
+    if not x.type.dtype.is_float:
+        raise ConversionError(f"{ctx.operator}: floats only", got=x.type)
 
 
 def comparison(module: str, name: str, op: Callable[[Value, Value], Operator]) -> Binary:

@@ -4,37 +4,16 @@ from __future__ import annotations
 
 from fwd_core.errors import ConversionError
 from fwd_core.ir import DType, Value, ops
-from fwd_ops_torch.converters._factories import comparison, float_unary, rounding, same_unary
+from fwd_ops_torch.converters._factories import comparison
 from fwd_ops_torch.converting import ConversionContext, Number, Operand, converts
 from fwd_ops_torch.converting.promotion import result_dtype
 
-exp = float_unary(__name__, "exp", ops.Exp)
-log = float_unary(__name__, "log", ops.Log)
-sqrt = float_unary(__name__, "sqrt", ops.Sqrt)
-reciprocal = float_unary(__name__, "reciprocal", ops.Reciprocal)
-erf = float_unary(__name__, "erf", ops.Erf)
-sin = float_unary(__name__, "sin", ops.Sin)
-cos = float_unary(__name__, "cos", ops.Cos)
-tanh = float_unary(__name__, "tanh", ops.Tanh)
-sigmoid = float_unary(__name__, "sigmoid", ops.Sigmoid)
-silu = same_unary(__name__, "silu", ops.Silu, "Floats")
-relu = same_unary(__name__, "relu", ops.Relu, "Any dtype but bool")
-abs_ = same_unary(__name__, "abs", ops.Abs, "Any dtype but bool")
-neg = same_unary(__name__, "neg", ops.Neg, "Any dtype but bool")
-floor = rounding(__name__, "floor", ops.Floor)
-ceil = rounding(__name__, "ceil", ops.Ceil)
 eq = comparison(__name__, "eq", ops.Equal)
 ne = comparison(__name__, "ne", ops.NotEqual)
 lt = comparison(__name__, "lt", ops.Less)
 le = comparison(__name__, "le", ops.LessEqual)
 gt = comparison(__name__, "gt", ops.Greater)
 ge = comparison(__name__, "ge", ops.GreaterEqual)
-
-
-@converts("aten::rsqrt", "aten::rsqrt_")
-def rsqrt(ctx: ConversionContext, x: Value) -> Value:
-    """aten::rsqrt(Tensor self) -> Tensor. Integers and bool give float."""
-    return ctx.emit(ops.Reciprocal(ctx.emit(ops.Sqrt(ctx.to_float(x)))))
 
 
 @converts("aten::add", "aten::add_")
@@ -162,38 +141,6 @@ def clamp(
     if max is not None:
         value = minimum(ctx, value, ctx.tensor(max, dtype))
     return value
-
-
-@converts("aten::hardtanh", "aten::hardtanh_")
-def hardtanh(ctx: ConversionContext, x: Value, min_val: float = -1, max_val: float = 1) -> Value:
-    """aten::hardtanh(Tensor self, Scalar min_val=-1, Scalar max_val=1) -> Tensor. Keeps the dtype."""
-    dtype = x.type.dtype
-    if dtype is DType.BOOL or (dtype is DType.UINT8 and (min_val < 0 or max_val < 0)):
-        raise ConversionError(f"{ctx.operator}: not for {dtype} with these limits",
-                              got=f"{min_val}, {max_val}")  # fmt: skip
-    return ctx.emit(ops.Clamp(x, ctx.fitted(min_val, dtype), ctx.fitted(max_val, dtype)))
-
-
-@converts("aten::relu6", "aten::relu6_")
-def relu6(ctx: ConversionContext, x: Value) -> Value:
-    """aten::relu6(Tensor self) -> Tensor."""
-    return hardtanh(ctx, x, 0, 6)
-
-
-@converts("aten::gelu", "aten::gelu_")
-def gelu(ctx: ConversionContext, x: Value, approximate: str = "none") -> Value:
-    """aten::gelu(Tensor self, *, str approximate="none") -> Tensor. Floats; exact erf or tanh form."""
-    if approximate == "none":
-        return ctx.emit(ops.Gelu(x, "none"))
-    if approximate == "tanh":
-        return ctx.emit(ops.Gelu(x, "tanh"))
-    raise ConversionError("gelu: unknown approximate", expected="none, tanh", got=approximate)
-
-
-@converts("aten::leaky_relu", "aten::leaky_relu_")
-def leaky_relu(ctx: ConversionContext, x: Value, negative_slope: float = 0.01) -> Value:
-    """aten::leaky_relu(Tensor self, Scalar negative_slope=0.01) -> Tensor. Floats."""
-    return ctx.emit(ops.LeakyRelu(x, float(negative_slope)))
 
 
 @converts("aten::logical_not", "aten::logical_not_")

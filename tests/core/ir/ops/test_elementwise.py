@@ -8,13 +8,7 @@ from values import B, H, kind, value
 from fwd_core.errors import GraphError
 from fwd_core.ir import DType, Operator, ops
 from fwd_core.ir.ops import elementwise as family
-from fwd_core.ir.ops.elementwise import (
-    Comparison,
-    FloatUnary,
-    LogicalBinary,
-    NumberBinary,
-    NumberUnary,
-)
+from fwd_core.ir.ops.elementwise import Comparison, LogicalBinary, NumberBinary
 
 
 def _of(base: type[Operator]) -> list[type[Operator]]:
@@ -25,31 +19,6 @@ def _of(base: type[Operator]) -> list[type[Operator]]:
     ]
     assert found
     return found
-
-
-@pytest.mark.parametrize("cls", _of(FloatUnary) + _of(NumberUnary))
-def test_unary_keeps_the_type(cls: type[Operator]) -> None:
-    for dtype in ("float32", "bfloat16"):
-        assert cls(value(B, 3, dtype=dtype)).infer() == kind(B, 3, dtype=dtype)  # type: ignore[call-arg]
-    assert cls(value()).infer() == kind()  # type: ignore[call-arg]
-
-
-@pytest.mark.parametrize("cls", _of(FloatUnary))
-def test_float_functions_refuse_integers(cls: type[Operator]) -> None:
-    for dtype in ("int32", "bool"):
-        with pytest.raises(
-            GraphError,
-            match=rf"{cls.kind()}: element type not taken\n  expected: bfloat16, float16, float32, "
-            rf"float64\n  got:      {dtype}\[2\]",
-        ):
-            cls(value(2, dtype=dtype)).infer()  # type: ignore[call-arg]
-
-
-@pytest.mark.parametrize("cls", _of(NumberUnary))
-def test_number_functions_take_integers_and_refuse_bool(cls: type[Operator]) -> None:
-    assert cls(value(2, dtype="uint8")).infer() == kind(2, dtype="uint8")  # type: ignore[call-arg]
-    with pytest.raises(GraphError, match=rf"{cls.kind()}: element type not taken"):
-        cls(value(2, dtype="bool")).infer()  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize("cls", _of(NumberBinary))

@@ -6,12 +6,11 @@ insert :class:`Cast` where the source framework promotes.
 
 from __future__ import annotations
 
-from typing import Literal
-
 from fwd_core.ir.dtypes import DType
 from fwd_core.ir.graph import Value
 from fwd_core.ir.operator import Operator, operator
 from fwd_core.ir.ops import _checks as check
+from fwd_core.ir.ops.unary import NumberUnary
 from fwd_core.ir.types import TensorType
 
 
@@ -24,126 +23,6 @@ class Cast(Operator):
 
     def infer(self) -> TensorType:
         return self.x.type.with_dtype(self.dtype)
-
-
-@operator
-class FloatUnary(Operator, abstract=True):
-    """Base of functions of one float tensor; same shape and dtype out."""
-
-    x: Value
-
-    def infer(self) -> TensorType:
-        check.require_dtype(self.kind(), self.x, check.FLOATS)
-        return self.x.type
-
-
-@operator
-class NumberUnary(Operator, abstract=True):
-    """Base of functions of one tensor of numbers; same shape and dtype out."""
-
-    x: Value
-
-    def infer(self) -> TensorType:
-        check.require_dtype(self.kind(), self.x, check.NUMBERS)
-        return self.x.type
-
-
-@operator
-class Relu(NumberUnary):
-    """max(x, 0)."""
-
-
-@operator
-class Abs(NumberUnary):
-    """The magnitude of x."""
-
-
-@operator
-class Neg(NumberUnary):
-    """x negated; integers wrap."""
-
-
-@operator
-class Sign(NumberUnary):
-    """-1, 0 or 1 as x is negative, zero or positive."""
-
-
-@operator
-class Exp(FloatUnary):
-    """e to the power x."""
-
-
-@operator
-class Log(FloatUnary):
-    """Natural logarithm of x."""
-
-
-@operator
-class Sqrt(FloatUnary):
-    """Square root of x."""
-
-
-@operator
-class Reciprocal(FloatUnary):
-    """1 / x."""
-
-
-@operator
-class Erf(FloatUnary):
-    """The Gauss error function of x."""
-
-
-@operator
-class Sin(FloatUnary):
-    """Sine of x in radians."""
-
-
-@operator
-class Cos(FloatUnary):
-    """Cosine of x in radians."""
-
-
-@operator
-class Tanh(FloatUnary):
-    """Hyperbolic tangent of x."""
-
-
-@operator
-class Sigmoid(FloatUnary):
-    """1 / (1 + exp(-x))."""
-
-
-@operator
-class Floor(FloatUnary):
-    """The greatest integer not above x."""
-
-
-@operator
-class Ceil(FloatUnary):
-    """The least integer not below x."""
-
-
-@operator
-class Silu(FloatUnary):
-    """x * sigmoid(x), also called swish."""
-
-
-@operator
-class Gelu(FloatUnary):
-    """The Gaussian error linear unit of x (Hendrycks and Gimpel, 2016).
-
-    ``none`` is the exact form x/2 * (1 + erf(x / sqrt(2))); ``tanh`` is
-    x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 x^3))). The two differ by up to 5e-4.
-    """
-
-    approximate: Literal["none", "tanh"] = "none"
-
-
-@operator
-class LeakyRelu(FloatUnary):
-    """x where x > 0, else alpha * x."""
-
-    alpha: float = 0.01
 
 
 @operator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from on_openvino import Array, assert_same, bfloat16, dynamic_types, run
 
 from fwd_core.errors import BuildError
 from fwd_core.ir import DType, Graph, Tensor, TensorType, Value, ops
-from fwd_core.ir.ops.elementwise import FloatUnary, NumberBinary, NumberUnary
+from fwd_core.ir.ops.elementwise import NumberBinary, NumberUnary
 
 pytest.importorskip("openvino")
 torch = pytest.importorskip("torch")
@@ -29,61 +29,6 @@ FLOATS = np.concatenate(
 ).astype(np.float32)
 #: OpenVINO's vector functions are polynomials; torch's differ from the true value as much.
 RTOL, ATOL = 5e-6, 4e-7
-
-
-def through_torch(function: Callable[[Any], Any]) -> Callable[[Array], Array]:
-    return lambda x: function(torch.from_numpy(x)).numpy()
-
-
-Unary = Union[type[FloatUnary], type[NumberUnary]]
-FLOAT_UNARY: list[
-    tuple[type[FloatUnary] | type[NumberUnary], dict[str, Any], Callable[[Array], Array]]
-] = [
-    (ops.Exp, {}, np.exp),
-    (ops.Log, {}, np.log),
-    (ops.Sqrt, {}, np.sqrt),
-    (ops.Reciprocal, {}, lambda x: 1 / x),
-    (ops.Erf, {}, through_torch(torch.erf)),
-    (ops.Sin, {}, np.sin),
-    (ops.Cos, {}, np.cos),
-    (ops.Tanh, {}, np.tanh),
-    (ops.Sigmoid, {}, through_torch(torch.sigmoid)),
-    (ops.Floor, {}, np.floor),
-    (ops.Ceil, {}, np.ceil),
-    (ops.Silu, {}, through_torch(torch.nn.functional.silu)),
-    (ops.Gelu, {}, through_torch(torch.nn.functional.gelu)),
-    (
-        ops.Gelu,
-        {"approximate": "tanh"},
-        through_torch(lambda x: torch.nn.functional.gelu(x, approximate="tanh")),
-    ),
-    (ops.LeakyRelu, {"alpha": 0.3}, through_torch(lambda x: torch.where(x > 0, x, 0.3 * x))),
-    (ops.Abs, {}, np.abs),
-    (ops.Neg, {}, np.negative),
-    (ops.Sign, {}, through_torch(torch.sign)),
-]
-
-
-@pytest.mark.parametrize("dynamic", [False, True])
-@pytest.mark.parametrize(
-    ("operator", "attributes", "reference"),
-    FLOAT_UNARY,
-    ids=lambda item: getattr(item, "__name__", str(item)),
-)
-def test_float_unary(
-    operator: Unary,
-    attributes: dict[str, Any],
-    reference: Callable[[Array], Array],
-    dynamic: bool,
-) -> None:
-    with np.errstate(all="ignore"):
-        expected = reference(FLOATS)
-    (got,) = run(
-        lambda graph, x: graph.add(operator(x, **attributes)),
-        FLOATS,
-        types=dynamic_types([FLOATS]) if dynamic else None,
-    )
-    assert_same(got, expected, rtol=RTOL, atol=ATOL)
 
 
 @pytest.mark.parametrize("shape", [(), (0,), (1,), (2, 0, 3), (2, 1, 3)])

@@ -7,6 +7,7 @@ kernels: relu, clamp, max pooling and softmax may lose a NaN, and exp is infinit
 """
 
 from fwd_core.backends.openvino.lowering import (
+    activation,
     attention,
     convolution,
     creation,
@@ -17,10 +18,13 @@ from fwd_core.backends.openvino.lowering import (
     pooling,
     reduction,
     shape,
+    unary,
 )
 
 FAMILIES = (
     elementwise,
+    unary,
+    activation,
     linear,
     convolution,
     pooling,
@@ -34,6 +38,7 @@ FAMILIES = (
 
 __all__ = [
     "FAMILIES",
+    "activation",
     "attention",
     "convolution",
     "creation",
@@ -44,4 +49,5 @@ __all__ = [
     "pooling",
     "reduction",
     "shape",
+    "unary",
 ]

@@ -6,40 +6,25 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from fwd_core.backends.openvino import floats, integers
 from fwd_core.backends.openvino.context import OpenVINOLowering
+from fwd_core.backends.openvino.lowering.unary import unless_nan
 from fwd_core.backends.openvino.types import computed, element_type
 from fwd_core.ir.dtypes import DType
-from fwd_core.ir.graph import Value
 from fwd_core.ir.ops import elementwise as ops
 from fwd_core.plugins import lowering
 
 if TYPE_CHECKING:
     from openvino import Node, Output
 
-_UNARY = {
-    ops.Log: "log",
-    ops.Sqrt: "sqrt",
-    ops.Erf: "erf",
-    ops.Sin: "sin",
-    ops.Cos: "cos",
-    ops.Tanh: "tanh",
-    ops.Sigmoid: "sigmoid",
-    ops.Floor: "floor",
-    ops.Ceil: "ceiling",
-    ops.Silu: "swish",
-    ops.Not: "logical_not",
-}
 _LOGICAL = {ops.And: "logical_and", ops.Or: "logical_or", ops.Xor: "logical_xor"}
 _ARITHMETIC = {ops.Add: "add", ops.Sub: "subtract", ops.Mul: "multiply"}
 
 
-@lowering("openvino", *_UNARY)
-def unary(ctx: OpenVINOLowering, op: ops.FloatUnary) -> Node:
-    """OpenVINO's operator of the same meaning."""
-    return getattr(ctx.opset, _UNARY[type(op)])(ctx[op.x])
+@lowering("openvino", ops.Not)
+def logical_not(ctx: OpenVINOLowering, op: ops.Not) -> Node:
+    """LogicalNot."""
+    return ctx.opset.logical_not(ctx[op.x])
 
 
 @lowering("openvino", *_LOGICAL)
@@ -66,60 +51,6 @@ def cast(ctx: OpenVINOLowering, op: ops.Cast) -> Output:
         and source.limits[1] <= target.limits[1]
     )
     return x if fits else integers.wrapped(ctx.opset, x, target)
-
-
-@lowering("openvino", ops.Relu)
-def relu(ctx: OpenVINOLowering, op: ops.Relu) -> Node:
-    """Relu of floats; of integers the greater of x and 0."""
-    if op.x.type.dtype.is_float:
-        return ctx.opset.relu(ctx[op.x])
-    return ctx.opset.maximum(ctx[op.x], ctx.number(0, op.x.type.dtype))
-
-
-@lowering("openvino", ops.Abs, ops.Neg)
-def magnitude(ctx: OpenVINOLowering, op: ops.Abs | ops.Neg) -> Output:
-    """Abs and Negative of floats; 0 - x of integers, and the greater of both."""
-    opset, x, dtype = ctx.opset, ctx[op.x], op.x.type.dtype
-    if dtype.is_float:
-        if isinstance(op, ops.Abs):
-            return floats.absolute(opset, x)
-        return opset.negative(x).output(0)
-    negated = opset.subtract(ctx.number(0, dtype), x)
-    result = opset.maximum(x, negated) if isinstance(op, ops.Abs) else negated
-    return integers.wrapped(opset, result.output(0), dtype)
-
-
-@lowering("openvino", ops.Sign)
-def sign(ctx: OpenVINOLowering, op: ops.Sign) -> Output:
-    """Sign, with 0 for a NaN."""
-    result = ctx.opset.sign(ctx[op.x]).output(0)
-    if not op.x.type.dtype.is_float:
-        return result
-    return _unless_nan(ctx, op.x, ctx.number(0, op.x.type.dtype), result)
-
-
-@lowering("openvino", ops.Exp)
-def exp(ctx: OpenVINOLowering, op: ops.Exp) -> Output:
-    """Exp, with a NaN for a NaN (OpenVINO gives infinity)."""
-    return _unless_nan(ctx, op.x, ctx[op.x], ctx.opset.exp(ctx[op.x]).output(0))
-
-
-@lowering("openvino", ops.Reciprocal)
-def reciprocal(ctx: OpenVINOLowering, op: ops.Reciprocal) -> Node:
-    """1 divided by x."""
-    return ctx.opset.divide(ctx.number(1, op.x.type.dtype), ctx[op.x])
-
-
-@lowering("openvino", ops.Gelu)
-def gelu(ctx: OpenVINOLowering, op: ops.Gelu) -> Node:
-    """Gelu in the same of two forms."""
-    return ctx.opset.gelu(ctx[op.x], "tanh" if op.approximate == "tanh" else "erf")
-
-
-@lowering("openvino", ops.LeakyRelu)
-def leaky_relu(ctx: OpenVINOLowering, op: ops.LeakyRelu) -> Node:
-    """PRelu with one slope."""
-    return ctx.opset.prelu(ctx[op.x], ctx.number(op.alpha, op.x.type.dtype))
 
 
 @lowering("openvino", ops.Clamp)
@@ -150,7 +81,7 @@ def extremum(ctx: OpenVINOLowering, op: ops.Maximum | ops.Minimum) -> Output:
     result = function(ctx[op.a], ctx[op.b]).output(0)
     if op.a.type.dtype.is_float:
         for operand in (op.a, op.b):
-            result = _unless_nan(ctx, operand, ctx[operand], result)
+            result = unless_nan(ctx, operand, ctx[operand], result)
     return result
 
 
@@ -226,14 +157,6 @@ def where(ctx: OpenVINOLowering, op: ops.Where) -> Output:
     if op.a.type.dtype.is_integer:
         return integers.select(ctx.opset, condition, a, b)
     return ctx.opset.select(condition, a, b).output(0)
-
-
-def _unless_nan(ctx: OpenVINOLowering, value: Value, instead: Output, result: Output) -> Output:
-    """``instead`` where the value is a NaN, else ``result``; nothing to do for known numbers."""
-    known = value.constant
-    if known is not None and not np.isnan(known.numpy()).any():
-        return result
-    return floats.unless_nan(ctx.opset, ctx[value], instead, result)
 
 
 def _compares_exactly(op: ops.Comparison) -> bool:

@@ -1,6 +1,7 @@
 """Lowerings to TensorRT, a module per operator family."""
 
 from fwd_core.backends.tensorrt.lowering import (
+    activation,
     attention,
     convolution,
     creation,
@@ -11,10 +12,13 @@ from fwd_core.backends.tensorrt.lowering import (
     pooling,
     reduction,
     shape,
+    unary,
 )
 
 FAMILIES = (
     elementwise,
+    unary,
+    activation,
     linear,
     convolution,
     pooling,

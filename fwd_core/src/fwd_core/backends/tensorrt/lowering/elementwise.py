@@ -8,9 +8,9 @@ int32 and wrapped where a result can leave their range.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 from fwd_core.backends.tensorrt.context import ITensor, TensorRTLowering
+from fwd_core.backends.tensorrt.numbers import activation, bound, wrapped
 from fwd_core.backends.tensorrt.types import NARROW
 from fwd_core.ir import ops
 from fwd_core.ir.dtypes import DType
@@ -18,17 +18,6 @@ from fwd_core.ir.operator import Operator
 from fwd_core.ir.types import TensorType
 from fwd_core.plugins.markers import lowering
 
-_UNARY: dict[type[Operator], str] = {
-    ops.Exp: "EXP",
-    ops.Log: "LOG",
-    ops.Sqrt: "SQRT",
-    ops.Reciprocal: "RECIP",
-    ops.Erf: "ERF",
-    ops.Sin: "SIN",
-    ops.Cos: "COS",
-    ops.Floor: "FLOOR",
-    ops.Ceil: "CEIL",
-}
 _BINARY: dict[type[Operator], str] = {
     ops.Add: "SUM",
     ops.Sub: "SUB",
@@ -55,105 +44,17 @@ def cast(ctx: TensorRTLowering, op: ops.Cast) -> ITensor:
     return x if fits else wrapped(ctx, x, TensorType(op.dtype, op.x.type.shape))
 
 
-@lowering("tensorrt", *_UNARY)
-def unary(ctx: TensorRTLowering, op: ops.elementwise.FloatUnary) -> ITensor:
-    """Functions of floats that are one unary layer."""
-    return ctx.unary(_UNARY[type(op)], ctx[op.x])
-
-
-@lowering("tensorrt", ops.Tanh)
-def tanh(ctx: TensorRTLowering, op: ops.Tanh) -> ITensor:
-    """Hyperbolic tangent."""
-    return _activation(ctx, "TANH", ctx[op.x])
-
-
-@lowering("tensorrt", ops.Sigmoid)
-def sigmoid(ctx: TensorRTLowering, op: ops.Sigmoid) -> ITensor:
-    """Logistic function."""
-    return _activation(ctx, "SIGMOID", ctx[op.x])
-
-
-@lowering("tensorrt", ops.Silu)
-def silu(ctx: TensorRTLowering, op: ops.Silu) -> ITensor:
-    """``x * sigmoid(x)``: compilers fuse the two."""
-    return ctx.elementwise("PROD", ctx[op.x], _activation(ctx, "SIGMOID", ctx[op.x]))
-
-
-@lowering("tensorrt", ops.LeakyRelu)
-def leaky_relu(ctx: TensorRTLowering, op: ops.LeakyRelu) -> ITensor:
-    """Relu with a slope below zero."""
-    return _activation(ctx, "LEAKY_RELU", ctx[op.x], alpha=op.alpha)
-
-
-@lowering("tensorrt", ops.Gelu)
-def gelu(ctx: TensorRTLowering, op: ops.Gelu) -> ITensor:
-    """An activation where there is one, else the formula."""
-    x, dtype, rank = ctx[op.x], op.x.type.dtype, op.x.type.rank
-    tanh_form = op.approximate == "tanh"
-    if ctx.features.gelu:
-        return _activation(ctx, "GELU_TANH" if tanh_form else "GELU_ERF", x)
-
-    def times(tensor: ITensor, factor: float) -> ITensor:
-        return ctx.elementwise("PROD", tensor, ctx.scalar(factor, dtype, rank))
-
-    def plus(tensor: ITensor, summand: float) -> ITensor:
-        return ctx.elementwise("SUM", tensor, ctx.scalar(summand, dtype, rank))
-
-    if tanh_form:
-        squared = ctx.elementwise("PROD", x, x)
-        slope = times(plus(times(squared, 0.044715), 1.0), math.sqrt(2.0 / math.pi))
-        inner = _activation(ctx, "TANH", ctx.elementwise("PROD", x, slope))
-    else:
-        inner = ctx.unary("ERF", times(x, math.sqrt(0.5)))
-    return ctx.elementwise("PROD", times(x, 0.5), plus(inner, 1.0))
-
-
-@lowering("tensorrt", ops.Relu)
-def relu(ctx: TensorRTLowering, op: ops.Relu) -> ITensor:
-    """``max(x, 0)``."""
-    if op.x.type.dtype.is_float:
-        return _activation(ctx, "RELU", ctx[op.x])
-    return ctx.elementwise("MAX", ctx[op.x], _number(ctx, 0, op.x.type))
-
-
-@lowering("tensorrt", ops.Neg)
-def neg(ctx: TensorRTLowering, op: ops.Neg) -> ITensor:
-    """``-x``; integers wrap."""
-    if op.x.type.dtype.is_float:
-        return ctx.unary("NEG", ctx[op.x])
-    return wrapped(ctx, _negated(ctx, ctx[op.x], op.x.type), op.x.type)
-
-
-@lowering("tensorrt", ops.Abs)
-def magnitude(ctx: TensorRTLowering, op: ops.Abs) -> ITensor:
-    """``|x|``."""
-    x = ctx[op.x]
-    if op.x.type.dtype.is_float:
-        return ctx.unary("ABS", x)
-    return wrapped(ctx, ctx.elementwise("MAX", x, _negated(ctx, x, op.x.type)), op.x.type)
-
-
-@lowering("tensorrt", ops.Sign)
-def sign(ctx: TensorRTLowering, op: ops.Sign) -> ITensor:
-    """-1, 0 or 1."""
-    x = ctx[op.x]
-    if op.x.type.dtype.is_float:
-        return ctx.unary("SIGN", x)
-    at_least = ctx.elementwise("MAX", x, _bound(ctx, -1, op.x.type, math.ceil))
-    return ctx.elementwise("MIN", at_least, _number(ctx, 1, op.x.type))
-
-
 @lowering("tensorrt", ops.Clamp)
 def clamp(ctx: TensorRTLowering, op: ops.Clamp) -> ITensor:
     """One activation where both bounds are in order, which convolutions take in; else min, max."""
     x, kind = ctx[op.x], op.x.type
     low, high = op.minimum, op.maximum
     if low is not None and high is not None and low <= high and kind.dtype.is_float:
-        return _activation(ctx, "CLIP", x, alpha=low, beta=high)
+        return activation(ctx, "CLIP", x, alpha=low, beta=high)
     if low is not None:
-        x = ctx.elementwise("MAX", x, _bound(ctx, low, kind, math.ceil))
+        x = ctx.elementwise("MAX", x, bound(ctx, low, kind, math.ceil))
     if high is not None:
-        x = ctx.elementwise("MIN", x, _bound(ctx, high, kind, math.floor))
+        x = ctx.elementwise("MIN", x, bound(ctx, high, kind, math.floor))
     return x
 
 
@@ -247,39 +148,6 @@ def logical_not(ctx: TensorRTLowering, op: ops.Not) -> ITensor:
 def where(ctx: TensorRTLowering, op: ops.Where) -> ITensor:
     """Elements of ``a`` or ``b`` by a condition."""
     return ctx("select", *ctx.aligned(op.condition, op.a, op.b))
-
-
-def wrapped(ctx: TensorRTLowering, x: ITensor, kind: TensorType) -> ITensor:
-    """An int32 result brought back into the range of an 8- or 16-bit integer type, as it wraps."""
-    if kind.dtype not in NARROW:
-        return x
-    count = 1 << (8 * kind.dtype.itemsize)
-    low = int(kind.dtype.limits[0])
-    shifted = ctx.elementwise("SUB", x, _number(ctx, low, kind, wide=True))
-    size = _number(ctx, count, kind, wide=True)
-    laps = ctx.elementwise("PROD", ctx.elementwise("FLOOR_DIV", shifted, size), size)
-    return ctx.elementwise("SUB", x, laps)
-
-
-def _activation(ctx: TensorRTLowering, kind: str, x: ITensor, **settings: float) -> ITensor:
-    return ctx("activation", x, getattr(ctx.trt.ActivationType, kind), **settings)
-
-
-def _number(ctx: TensorRTLowering, value: float, kind: TensorType, wide: bool = False) -> ITensor:
-    return ctx.scalar(value, DType.INT32 if wide else kind.dtype, kind.rank)
-
-
-def _bound(
-    ctx: TensorRTLowering, bound: float, kind: TensorType, whole: Callable[[float], int]
-) -> ITensor:
-    if kind.dtype.is_float:
-        return _number(ctx, bound, kind)
-    least, greatest = ctx.limits(kind.dtype)
-    return _number(ctx, whole(min(max(bound, least), greatest)), kind)
-
-
-def _negated(ctx: TensorRTLowering, x: ITensor, kind: TensorType) -> ITensor:
-    return ctx.elementwise("SUB", _number(ctx, 0, kind), x)
 
 
 def _equal(ctx: TensorRTLowering, op: ops.elementwise.Comparison) -> ITensor:

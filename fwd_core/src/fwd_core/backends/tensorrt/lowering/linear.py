@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fwd_core.backends.tensorrt.context import ITensor, TensorRTLowering
-from fwd_core.backends.tensorrt.lowering.elementwise import wrapped
+from fwd_core.backends.tensorrt.numbers import wrapped
 from fwd_core.ir import ops
 from fwd_core.ir.types import TensorType
 from fwd_core.plugins.markers import lowering

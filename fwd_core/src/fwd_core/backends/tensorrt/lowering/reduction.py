@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fwd_core.backends.tensorrt.context import ITensor, TensorRTLowering
-from fwd_core.backends.tensorrt.lowering.elementwise import wrapped
+from fwd_core.backends.tensorrt.numbers import wrapped
 from fwd_core.ir import ops
 from fwd_core.ir.operator import Operator
 from fwd_core.plugins.markers import lowering
