@@ -104,9 +104,11 @@ def computed(make: Any, *operands: Any, features: Features | None = None) -> NDA
 
 def read(graph: Graph, value: Value, features: Features | None = None) -> NDArray[Any]:
     """The contents of a value that depends on constants only, as TensorRT computes them."""
-    dtype = value.type.dtype
+    dtype, outputs = value.type.dtype, list(graph.outputs)
     with network(graph, features) as ctx:
-        found = numbers(ctx, ctx[value])
+        # An output that was decomposed is another value now.
+        read_from = graph.outputs[outputs.index(value)] if value in outputs else value
+        found = numbers(ctx, ctx[read_from])
     return found.astype(np.float32 if dtype is DType.BFLOAT16 else dtype.storage)
 
 

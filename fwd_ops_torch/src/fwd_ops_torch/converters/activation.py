@@ -135,17 +135,22 @@ def log_sigmoid_forward(ctx: ConversionContext, x: Value) -> tuple[Value, Value]
 def mish(ctx: ConversionContext, x: Value) -> Value:
     """aten::mish(Tensor self) -> Tensor: x * tanh(log(1 + exp(x))). Floats.
 
-    With e = exp(x) the tangent is n / (n + 2), n = e * (e + 2), which has no logarithm. It is 1
-    in float32 long before x is 20, where e stops growing so that n stays finite.
+    With e = exp(x) the tangent is n / (n + 2), n = e * (e + 2), which has no logarithm. Of a
+    positive x both are divided by e * e, so that nothing overflows: u = exp(-|x|) is e or 1 / e.
     """
     require_float(ctx, x)
 
     def compute(value: Value) -> Value:
-        two = ctx.number(2, value.type.dtype, "two")
-        power = ctx.emit(ops.Exp(ctx.emit(ops.Clamp(value, maximum=20.0))))
-        product = ctx.emit(ops.Mul(power, ctx.emit(ops.Add(power, two))))
-        tangent = ctx.emit(ops.Div(product, ctx.emit(ops.Add(product, two))), "tangent")
-        return ctx.emit(ops.Mul(value, tangent))
+        zero, one, two = (ctx.number(number, value.type.dtype) for number in (0, 1, 2))
+        power = _exp_of_minus_magnitude(ctx, value)
+        double = ctx.emit(ops.Mul(power, two), "double")
+        squared = ctx.emit(ops.Mul(power, power), "squared")
+        positive = ctx.emit(ops.Greater(value, zero), "positive")
+        first = ctx.emit(ops.Where(positive, one, squared), "first")
+        last = ctx.emit(ops.Where(positive, squared, one), "last")
+        part = ctx.emit(ops.Add(first, double), "part")
+        whole = ctx.emit(ops.Add(part, ctx.emit(ops.Mul(last, two))), "whole")
+        return ctx.emit(ops.Mul(value, ctx.emit(ops.Div(part, whole), "tangent")))
 
     return in_single(ctx, x, compute)
 

@@ -11,8 +11,11 @@ from fwd_core.ir import Tensor, ops
 pytest.importorskip("openvino")
 
 
-@pytest.mark.parametrize("given", [False, True], ids=["held", "given"])
-@pytest.mark.parametrize("dynamic", [False, True])
+@pytest.mark.parametrize(
+    ("given", "dynamic"),
+    [(False, False), (True, False), (True, True)],
+    ids=["held", "given", "given dynamic"],
+)
 @pytest.mark.parametrize("slope", [(), (1, 1, 1), (1, 3, 1), (3, 1), (4,), (2, 3, 4)])
 def test_prelu(slope: tuple[int, ...], dynamic: bool, given: bool) -> None:
     generator = np.random.default_rng(0)

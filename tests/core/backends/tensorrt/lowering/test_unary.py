@@ -91,11 +91,3 @@ def test_functions_of_floats(make: Any, expected: Any, x: Any, dtype: str, featu
     result = computed(make, x, features=features)
     assert result.dtype == x.dtype
     np.testing.assert_allclose(result, expected(x.astype(np.float64)), atol=TOLERANCE[dtype])
-
-
-@pytest.mark.parametrize("dtype", TOLERANCE)
-def test_prelu(dtype: str) -> None:
-    x = X.astype(dtype).reshape(2, 6)
-    slopes = np.array([0.5, -1.0, 0.0, 2.0, 0.25, 1.0], dtype)
-    result = computed(ops.PRelu, x, slopes)
-    np.testing.assert_allclose(result, np.where(x > 0, x, slopes * x), atol=TOLERANCE[dtype])

@@ -46,8 +46,11 @@ def leaky_relu(ctx: OpenVINOLowering, op: ops.LeakyRelu) -> Node:
 
 @lowering("openvino", ops.PRelu)
 def prelu(ctx: OpenVINOLowering, op: ops.PRelu) -> Node:
-    """PRelu."""
-    return ctx.opset.prelu(ctx[op.x], ctx[op.slope])
+    """PRelu; slopes with one axis are OpenVINO's for channels, so they are given all axes."""
+    slope, missing = ctx[op.slope], op.x.type.rank - op.slope.type.rank
+    if op.slope.type.rank and missing:
+        slope = ctx.opset.unsqueeze(slope, list(range(missing))).output(0)
+    return ctx.opset.prelu(ctx[op.x], slope)
 
 
 @lowering("openvino", ops.Elu)
