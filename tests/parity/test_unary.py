@@ -33,6 +33,7 @@ FLOAT_UNARY = {
     "reciprocal": (-4, 4),
     "erf": (-4, 4),
     "erfc": (-4, 4),
+    "erfinv": (-1.05, 1.05),
     "sin": (-4, 4),
     "cos": (-4, 4),
     "tan": (-4, 4),
@@ -61,7 +62,7 @@ ALIASES = {
     "fix": (-4, 4),
     "sgn": (-4, 4),
 }
-SPECIAL = ("exp2", "expm1", "log1p", "erf", "erfc", "sinc")
+SPECIAL = ("exp2", "expm1", "log1p", "erf", "erfc", "erfinv", "ndtr", "sinc")
 
 
 @covers("aten::{name}", "aten::{name}_", name=FLOAT_UNARY, each={"written": [False, True]},
@@ -134,6 +135,21 @@ def test_questions(name: str, data: st.DataObject) -> None:
     unary(data, f"torch.ops.aten.{name}({number(data, 'source', sources)})")
 
 
+REAL = {
+    "real": "torch.real(x)",
+    "conj": "torch.conj(x)",
+    "conj_physical": "torch.ops.aten.conj_physical(x)",
+    "conj_physical_": "torch.ops.aten.conj_physical_(x.clone())",
+    "resolve_conj": "torch.resolve_conj(x)",
+    "resolve_neg": "torch.resolve_neg(x)",
+}
+
+
+@covers("aten::{name}", name=REAL, examples=0.2)
+def test_as_it_is(name: str, data: st.DataObject) -> None:
+    unary(data, REAL[name])
+
+
 @covers("aten::nan_to_num", "aten::nan_to_num_")
 def test_nan_to_num(data: st.DataObject) -> None:
     nan, posinf, neginf = (number(data, name, (None, 2, -1.5)) for name in ("nan", "posinf", "neg"))
@@ -163,7 +179,7 @@ OF_SPECIAL_NUMBERS = (
     *("isnan", "isinf", "isfinite", "isposinf", "isneginf", "signbit", "nan_to_num", "sign"),
     *("round", "trunc", "frac", "floor", "ceil", "square", "logit", "deg2rad", "rad2deg"),
     *("tan", "sinh", "cosh", "tanh", "asin", "acos", "atan", "asinh", "acosh", "atanh", "sinc"),
-    *("exp2", "expm1", "log1p", "log2", "log10", "erf", "erfc"),
+    *("exp2", "expm1", "log1p", "log2", "log10", "erf", "erfc", "erfinv"),
 )
 
 
@@ -177,7 +193,7 @@ def test_special_numbers(name: str) -> None:
 
 #: Where a function is nearly its argument, or nearly 1, digits are lost first.
 NEAR_ZERO = ("expm1", "log1p", "sin", "tan", "asin", "atan", "sinh", "tanh", "asinh", "atanh",
-             "cosh", "exp2", "cos", "sinc")  # fmt: skip
+             "cosh", "exp2", "cos", "sinc", "erfinv")  # fmt: skip
 TINY = Tolerance(1e-6, 1e-12, reason="relative to the result, however small that is")
 
 

@@ -2,8 +2,8 @@
 
 What OpenVINO computes otherwise than the operators say is composed from what it computes
 right. Left as they are, because composing them would cost the models that matter their fused
-kernels: relu, clamp, max pooling and softmax may lose a NaN, and exp is infinite from 88.4 on
-(torch: 88.7).
+kernels: relu, clamp (and what is made of it, as a hard sigmoid), max pooling and softmax may lose
+a NaN, and exp is infinite from 88.4 on (torch: 88.7).
 """
 
 from fwd_core.backends.openvino.lowering import (
