@@ -114,6 +114,7 @@ _UNARY = [
     _unary(ops.Gelu, FLOATS, approximate="tanh"),
     _unary(ops.LeakyRelu, FLOATS, alpha=0.1),
     _unary(ops.Elu, FLOATS, alpha=0.5),
+    _unary(ops.Mish, FLOATS),
     _unary(ops.Elu, FLOATS, alpha=0.5, scale=2.0),
     Case(ops.PRelu, ops.PRelu, lambda b: [(b, 3, 4), Weight((3, 1))], FLOATS),
     Case(ops.PRelu, ops.PRelu, lambda b: [(b, 3), ()], FLOATS, "given slope"),

@@ -15,6 +15,7 @@ from parity_unary import unary, written_or_not
 from fwd_core.ir import DType
 from fwd_core.testing import assert_parity
 from fwd_core.testing import strategies as fwd
+from fwd_core.testing.compare import Tolerance
 from fwd_ops_torch.testing import module_from_source
 
 #: Integers are drawn now and then: most activations refuse them.
@@ -34,11 +35,17 @@ PLAIN = {
 FUNCTIONAL = ("softsign", "tanhshrink", "logsigmoid", "silu", "mish", "hardswish", "celu")
 
 
+#: OpenVINO's own mish, which it fuses into convolutions, is off by up to 1.3e-6 near -8.
+TOLERANCES = {
+    "mish": {DType.FLOAT32: Tolerance(1e-5, 2e-6, reason="OpenVINO's own is a polynomial")}
+}
+
+
 @covers("aten::{name}", "aten::{name}_", name=PLAIN, each={"written": [False, True]},
         examples=0.8)  # fmt: skip
 def test_without_arguments(name: str, written: bool, data: st.DataObject) -> None:
     dtypes, limits = PLAIN[name]
-    unary(data, written_or_not(name, written), dtypes, limits)
+    unary(data, written_or_not(name, written), dtypes, limits, TOLERANCES.get(name))
 
 
 @covers("aten::special_expit", "aten::log_sigmoid")
@@ -49,7 +56,7 @@ def test_without_form_in_place(data: st.DataObject) -> None:
 
 @covers(each={"name": FUNCTIONAL}, examples=1.2)
 def test_as_modules_write_them(name: str, data: st.DataObject) -> None:
-    unary(data, f"F.{name}(x)", FLOATS)
+    unary(data, f"F.{name}(x)", FLOATS, tolerance=TOLERANCES.get(name))
 
 
 @covers("aten::log_sigmoid_forward", examples=0.5)

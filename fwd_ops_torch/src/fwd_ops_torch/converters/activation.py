@@ -22,6 +22,7 @@ _DRAWS_NOTHING = {"generator": "evaluation draws nothing"}
 sigmoid = float_unary(__name__, "sigmoid", ops.Sigmoid, "special_expit")
 silu = same_unary(__name__, "silu", ops.Silu, "Floats")
 relu = same_unary(__name__, "relu", ops.Relu, "Any dtype but bool")
+mish = same_unary(__name__, "mish", ops.Mish, "Floats")
 
 
 @converts("aten::hardtanh", "aten::hardtanh_")
@@ -129,30 +130,6 @@ def log_sigmoid_forward(ctx: ConversionContext, x: Value) -> tuple[Value, Value]
     The buffer is what training on a CPU keeps, exp(-|x|).
     """
     return log_sigmoid(ctx, x), in_single(ctx, x, lambda value: _exp_of_minus_magnitude(ctx, value))
-
-
-@converts(*both("mish"))
-def mish(ctx: ConversionContext, x: Value) -> Value:
-    """aten::mish(Tensor self) -> Tensor: x * tanh(log(1 + exp(x))). Floats.
-
-    With e = exp(x) the tangent is n / (n + 2), n = e * (e + 2), which has no logarithm. Of a
-    positive x both are divided by e * e, so that nothing overflows: u = exp(-|x|) is e or 1 / e.
-    """
-    require_float(ctx, x)
-
-    def compute(value: Value) -> Value:
-        zero, one, two = (ctx.number(number, value.type.dtype) for number in (0, 1, 2))
-        power = _exp_of_minus_magnitude(ctx, value)
-        double = ctx.emit(ops.Mul(power, two), "double")
-        squared = ctx.emit(ops.Mul(power, power), "squared")
-        positive = ctx.emit(ops.Greater(value, zero), "positive")
-        first = ctx.emit(ops.Where(positive, one, squared), "first")
-        last = ctx.emit(ops.Where(positive, squared, one), "last")
-        part = ctx.emit(ops.Add(first, double), "part")
-        whole = ctx.emit(ops.Add(part, ctx.emit(ops.Mul(last, two))), "whole")
-        return ctx.emit(ops.Mul(value, ctx.emit(ops.Div(part, whole), "tangent")))
-
-    return in_single(ctx, x, compute)
 
 
 @converts(*both("hardsigmoid"))

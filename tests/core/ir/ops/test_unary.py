@@ -41,7 +41,7 @@ def test_number_functions_take_integers_and_refuse_bool(cls: type[Operator]) -> 
         cls(value(2, dtype="bool")).infer()  # type: ignore[call-arg]
 
 
-@pytest.mark.parametrize("operator", [ops.Expm1, ops.Log1p])
+@pytest.mark.parametrize("operator", [ops.Expm1, ops.Log1p, ops.Mish])
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "float64"])
 def test_halves_are_decomposed_in_float32(operator: type[Operator], dtype: str) -> None:
     graph = Graph()

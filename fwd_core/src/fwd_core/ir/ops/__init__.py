@@ -23,6 +23,7 @@ from fwd_core.ir.ops.activation import (
     Elu,
     Gelu,
     LeakyRelu,
+    Mish,
     PRelu,
     Relu,
     Sigmoid,

@@ -11,8 +11,8 @@ from fwd_core.ir.emitter import Emitter
 from fwd_core.ir.graph import Value
 from fwd_core.ir.operator import Operator, operator
 from fwd_core.ir.ops import _checks as check
-from fwd_core.ir.ops.elementwise import Greater, Mul, Where
-from fwd_core.ir.ops.unary import FloatUnary, NumberUnary
+from fwd_core.ir.ops.elementwise import Add, Div, Greater, Mul, Where
+from fwd_core.ir.ops.unary import Abs, Exp, FloatUnary, Neg, NumberUnary, in_single
 from fwd_core.ir.tensor import Tensor
 from fwd_core.ir.types import TensorType
 
@@ -63,6 +63,29 @@ class Elu(FloatUnary):
 
 
 @operator
+class Mish(FloatUnary):
+    """x * tanh(log(1 + exp(x))) (Misra, 2019).
+
+    Decomposed, the tangent is n / (n + 2) for n = e * (e + 2), e = exp(x), which has no logarithm.
+    Of a positive x both are divided by e * e, so that nothing overflows.
+    """
+
+    def decompose(self, emit: Emitter) -> Value:
+        def compute(x: Value) -> Value:
+            zero, one, two = (emit.constant(_number(x, n), "number") for n in (0, 1, 2))
+            power = emit(Exp(emit(Neg(emit(Abs(x), "magnitude")), "negated")), "exp")
+            squared, double = emit(Mul(power, power), "squared"), emit(Mul(power, two), "double")
+            positive = emit(Greater(x, zero), "positive")
+            first = emit(Where(positive, one, squared), "first")
+            last = emit(Where(positive, squared, one), "last")
+            part = emit(Add(first, double), "part")
+            whole = emit(Add(part, emit(Mul(last, two), "twice_last")), "whole")
+            return emit(Mul(x, emit(Div(part, whole), "tangent")), "mish")
+
+        return in_single(emit, self.x, compute)
+
+
+@operator
 class PRelu(Operator):
     """x where x > 0, else slope * x (He et al., 2015). The slope broadcasts to the shape of x."""
 
@@ -84,9 +107,9 @@ class PRelu(Operator):
         return self.x.type
 
     def decompose(self, emit: Emitter) -> Value:
-        positive = emit(Greater(self.x, emit.constant(_zero(self.x), "zero")), "positive")
+        positive = emit(Greater(self.x, emit.constant(_number(self.x, 0), "zero")), "positive")
         return emit(Where(positive, self.x, emit(Mul(self.x, self.slope), "sloped")), "prelu")
 
 
-def _zero(like: Value) -> Tensor:
-    return Tensor(np.array(0.0)).astype(like.type.dtype)
+def _number(like: Value, number: float) -> Tensor:
+    return Tensor(np.array(float(number))).astype(like.type.dtype)

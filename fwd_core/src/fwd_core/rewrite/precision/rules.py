@@ -94,6 +94,7 @@ _ARITHMETIC: tuple[type[Operator], ...] = (
     ops.LeakyRelu,
     ops.PRelu,
     ops.Elu,
+    ops.Mish,
 )
 _FOLLOW: tuple[type[Operator], ...] = (
     ops.Relu,

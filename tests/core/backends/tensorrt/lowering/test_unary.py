@@ -72,6 +72,7 @@ UNARY: list[tuple[str, Callable[..., Any], Callable[..., Any], Any]] = [
     ("round", ops.Round, np.round, X),
     ("expm1", ops.Expm1, np.expm1, np.minimum(X, 3)),
     ("log1p", ops.Log1p, np.log1p, POSITIVE),
+    ("mish", ops.Mish, lambda x: x * np.tanh(np.log1p(np.exp(x))), X),
     ("elu", lambda x: ops.Elu(x, 0.5), lambda x: _elu(x, 0.5, 1), X),
     ("selu", lambda x: ops.Elu(x, 1.5, 2.0), lambda x: _elu(x, 1.5, 2), np.minimum(X, 3)),
     ("clamp", lambda x: ops.Clamp(x, -1, 2.5), lambda x: np.clip(x, -1, 2.5), X),

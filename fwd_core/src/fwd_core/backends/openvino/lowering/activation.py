@@ -44,6 +44,12 @@ def leaky_relu(ctx: OpenVINOLowering, op: ops.LeakyRelu) -> Node:
     return ctx.opset.prelu(ctx[op.x], ctx.number(op.alpha, op.x.type.dtype))
 
 
+@lowering("openvino", ops.Mish)
+def mish(ctx: OpenVINOLowering, op: ops.Mish) -> Node:
+    """Mish."""
+    return ctx.opset.mish(ctx[op.x])
+
+
 @lowering("openvino", ops.PRelu)
 def prelu(ctx: OpenVINOLowering, op: ops.PRelu) -> Node:
     """PRelu; slopes with one axis are OpenVINO's for channels, so they are given all axes."""
