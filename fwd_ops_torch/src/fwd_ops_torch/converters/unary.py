@@ -169,7 +169,8 @@ def logit(ctx: ConversionContext, x: Value, eps: float | None = None) -> Value:
 def round_(ctx: ConversionContext, x: Value, decimals: int | None = None) -> Value:
     """aten::round.decimals(Tensor self, *, int decimals) -> Tensor. Halves to the even one.
 
-    Integers are returned as they are, but not with decimals. Not bool.
+    Integers are returned as they are, but not with decimals. Not bool. With decimals torch rounds
+    the scaled number to the dtype first, which OpenVINO leaves out for float16 and bfloat16.
     """
     dtype = x.type.dtype
     if dtype is DType.BOOL or (decimals is not None and not dtype.is_float):

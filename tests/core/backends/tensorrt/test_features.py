@@ -42,7 +42,8 @@ NAMES_IN_USE = {
     "INetworkDefinition": "add_input mark_output name error_recorder add_constant add_shape"
     " add_cast add_identity add_shuffle add_slice add_concatenation add_elementwise add_unary"
     " add_activation add_select add_matrix_multiply add_convolution_nd add_pooling_nd"
-    " add_scale_nd add_normalization add_softmax add_reduce add_gather add_gather_v2 add_fill",
+    " add_scale_nd add_normalization add_softmax add_reduce add_gather add_gather_v2 add_fill"
+    " add_parametric_relu",
     "ILayer": "name metadata set_input get_output",
     "ITensor": "name shape dtype is_network_input",
     "IBuilderConfig": "clear_flag set_flag set_memory_pool_limit builder_optimization_level"
@@ -67,9 +68,10 @@ NAMES_IN_USE = {
     "MatrixOperation": "NONE TRANSPOSE VECTOR",
     "PoolingType": "MAX AVERAGE",
     "ReduceOperation": "SUM AVG PROD MAX MIN",
-    "UnaryOperation": "EXP LOG SQRT RECIP ERF SIN COS FLOOR CEIL NEG ABS SIGN NOT",
+    "UnaryOperation": "EXP LOG SQRT RECIP ERF SIN COS TAN ASIN ACOS ATAN SINH COSH"
+    " ASINH ACOSH ATANH FLOOR CEIL ROUND NEG ABS SIGN NOT",
     "ElementWiseOperation": "SUM SUB PROD DIV MAX MIN FLOOR_DIV AND OR XOR POW EQUAL LESS GREATER",
-    "ActivationType": "TANH SIGMOID LEAKY_RELU RELU CLIP",
+    "ActivationType": "TANH SIGMOID LEAKY_RELU RELU CLIP ELU SELU",
     "MemoryPoolType": "WORKSPACE",
     "BuilderFlag": "TF32",
     "ProfilingVerbosity": "DETAILED",

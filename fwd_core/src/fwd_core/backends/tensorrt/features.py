@@ -33,6 +33,7 @@ class Features:
         slice_axes: Slices may name the axes that they cut.
         unsqueeze: There is a layer that inserts axes.
         gelu: There are GELU activations.
+        isnan: There is a unary layer that tells NaN.
         attention: There is a fused attention layer.
         typed_fill: Filled tensors are given an element type when they are made.
         progress_monitor: Builds report progress.
@@ -47,6 +48,7 @@ class Features:
     slice_axes: bool
     unsqueeze: bool
     gelu: bool
+    isnan: bool
     attention: bool
     typed_fill: bool
     progress_monitor: bool
@@ -66,6 +68,7 @@ class Features:
             slice_axes="axes" in members("ISliceLayer"),
             unsqueeze="add_unsqueeze" in network,
             gelu="GELU_ERF" in members("ActivationType"),
+            isnan="ISNAN" in members("UnaryOperation"),
             attention="add_attention" in network,
             typed_fill="is_alpha_beta_int64" in members("IFillLayer"),
             progress_monitor="step_complete" in members("IProgressMonitor"),
@@ -142,6 +145,7 @@ _8_6 = Features(
     slice_axes=False,
     unsqueeze=False,
     gelu=False,
+    isnan=False,
     attention=False,
     typed_fill=False,
     progress_monitor=False,
@@ -157,7 +161,7 @@ _10_0 = replace(
     progress_monitor=True,
     half_flag=False,
 )
-_10_13 = replace(_10_0, slice_axes=True, unsqueeze=True)
+_10_13 = replace(_10_0, slice_axes=True, unsqueeze=True, isnan=True)
 _11_4 = replace(_10_13, attention=True, cudnn=False)
 _RTX_1_7 = replace(
     _11_4,

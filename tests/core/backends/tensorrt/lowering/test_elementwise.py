@@ -142,6 +142,14 @@ def test_nan_differs_from_everything_and_has_no_order(operator: Any, expected: A
     np.testing.assert_array_equal(computed(operator, a, b), expected(a, b))
 
 
+@pytest.mark.parametrize("features", [None, LIKE_8], ids=["rtx", "like-8"])
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_what_differs_from_itself_is_nan(dtype: str, features: Any) -> None:
+    x = np.array([np.nan, 1.0, np.inf, -np.inf, 0.0], dtype)
+    result = computed(lambda x: ops.NotEqual(x, x), x, features=features)
+    np.testing.assert_array_equal(result, np.isnan(x))
+
+
 def test_truth_values() -> None:
     a, b = np.array([[False], [True]]), np.array([False, True])
     np.testing.assert_array_equal(computed(ops.And, a, b), a & b)

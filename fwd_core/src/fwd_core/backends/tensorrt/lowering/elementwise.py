@@ -105,7 +105,9 @@ def equal(ctx: TensorRTLowering, op: ops.Equal) -> ITensor:
 
 @lowering("tensorrt", ops.NotEqual)
 def not_equal(ctx: TensorRTLowering, op: ops.NotEqual) -> ITensor:
-    """``not a == b``, which is true of NaN."""
+    """``not a == b``, which is true of NaN; ``x != x`` asks for that."""
+    if op.a is op.b and op.a.type.dtype.is_float and ctx.features.isnan:
+        return ctx.unary("ISNAN", ctx[op.a])
     if op.a.type.dtype is DType.BOOL:
         a, b = ctx.aligned(op.a, op.b)
         return ctx.elementwise("XOR", a, b)
