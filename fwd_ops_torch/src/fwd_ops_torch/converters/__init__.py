@@ -1,16 +1,24 @@
 """Converters of aten operators, a module per family of the graph's operators."""
 
 from fwd_ops_torch.converters import (
+    assignment,
     attention,
     convolution,
     creation,
+    diagonals,
     elementwise,
+    embedding,
     indexing,
+    joining,
+    layout,
     linear,
     normalization,
     pooling,
     reduction,
+    scattering,
     shape,
+    slicing,
+    splitting,
 )
 
 FAMILIES = (
@@ -21,7 +29,15 @@ FAMILIES = (
     normalization,
     reduction,
     shape,
+    layout,
+    joining,
+    slicing,
+    splitting,
+    diagonals,
     indexing,
+    scattering,
+    assignment,
+    embedding,
     attention,
     creation,
 )

@@ -15,6 +15,7 @@ from fwd_core.ir.ops import (
     normalization,
     pooling,
     reduction,
+    scattering,
     shape,
 )
 from fwd_core.ir.ops.attention import Attention
@@ -76,6 +77,7 @@ from fwd_core.ir.ops.reduction import (
     ReduceProd,
     ReduceSum,
 )
+from fwd_core.ir.ops.scattering import ScatterElements, ScatterND
 from fwd_core.ir.ops.shape import (
     Concat,
     Expand,
@@ -96,6 +98,7 @@ FAMILIES = (
     reduction,
     shape,
     indexing,
+    scattering,
     attention,
     creation,
 )

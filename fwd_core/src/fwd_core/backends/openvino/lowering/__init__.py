@@ -16,6 +16,7 @@ from fwd_core.backends.openvino.lowering import (
     normalization,
     pooling,
     reduction,
+    scattering,
     shape,
 )
 
@@ -28,6 +29,7 @@ FAMILIES = (
     reduction,
     shape,
     indexing,
+    scattering,
     attention,
     creation,
 )
@@ -43,5 +45,6 @@ __all__ = [
     "normalization",
     "pooling",
     "reduction",
+    "scattering",
     "shape",
 ]

@@ -10,6 +10,7 @@ from fwd_core.backends.tensorrt.lowering import (
     normalization,
     pooling,
     reduction,
+    scattering,
     shape,
 )
 
@@ -22,6 +23,7 @@ FAMILIES = (
     reduction,
     shape,
     indexing,
+    scattering,
     attention,
     creation,
 )
