@@ -104,9 +104,7 @@ def _matrices_swapped(
     return ctx.emit(ops.Transpose(part, (*range(rank - 2), *((rank - 1, rank - 2)[:rank]))))
 
 
-def _moved(
-    ctx: ConversionContext, base: Value, part: Value, arguments: Mapping[str, Any]
-) -> Value:
+def _moved(ctx: ConversionContext, base: Value, part: Value, arguments: Mapping[str, Any]) -> Value:
     order = moved_order(ctx, base.type.rank, arguments["source"], arguments["destination"])
     return ctx.emit(ops.Transpose(part, tuple(order.index(axis) for axis in range(len(order)))))
 
