@@ -519,6 +519,13 @@ def _scatters(combination: str, dtypes: tuple[str, ...]) -> list[Case]:
             f"{combination}, smaller",
         ),
         Case(
+            ops.ScatterElements,
+            lambda x, i, u: ops.ScatterElements(x, i, u, 0, combination),
+            lambda b: [(3, 4), Typed("int64", (5, b)), (5, b)],
+            dtypes,
+            f"{combination}, crowded",
+        ),
+        Case(
             ops.ScatterND,
             lambda x, i, u: ops.ScatterND(x, i, u, combination),
             lambda b: [(4, 5, 3), Typed("int64", (b, 2)), (b, 3)],

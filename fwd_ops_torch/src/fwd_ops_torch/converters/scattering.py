@@ -123,11 +123,8 @@ def index_fill(
     axis = ctx.axis(dim, x.type.rank)
     if index.type.rank > 1:
         raise ConversionError(f"{ctx.operator}: index has at most 1 axis", got=index.type)
-    shape = list(x.type.shape)
-    if shape:
-        shape[axis] = index.type.numel
-    elif index.type.numel == 0:
-        return x
+    shape = list(x.type.shape) or [1]
+    shape[axis] = index.type.numel
     number = ctx.tensor(value, x.type.dtype)
     return _along(ctx, x, dim, index, ctx.emit(ops.Expand(number, tuple(shape)), "values"), None)
 
@@ -176,10 +173,11 @@ def combined(
         return ctx.cast(done, DType.BOOL)
     base = x
     if not include_self:
-        low, high = (float("-inf"), float("inf")) if dtype.is_float else dtype.limits
-        neutral = {"amax": low, "amin": high, **_NEUTRAL}[reduce]
-        wide = ctx.emit(ops.Expand(ctx.constant(neutral, dtype), index.type.shape), "neutral")
-        base = ctx.emit(ops.ScatterElements(x, index, wide, axis), "cleared")
+        start = src  # any of those that meet there, for extrema
+        if reduce in _NEUTRAL:
+            neutral = ctx.constant(_NEUTRAL[reduce], dtype, "neutral")
+            start = ctx.emit(ops.Expand(neutral, index.type.shape), "start")
+        base = ctx.emit(ops.ScatterElements(x, index, start, axis), "cleared")
     if reduce != "mean":
         return ctx.emit(ops.ScatterElements(base, index, src, axis, _COMBINATIONS[reduce]))
     total = ctx.emit(ops.ScatterElements(base, index, src, axis, "sum"), "total")

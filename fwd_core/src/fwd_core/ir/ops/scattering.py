@@ -14,8 +14,19 @@ from fwd_core.ir.emitter import Emitter
 from fwd_core.ir.graph import Value
 from fwd_core.ir.operator import Operator, operator
 from fwd_core.ir.ops import _checks as check
-from fwd_core.ir.ops.creation import Arange, DimValue
-from fwd_core.ir.ops.elementwise import Add, Cast, Equal, Maximum, Minimum, Mul, Where
+from fwd_core.ir.ops.creation import Arange, DimValue, Full
+from fwd_core.ir.ops.elementwise import (
+    Add,
+    Cast,
+    Equal,
+    Less,
+    Maximum,
+    Minimum,
+    Mul,
+    Not,
+    Where,
+)
+from fwd_core.ir.ops.indexing import GatherElements
 from fwd_core.ir.ops.reduction import ReduceMax, ReduceMin, ReduceProd, ReduceSum
 from fwd_core.ir.ops.shape import Expand, Pad, Reshape, Slice, Squeeze, Unsqueeze
 from fwd_core.ir.tensor import Tensor
@@ -25,6 +36,8 @@ from fwd_core.ir.types import TensorType
 #: which one stays of several is undefined.
 Combination = Literal["none", "sum", "prod", "max", "min"]
 _REDUCTIONS = {"sum": ReduceSum, "prod": ReduceProd, "max": ReduceMax, "min": ReduceMin}
+#: What changes nothing that it is combined with.
+_NEUTRAL = {"sum": 0, "prod": 1}
 _PAIRS = {"sum": Add, "prod": Mul, "max": Maximum, "min": Minimum}
 
 
@@ -62,31 +75,56 @@ class ScatterElements(Operator):
                 )
         return self.x.type
 
-    def decompose(self, emit: Emitter) -> Value | None:
-        """With a combination: every index against every place, and a reduction."""
-        if self.combination == "none":
-            return None
-        axis, kind = self.axis, self.x.type
-        size = kind.shape[axis]
-        places = emit(Arange(size, dtype=self.indices.type.dtype), "places")
-        column = emit(Unsqueeze(places, tuple(range(1, kind.rank - axis + 1))), "column")
-        met = emit(Equal(emit(Unsqueeze(self.indices, (axis,))), column), "met")
-        neutral = emit.constant(
-            Tensor(np.array(_neutral(self.combination, kind.dtype))).astype(kind.dtype), "neutral"
-        )
-        apart = emit(Unsqueeze(self.updates, (axis,)), "apart")
-        chosen = emit(Where(met, apart, neutral), "chosen")
-        together = emit(_REDUCTIONS[self.combination](chosen, (axis + 1,), False), "together")
-        after = tuple(
-            0 if place == axis else want - have
-            for place, (want, have) in enumerate(
-                zip(kind.shape, self.indices.type.shape, strict=True)
-            )
-        )
-        if any(one != 0 for one in after):
-            value = _neutral(self.combination, kind.dtype)
-            together = emit(Pad(together, (0,) * kind.rank, after, "constant", value), "padded")
-        return emit(_PAIRS[self.combination](self.x, together), "scattered")
+    def decompose(self, emit: Emitter) -> Value:
+        """Every index against every place, and a reduction; without one the last index stays."""
+        if 0 in self.indices.type.shape:
+            return self.x
+        axis, kind, dtype = self.axis, self.x.type, self.indices.type.dtype
+        met = self._met(emit)
+        if self.combination != "none":
+            apart = emit(Unsqueeze(self.updates, (axis,)), "apart")
+            own = self._covered(emit)
+            if self.combination in _NEUTRAL:
+                neutral = _number(emit, _NEUTRAL[self.combination], kind.dtype, "neutral")
+            else:  # the least numbers of integers are not there on every backend
+                neutral = emit(Unsqueeze(own, (axis + 1,)), "own")
+            chosen = emit(Where(met, apart, neutral), "chosen")
+            together = emit(_REDUCTIONS[self.combination](chosen, (axis + 1,), False), "together")
+            changed = emit(_PAIRS[self.combination](own, together), "changed")
+            if changed.type.shape == kind.shape:
+                return changed
+            covered = self._whole(emit, emit(Full(changed.type.shape, True, DType.BOOL)), False)
+            return emit(Where(covered, self._whole(emit, changed, 0), self.x))
+        turns = emit(Arange(self.indices.type.shape[axis], dtype=dtype), "turns")
+        numbered = emit(Unsqueeze(turns, tuple(range(1, kind.rank - axis))), "numbered")
+        none, zero = (_number(emit, value, dtype, "turn") for value in (-1, 0))
+        chosen = emit(Where(met, numbered, none), "chosen")
+        last = emit(ReduceMax(chosen, (axis + 1,)), "last")
+        found = emit(GatherElements(self.updates, emit(Maximum(last, zero)), axis), "found")
+        taken = self._whole(emit, emit(Not(emit(Less(last, zero)))), False)
+        return emit(Where(taken, self._whole(emit, found, 0), self.x))
+
+    def _met(self, emit: Emitter) -> Value:
+        """Which place, along the axis, is the one of which index, along the next."""
+        places = emit(Arange(self.x.type.shape[self.axis], dtype=self.indices.type.dtype), "places")
+        column = emit(Unsqueeze(places, tuple(range(1, self.x.type.rank - self.axis + 1))))
+        return emit(Equal(emit(Unsqueeze(self.indices, (self.axis,))), column), "met")
+
+    def _covered(self, emit: Emitter) -> Value:
+        """The part of x that the indices cover on other axes than theirs."""
+        part = self.x
+        for axis, have in enumerate(self.indices.type.shape):
+            if axis != self.axis and have != part.type.shape[axis]:
+                part = emit(Slice(part, axis, 0, have), "covered")
+        return part
+
+    def _whole(self, emit: Emitter, part: Value, filling: float) -> Value:
+        """What the indices cover, padded to the shape of x."""
+        sizes = zip(self.x.type.shape, part.type.shape, strict=True)
+        after = tuple(want - have for want, have in sizes)
+        if all(one == 0 for one in after):
+            return part
+        return emit(Pad(part, (0,) * len(after), after, "constant", filling), "whole")
 
 
 @operator
@@ -145,11 +183,5 @@ class ScatterND(Operator):
         return emit(Reshape(done, kind.shape))
 
 
-def _neutral(combination: Combination, dtype: DType) -> float:
-    """What changes nothing that it is combined with."""
-    if combination in ("sum", "prod"):
-        return 0 if combination == "sum" else 1
-    if dtype.is_float:
-        return float("-inf") if combination == "max" else float("inf")
-    low, high = dtype.limits
-    return int(low if combination == "max" else high)
+def _number(emit: Emitter, number: float, dtype: DType, name: str) -> Value:
+    return emit.constant(Tensor(np.array(number)).astype(dtype), name)
