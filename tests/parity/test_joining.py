@@ -89,7 +89,8 @@ def test_repeat_interleave(data: st.DataObject) -> None:
     moved(data, f"torch.repeat_interleave(x, {times}, {axis})", array(data, shape))
 
 
-@covers("aten::repeat_interleave", without={"Tensor": "see above", "self_int": "see above"})
+@covers("aten::repeat_interleave", without={"Tensor": "see above", "self_int": "see above"},
+        exported=False)  # fmt: skip
 def test_repeat_interleave_by_a_constant_tensor(data: st.DataObject) -> None:
     shape = data.draw(fwd.shapes(1, 3, max_size=3), label="shape")
     axis = data.draw(fwd.axis(max(len(shape), 1)) | st.none(), label="dim")

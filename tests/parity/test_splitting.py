@@ -57,7 +57,8 @@ def test_tensor_split(data: st.DataObject) -> None:
     moved(data, f"x.tensor_split({given}, {axis})", array(data, shape), batch=batch)
 
 
-@covers("aten::tensor_split", without=dict.fromkeys(["sections", "indices"], "see above"))
+@covers("aten::tensor_split", without=dict.fromkeys(["sections", "indices"], "see above"),
+        exported=False)  # fmt: skip
 def test_tensor_split_by_a_constant_tensor(data: st.DataObject) -> None:
     shape = data.draw(fwd.shapes(1, 3), label="shape")
     axis = data.draw(fwd.axis(len(shape)), label="dim")
