@@ -61,7 +61,7 @@ def test_narrow_from_a_tensor(data: st.DataObject) -> None:
     length = data.draw(st.integers(0, shape[axis] - start % shape[axis]), label="length")
     dtype = data.draw(st.sampled_from([np.int64, np.int32]), label="dtype of start")
     given = {"start": np.array(start, dtype)}
-    call = f"torch.ops.aten.narrow.Tensor(x, {axis}, {{}}start, {length})"
+    call = f"torch.narrow(x, {axis}, {{}}start, {length})"
     batch = ["x"] if axis % len(shape) else []
     x = array(data, shape)
     constant = data.draw(st.booleans(), label="constant")

@@ -131,24 +131,25 @@ def repeat_interleave(
         return ctx.constant(np.repeat(np.arange(counts.data.size), counts.data), DType.INT64)
     if dim is None:
         x, dim = ctx.emit(ops.Reshape(x, (x.type.numel,)), "flat"), 0
-    flat = x if x.type.rank else ctx.emit(ops.Unsqueeze(x, (0,)), "flat")
+    if x.type.rank == 0:
+        raise ConversionError(f"{ctx.operator}: a 0-d tensor has no axis to repeat along")
     axis = ctx.axis(dim, x.type.rank)
     if counts is None:
         assert not isinstance(repeats, Value)
         if is_less(repeats, 0) is True:
             raise ConversionError(f"{ctx.operator}: repeats must not be negative", got=repeats)
-        return _repeated(ctx, flat, axis, repeats, whole=False)
+        return _repeated(ctx, x, axis, repeats, whole=False)
     data = counts.data.reshape(-1)
     if data.size == 1:
-        return _repeated(ctx, flat, axis, int(data[0]), whole=False)
-    if flat.type.shape[axis] != data.size:
+        return _repeated(ctx, x, axis, int(data[0]), whole=False)
+    if x.type.shape[axis] != data.size:
         raise ConversionError(
             f"{ctx.operator}: as many repeats as elements",
-            expected=flat.type.shape[axis],
+            expected=x.type.shape[axis],
             got=data.size,
         )
     places = ctx.constant(np.repeat(np.arange(data.size), data), DType.INT64, "places")
-    return ctx.emit(ops.Gather(flat, places, axis))
+    return ctx.emit(ops.Gather(x, places, axis))
 
 
 def _repeated(ctx: ConversionContext, x: Value, axis: int, times: Dim, *, whole: bool) -> Value:
