@@ -70,13 +70,12 @@ def test_tensor_split_by_a_constant_tensor(data: st.DataObject) -> None:
           forms=("traced", "scripted"))  # fmt: skip
 
 
-@covers(
-    "aten::hsplit", "aten::vsplit", "aten::dsplit", each={"name": ["hsplit", "vsplit", "dsplit"]}
-)
-def test_split_along_one_axis(name: str, data: st.DataObject) -> None:
+@covers("aten::hsplit", "aten::vsplit", "aten::dsplit",
+        each={"name": ["hsplit", "vsplit", "dsplit"], "at": [True, False]})  # fmt: skip
+def test_split_along_one_axis(name: str, at: bool, data: st.DataObject) -> None:
     shape = data.draw(fwd.shapes(1, 4, max_size=6), label="shape")
-    some = st.lists(st.integers(-4, 5), max_size=3)
-    given = data.draw(st.integers(0, 4) | some, label="sections or indices")
+    some = st.lists(st.integers(-4, 5), min_size=1, max_size=3)
+    given = data.draw(some if at else st.integers(0, 4), label="sections or indices")
     batch = ["x"] if name != "vsplit" and len(shape) > 1 else []
     moved(data, f"torch.{name}(x, {given})", array(data, shape), batch=batch)
 
