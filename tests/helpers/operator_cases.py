@@ -511,6 +511,52 @@ _INDEXING = [
 ]
 
 
+def _scatters(combination: str, dtypes: tuple[str, ...]) -> list[Case]:
+    return [
+        Case(
+            ops.ScatterElements,
+            lambda x, i, u: ops.ScatterElements(x, i, u, 1, combination),
+            lambda b: [(b, 5), Typed("int64", (b, 3)), (b, 3)],
+            dtypes,
+            combination,
+        ),
+        Case(
+            ops.ScatterElements,
+            lambda x, i, u: ops.ScatterElements(x, i, u, 0, combination),
+            lambda b: [(b, 5, 4), Typed("int32", (2, 3, 4)), (2, 3, 4)],
+            dtypes,
+            f"{combination}, smaller",
+        ),
+        Case(
+            ops.ScatterElements,
+            lambda x, i, u: ops.ScatterElements(x, i, u, 0, combination),
+            lambda b: [(3, 4), Typed("int64", (5, b)), (5, b)],
+            dtypes,
+            f"{combination}, crowded",
+        ),
+        Case(
+            ops.ScatterND,
+            lambda x, i, u: ops.ScatterND(x, i, u, combination),
+            lambda b: [(4, 5, 3), Typed("int64", (b, 2)), (b, 3)],
+            dtypes,
+            combination,
+        ),
+        Case(
+            ops.ScatterND,
+            lambda x, i, u: ops.ScatterND(x, i, u, combination),
+            lambda b: [(b, 5), Typed("int32", (3, 1)), (3, 5)],
+            dtypes,
+            f"{combination}, rows",
+        ),
+    ]
+
+
+_SCATTERING = [
+    *_scatters("none", ALL),
+    *(case for each in ("sum", "prod", "max", "min") for case in _scatters(each, NUMBERS)),
+]
+
+
 def _attention(id_: str, shapes: Callable[[Dim], list[Any]], **attributes: Any) -> Case:
     return Case(ops.Attention, lambda *x: ops.Attention(*x, **attributes), shapes, FLOATS, id_)
 
@@ -564,6 +610,7 @@ CASES: list[Case] = [
     *_REDUCTION,
     *_SHAPE,
     *_INDEXING,
+    *_SCATTERING,
     *_ATTENTION,
     *_CREATION,
     Case(

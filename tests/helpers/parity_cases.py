@@ -122,6 +122,7 @@ def covers(
     fixed: Mapping[str, str] | None = None,
     each: Mapping[str, Sequence[Any]] | None = None,
     examples: float = 1,
+    exported: bool = True,
     **tables: Iterable[Any],
 ) -> Callable[[Callable[..., None]], Any]:
     """Make a hypothesis test of a function that draws from ``data`` and checks converters.
@@ -132,6 +133,7 @@ def covers(
         fixed: Arguments that have one value only, with the reason.
         each: Parameters that one test goes through, with their values; they share its examples.
         examples: How many examples, compared with other tests.
+        exported: Whether torch.export takes such programs at all.
         tables: Parameters of the test and their values.
     """
     rounds = [dict(zip(each or {}, chosen, strict=True))
@@ -149,7 +151,8 @@ def covers(
             with recording() as seen:
                 for chosen in rounds:
                     drawn(**parameters, **chosen)
-            assert {"traced", "exported"} <= _IMPORTED, f"only {_IMPORTED} were imported"
+            wanted = {"traced", "exported"} if exported else {"traced", "scripted"}
+            assert wanted <= _IMPORTED, f"only {_IMPORTED} were imported"
             for key in keys:
                 seen.require(key.format(**parameters), without or {}, fixed or {})
 
@@ -213,8 +216,8 @@ def check(
             second = tuple(
                 _first(value, other) if name in batch else value for name, value in inputs.items()
             )
-    decomposed = data.draw(st.integers(1, _DECOMPOSED), label="decomposed at 3") == 3
-    chosen = (*forms, "decomposed") if decomposed else forms
+    drawn = data.draw(st.integers(1, _DECOMPOSED), label="decomposed at 3") == 3
+    chosen = (*forms, "decomposed") if drawn and "exported" in forms else forms
     parity = assert_parity(
         module,
         tuple(inputs.values()),

@@ -109,13 +109,47 @@ def transpose(p: Program, data: st.DataObject, of: str) -> None:
     a, b = axis_of(data, shape), axis_of(data, shape)
     order = list(shape)
     order[a], order[b] = order[b], order[a]
-    name = data.draw(st.sampled_from(["transpose", "swapaxes"]))
+    name = data.draw(st.sampled_from(["transpose", "swapaxes", "swapdims"]))
     p.let(f"{of}.{name}({a}, {b})", tuple(order))
 
 
 def permute(p: Program, data: st.DataObject, of: str) -> None:
     order = data.draw(fwd.permutations(len(p.shapes[of])))
     p.let(f"{of}.permute({list(order)})", tuple(p.shapes[of][axis] for axis in order))
+
+
+def movedim(p: Program, data: st.DataObject, of: str) -> None:
+    rank = len(p.shapes[of])
+    source = data.draw(fwd.axes(rank), label="source")
+    places = data.draw(fwd.axes(rank, len(source), max_count=len(source)), label="places")
+    text = f"{of}.movedim({list(source)}, {list(places)})"
+    p.let(text, shape_of(text, of, p.shapes[of]))
+
+
+def by_name(p: Program, data: st.DataObject, of: str) -> None:
+    shape = p.shapes[of]
+    assume(len(shape) >= 2)
+    names = ["mT", "mH", "adjoint()", *(["T", "H"] if len(shape) == 2 else [])]
+    name = data.draw(st.sampled_from(names), label="name")
+    p.let(f"{of}.{name}", (*shape[:-2], shape[-1], shape[-2]))
+
+
+def diagonal(p: Program, data: st.DataObject, of: str) -> None:
+    shape = p.shapes[of]
+    assume(len(shape) >= 2)
+    a, b = data.draw(fwd.axes(len(shape), 2, max_count=2), label="axes")
+    text = f"{of}.diagonal({data.draw(st.integers(-2, 2), label='offset')}, {a}, {b})"
+    p.let(text, shape_of(text, of, shape))
+
+
+def at_least(p: Program, data: st.DataObject, of: str) -> None:
+    text = f"torch.atleast_{data.draw(st.integers(1, 3), label='rank')}d({of})"
+    p.let(text, shape_of(text, of, p.shapes[of]))
+
+
+def shape_of(text: str, of: str, shape: Shape) -> Shape:
+    """The shape of a view, from torch itself."""
+    return tuple(eval(text, {of: torch.empty(shape), "torch": torch}).shape)  # noqa: S307
 
 
 def unsqueeze(p: Program, data: st.DataObject, of: str) -> None:
@@ -137,7 +171,8 @@ def parts(p: Program, data: st.DataObject, of: str) -> None:
     shape = p.shapes[of]
     axis = axis_of(data, shape)
     size = shape[axis]
-    kind = data.draw(st.sampled_from(["chunk", "split", "sizes", "tensor_split", "indices"]))
+    kind = data.draw(st.sampled_from(["chunk", "split", "sizes", "tensor_split", "indices",
+                                      "stacked"]))  # fmt: skip
     bounds = sorted(data.draw(st.lists(st.integers(0, size), max_size=2), label="bounds"))
     count = data.draw(st.integers(1, 3), label="count")
     sizes = [b - a for a, b in itertools.pairwise([0, *bounds, size])]
@@ -147,6 +182,7 @@ def parts(p: Program, data: st.DataObject, of: str) -> None:
         "sizes": f"{of}.split({sizes}, {axis})",
         "tensor_split": f"{of}.tensor_split({count}, {axis})",
         "indices": f"{of}.tensor_split({bounds}, {axis})",
+        "stacked": f"torch.{'hsplit' if len(shape) < 2 else 'vsplit'}({of}, {bounds or [1]})",
     }[kind]
     p.let_all(text, parts_of(text, of, shape))
 
@@ -160,7 +196,7 @@ def unbind(p: Program, data: st.DataObject, of: str) -> None:
 
 def parts_of(text: str, of: str, shape: Shape) -> list[Shape]:
     """Shapes of the parts, from torch itself."""
-    return [tuple(part.shape) for part in eval(text, {of: torch.empty(shape)})]  # noqa: S307
+    return [tuple(part.shape) for part in eval(text, {of: torch.empty(shape), "torch": torch})]  # noqa: S307
 
 
 def unflatten(p: Program, data: st.DataObject, of: str) -> None:
@@ -193,7 +229,8 @@ def flat_first(p: Program, data: st.DataObject, of: str) -> None:
 
 VIEWS: dict[str, Callable[..., None]] = {
     one.__name__: one
-    for one in (select, slice_, narrow, transpose, permute, unsqueeze, squeeze, parts, unbind,
+    for one in (select, slice_, narrow, transpose, permute, movedim, by_name,
+                diagonal, at_least, unsqueeze, squeeze, parts, unbind,
                 unflatten, detach, same, flat_first)
 }  # fmt: skip
 

@@ -5,22 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fwd_core.errors import ConversionError
-from fwd_core.ir import DType, Value, ops
-from fwd_ops_torch.converters._indices import full_range_axis, not_negative
-from fwd_ops_torch.converting import ConversionContext, converts
-
-
-@converts(
-    "aten::embedding",
-    no_effect={
-        "padding_idx": "matters for gradients only",
-        "scale_grad_by_freq": "matters for gradients only",
-        "sparse": "matters for gradients only",
-    },
+from fwd_core.ir import DType, Shape, Value, is_equal, ops
+from fwd_ops_torch.converters._indices import (
+    adjacent,
+    full_range_axis,
+    index_tuples,
+    indexed_first,
+    used_indices,
 )
-def embedding(ctx: ConversionContext, weight: Value, indices: Value) -> Value:
-    """aten::embedding(Tensor weight, Tensor indices, SymInt padding_idx=-1, bool scale_grad_by_freq=False, bool sparse=False) -> Tensor."""
-    return ctx.emit(ops.Gather(weight, indices, 0))
+from fwd_ops_torch.converting import ConversionContext, converts
 
 
 @converts("aten::index_select")
@@ -47,53 +40,85 @@ def gather(ctx: ConversionContext, x: Value, dim: int, index: Value) -> Value:
     return ctx.emit(ops.GatherElements(x, index, axis))
 
 
-@converts("aten::index")
+@converts("aten::take")
+def take(ctx: ConversionContext, x: Value, index: Value) -> Value:
+    """aten::take(Tensor self, Tensor index) -> Tensor. Of all elements in a row."""
+    flat = ctx.emit(ops.Reshape(x, (x.type.numel,)), "flat")
+    return ctx.emit(ops.Gather(flat, index, 0))
+
+
+@converts("aten::take_along_dim")
+def take_along_dim(
+    ctx: ConversionContext, x: Value, indices: Value, dim: int | None = None
+) -> Value:
+    """aten::take_along_dim(Tensor self, Tensor indices, int? dim=None) -> Tensor. Other axes broadcast."""
+    if indices.type.dtype is not DType.INT64:
+        raise ConversionError(f"{ctx.operator}: indices are int64", got=indices.type)
+    if dim is None:
+        flat = ctx.emit(ops.Reshape(x, (x.type.numel,)), "flat")
+        picked = ctx.emit(ops.Reshape(indices, (indices.type.numel,)), "indices")
+        return ctx.emit(ops.GatherElements(flat, picked, 0))
+    if x.type.rank != indices.type.rank:
+        raise ConversionError(
+            f"{ctx.operator}: as many axes in indices", expected=x.type, got=indices.type
+        )
+    axis = ctx.axis(dim, x.type.rank)
+    if x.type.rank == 0:
+        return gather(ctx, x, 0, indices)
+    return ctx.emit(ops.GatherElements(*_broadcast_around(ctx, x, indices, axis), axis))
+
+
+def _broadcast_around(
+    ctx: ConversionContext, x: Value, indices: Value, axis: int
+) -> tuple[Value, Value]:
+    """Both expanded to one shape, but for one axis."""
+    pairs = list(zip(x.type.shape, indices.type.shape, strict=True))
+    for place, (have, want) in enumerate(pairs):
+        if place != axis and 1 not in (have, want) and is_equal(have, want) is not True:
+            raise ConversionError(
+                f"{ctx.operator}: shapes do not broadcast", expected=x.type, got=indices.type
+            )
+    shape = [want if have == 1 else have for have, want in pairs]
+    wide = [
+        ctx.emit(ops.Expand(one, (*shape[:axis], one.type.shape[axis], *shape[axis + 1 :])))
+        for one in (x, indices)
+    ]
+    return wide[0], wide[1]
+
+
+@converts("aten::index", "aten::_unsafe_index")
 def index(ctx: ConversionContext, x: Value, indices: Sequence[Value | None]) -> Value:
     """aten::index.Tensor(Tensor self, Tensor?[] indices) -> Tensor.
 
-    Integer tensors, several at once, broadcast, with gaps. A bool mask gives a result whose size
-    depends on data, which graphs do not have.
+    Integer tensors, several at once, broadcast, with gaps, and constant bool masks. A bool mask
+    that is computed gives a result whose size depends on data, which graphs do not have.
     """
-    used = {axis: value for axis, value in enumerate(indices) if value is not None}
-    for value in used.values():
-        if value.type.dtype in (DType.BOOL, DType.UINT8):
-            raise ctx.unsupported(
-                "indices",
-                "a bool mask gives a result whose size depends on data",
-                "use torch.where, or multiply by the mask",
-            )
-    if len(indices) > x.type.rank:
-        raise ConversionError("index: more indices than axes", expected=x.type, got=len(indices))
+    used = used_indices(ctx, x, indices)
+    if used is None:
+        raise ctx.unsupported(
+            "indices",
+            "a bool mask gives a result whose size depends on data",
+            "use torch.where, or multiply by the mask",
+        )
     if not used:
         return x
     if len(used) == 1:
         ((axis, value),) = used.items()
         return ctx.emit(ops.Gather(x, value, axis))
-    axes = list(used)
     shape = ctx.broadcast_shape(list(used.values()))
     plain = _as_movement(ctx, x, used, len(shape))
     gathered = plain if plain is not None else _gathered(ctx, x, used, shape)
-    if axes != list(range(axes[0], axes[-1] + 1)):
-        return gathered  # indices with a gap between them go to the front, as in NumPy
-    lead = len(shape)
-    order = [*range(lead, lead + axes[0]), *range(lead), *range(lead + axes[0], gathered.type.rank)]
+    if not adjacent(used):
+        return gathered
+    lead, first = len(shape), min(used)
+    order = [*range(lead, lead + first), *range(lead), *range(lead + first, gathered.type.rank)]
     return ctx.emit(ops.Transpose(gathered, tuple(order)))
 
 
-def _gathered(
-    ctx: ConversionContext, x: Value, used: dict[int, Value], shape: tuple[object, ...]
-) -> Value:
+def _gathered(ctx: ConversionContext, x: Value, used: dict[int, Value], shape: Shape) -> Value:
     """The elements, with the axes of the indices first and the other axes of x after them."""
-    rank = x.type.rank
-    rest = [axis for axis in range(rank) if axis not in used]
-    front = ctx.emit(ops.Transpose(x, (*used, *rest)), "front")
-    columns = []
-    for axis, value in used.items():
-        wide = ctx.cast(not_negative(ctx, value, x.type.shape[axis]), DType.INT64)
-        full = ctx.emit(ops.Expand(wide, shape), "index")  # type: ignore[arg-type]
-        columns.append(ctx.emit(ops.Unsqueeze(full, (full.type.rank,)), "column"))
-    tuples = ctx.emit(ops.Concat(tuple(columns), len(shape)), "indices")
-    return ctx.emit(ops.GatherND(front, tuples), "gathered")
+    front = ctx.emit(ops.Transpose(x, indexed_first(x, used)), "front")
+    return ctx.emit(ops.GatherND(front, index_tuples(ctx, x, used, shape)), "gathered")
 
 
 def _as_movement(

@@ -88,8 +88,6 @@ def put(ctx: ConversionContext, base: Value, part: Value, span: Span) -> Value:
         part: Of the base's dtype and shape, but for the size of the span's axis: its length.
         span: Where.
 
-    Raises:
-        ConversionError: The span has a step and the axis is dynamic.
     """
     axis, size = span.axis, base.type.shape[span.axis]
     if span.step == 1:
@@ -102,17 +100,82 @@ def put(ctx: ConversionContext, base: Value, part: Value, span: Span) -> Value:
         return part if len(pieces) == 1 else ctx.emit(ops.Concat(tuple(pieces), axis))
     sizes = (size, span.start, span.length)
     if not all(isinstance(one, int) for one in sizes):
-        raise ConversionError(
-            "a write through a slice with a step needs an axis of a fixed size",
-            got=f"size {size}",
-            hint="build it static, or choose the new elements with torch.where",
-        )
+        places = ctx.emit(ops.Arange(span.length, span.start, span.step), "places")
+        return scattered(ctx, base, part, places, axis)
     # Old and new elements side by side, then for each place the one that belongs there.
     fixed, start, length = (int(one) for one in sizes)  # type: ignore[arg-type]
     places = np.arange(fixed)
     places[start : start + length * span.step : span.step] = fixed + np.arange(length)
     both = ctx.emit(ops.Concat((base, part), axis))
     return ctx.emit(ops.Gather(both, ctx.constant(places, DType.INT64, "places"), axis))
+
+
+def scattered(ctx: ConversionContext, base: Value, part: Value, places: Value, axis: int) -> Value:
+    """The base with ``part`` in place of the elements at 1-d ``places`` of an axis."""
+    shape = part.type.shape
+    column = ctx.emit(ops.Unsqueeze(places, tuple(range(1, len(shape) - axis))), "column")
+    wide = ctx.emit(ops.Expand(column, shape), "index")
+    return ctx.emit(ops.ScatterElements(base, wide, part, axis))
+
+
+@dataclass(frozen=True)
+class Diagonal:
+    """The diagonal of two axes, as elements ``start``, ``start + step``, … of both in a row."""
+
+    first: int
+    second: int
+    start: Dim
+    length: Dim
+    step: Dim
+
+    @classmethod
+    def of(cls, ctx: ConversionContext, x: Value, offset: int, dim1: int, dim2: int) -> Diagonal:
+        """The diagonal that torch means.
+
+        Raises:
+            ConversionError: There are no such axes, or they are one.
+        """
+        first, second = ctx.axis(dim1, x.type.rank), ctx.axis(dim2, x.type.rank)
+        if first == second or x.type.rank < 2:
+            raise ConversionError(f"{ctx.operator}: two axes", expected=x.type, got=(dim1, dim2))
+        rows, columns = x.type.shape[first], x.type.shape[second]
+        below, beside = max(-offset, 0), max(offset, 0)
+        length = maximum(minimum(rows - below, columns - beside), 0)
+        # An empty one starts at the first element: where it would start may not exist.
+        start = 0 if length == 0 else below * columns + beside
+        return cls(first, second, start, length, columns + 1)
+
+    def _order(self, rank: int) -> tuple[int, ...]:
+        rest = [axis for axis in range(rank) if axis not in (self.first, self.second)]
+        return (*rest, self.first, self.second)
+
+    def shape(self, x: Value) -> tuple[Dim, ...]:
+        """The shape of the diagonal: it is the last axis."""
+        order = self._order(x.type.rank)
+        return (*(x.type.shape[axis] for axis in order[:-2]), self.length)
+
+    def flat(self, ctx: ConversionContext, x: Value) -> Value:
+        """The tensor with both axes as one, the last."""
+        last = ctx.emit(ops.Transpose(x, self._order(x.type.rank)), "last")
+        *lead, rows, columns = last.type.shape
+        return ctx.emit(ops.Reshape(last, (*lead, rows * columns)), "flat")
+
+    def unflat(self, ctx: ConversionContext, flat: Value, x: Value) -> Value:
+        """The inverse of :meth:`flat`, for a tensor of the shape of x."""
+        order = self._order(x.type.rank)
+        apart = ctx.emit(ops.Reshape(flat, tuple(x.type.shape[axis] for axis in order)), "apart")
+        return ctx.emit(ops.Transpose(apart, tuple(map(order.index, range(len(order))))))
+
+
+def put_diagonal(ctx: ConversionContext, base: Value, part: Value, diagonal: Diagonal) -> Value:
+    """The base with ``part`` in place of a diagonal."""
+    flat = diagonal.flat(ctx, base)
+    axis = flat.type.rank - 1
+    if isinstance(diagonal.step, int):
+        span = Span(axis, diagonal.start, diagonal.length, diagonal.step)
+        return diagonal.unflat(ctx, put(ctx, flat, part, span), base)
+    places = ctx.emit(ops.Arange(diagonal.length, diagonal.start, diagonal.step), "places")
+    return diagonal.unflat(ctx, scattered(ctx, flat, part, places, axis), base)
 
 
 def _clamped(ctx: ConversionContext, index: Dim, size: Dim) -> Dim:

@@ -20,22 +20,46 @@ from fwd_ops_torch.tensors import torch_dtype, type_of
 if TYPE_CHECKING:
     from fwd_ops_torch.importers.session import Session
 
+_BY_DATA = "the size of its result depends on data"
+_TAKEN = "which element goes where depends on how many the mask takes before"
 #: Operators that no graph of fixed operators can hold, with why and a way round.
 NEVER = {
-    "aten::nonzero": (
-        "the size of its result depends on data",
-        "use torch.where with three arguments",
+    **dict.fromkeys(
+        ("aten::nonzero", "aten::nonzero_numpy", "aten::argwhere"),
+        (_BY_DATA, "use torch.where with three arguments"),
     ),
-    "aten::nonzero_numpy": (
-        "the size of its result depends on data",
-        "use torch.where with three arguments",
+    "aten::masked_select": (_BY_DATA, "multiply by the mask, or use torch.where"),
+    "aten::masked_scatter": (_TAKEN, "use torch.where with values for every element"),
+    "aten::masked_scatter_": (_TAKEN, "use torch.where with values for every element"),
+    **dict.fromkeys(
+        (
+            "aten::unique_consecutive",
+            "aten::unique_dim",
+            "aten::unique_dim_consecutive",
+            "aten::_unique",
+            "aten::_unique2",
+        ),
+        (_BY_DATA, "keep duplicates, or do it outside the model"),
     ),
-    "aten::masked_select": (
-        "the size of its result depends on data",
-        "multiply by the mask, or use torch.where",
+    "aten::bincount": (
+        _BY_DATA,
+        "torch.zeros(n).scatter_add(0, x, torch.ones_like(x, dtype=torch.float)) for n bins",
     ),
-    "aten::unique_consecutive": ("the size of its result depends on data", ""),
-    "aten::_unique2": ("the size of its result depends on data", ""),
+    **dict.fromkeys(
+        ("aten::histc", "aten::histogram", "aten::histogramdd"),
+        ("it counts values in bins", "compare with the bounds of the bins, and sum"),
+    ),
+    **dict.fromkeys(
+        ("aten::equal", "aten::is_nonzero", "aten::allclose"),
+        (
+            "its answer is a Python number that depends on data",
+            "keep a tensor, as (x == y).all()",
+        ),
+    ),
+    **dict.fromkeys(
+        ("aten::_pack_padded_sequence", "aten::_pad_packed_sequence"),
+        ("packed sequences have sizes that depend on data", "hand over padded sequences"),
+    ),
 }
 _RANDOM = "it draws random numbers"
 _NO_CONVERTER = "no installed pack converts it"
@@ -81,7 +105,7 @@ class Problems:
         elif torch.Tag.nondeterministic_seeded in said:
             reason, hint = _RANDOM, "draw outside the model and pass the numbers as an input"
         elif torch.Tag.dynamic_output_shape in said:
-            reason, hint = "the size of its result depends on data", ""
+            reason, hint = _BY_DATA, ""
         else:
             close = difflib.get_close_matches(name, known, 1, 0.85)
             reason = _NO_CONVERTER

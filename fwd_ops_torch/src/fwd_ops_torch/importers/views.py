@@ -28,8 +28,13 @@ MAYBE = frozenset(
         "aten::reshape",
         "aten::reshape_as",
         "aten::flatten",
+        "aten::ravel",
     }
 )
+#: These return their operand with axes of size 1, although their schemas are silent.
+AT_LEAST = frozenset({"aten::atleast_1d", "aten::atleast_2d", "aten::atleast_3d"})
+#: These return views of several operands, or those themselves, although their schemas are silent.
+OF_SEVERAL = frozenset({*AT_LEAST, "aten::broadcast_tensors"})
 #: These return their operand itself when nothing changes, and a copy otherwise.
 CASTS = frozenset({"aten::to", "aten::type_as"})
 #: These return their operand itself when they do not train, although their schemas are silent.
@@ -42,11 +47,21 @@ CUTS = frozenset(
         "aten::split_with_sizes",
         "aten::unbind",
         "aten::tensor_split",
+        "aten::hsplit",
+        "aten::vsplit",
+        "aten::dsplit",
     }
 )
 #: Operators in place that move no element, but change how their operand lies in its storage.
 LAYOUTS = frozenset(
-    {"aten::transpose_", "aten::t_", "aten::unsqueeze_", "aten::squeeze_", "aten::swapaxes_"}
+    {
+        "aten::transpose_",
+        "aten::t_",
+        "aten::unsqueeze_",
+        "aten::squeeze_",
+        "aten::swapaxes_",
+        "aten::swapdims_",
+    }
 )
 #: ``torch.preserve_format`` as TorchScript's graphs write it.
 _PRESERVE_IN_TORCHSCRIPT = 1
@@ -98,7 +113,9 @@ def wrap(
     if not isinstance(result, (tuple, list)):
         return _one(call, result)
     parent = _viewed(call)
-    if parent is None:
+    if schema.name in OF_SEVERAL:
+        several = _of_several(call, result)
+    elif parent is None:
         several = [TensorRef(item) if _is_content(item) else item for item in result]
     else:
         several = list(map(TensorRef, result, _part_views(call, parent, result)))
@@ -118,6 +135,15 @@ def _one(call: _Call, result: Any) -> Any:
     return TensorRef(result, call.view(parent))
 
 
+def _of_several(call: _Call, results: Sequence[Content]) -> list[TensorRef]:
+    """One result for each of a list of operands, which it may share memory with."""
+    (operands,) = call.arguments.values()
+    refs = [TensorRef(result) for result in results]
+    for ref, operand in zip(refs, operands, strict=True):
+        ref.may_alias(operand, Doubt(call.schema.name, call.where))
+    return refs
+
+
 def _is_content(item: Any) -> bool:
     return isinstance(item, (Value, torch.Tensor))
 
@@ -129,7 +155,7 @@ def _viewed(call: _Call) -> TensorRef | None:
         return None
     if schema.name in DROPOUTS:
         return None if call.arguments["train"] else parent
-    if schema.name in MAYBE or schema.name in CASTS:
+    if schema.name in MAYBE or schema.name in CASTS or schema.name in AT_LEAST:
         return parent
     told = schema.returns and (schema.returns[0].alias or schema.returns[0].is_list)
     return parent if told and schema.arguments[0].alias else None
@@ -166,13 +192,13 @@ def _pick(call: _Call, index: int, content: Content) -> Content:
 def _cuts(call: _Call, parts: Sequence[Content]) -> list[_Call] | None:
     """For each of the parts the call that makes it by itself."""
     name, given = call.schema.name, call.arguments
-    if name not in CUTS or "tensor_indices_or_sections" in given:
+    if name not in CUTS:
         return None
-    dim = given["dim"]
+    dim = _cut_axis(call)
     if name == "aten::unbind":
         return [call.other("select.int", dim=dim, index=index) for index in range(len(parts))]
-    if "indices" in given:
-        ends = itertools.pairwise([0, *given["indices"], None])
+    if (indices := _cut_places(given)) is not None:
+        ends = itertools.pairwise([0, *indices, None])
         return [call.other("slice.Tensor", dim=dim, start=a, end=b) for a, b in ends]
     sizes = [TensorRef(part).type.shape[dim] for part in parts]
     starts = itertools.accumulate(sizes, initial=0)
@@ -180,6 +206,28 @@ def _cuts(call: _Call, parts: Sequence[Content]) -> list[_Call] | None:
         call.other("narrow.default", dim=dim, start=start, length=size)
         for start, size in zip(starts, sizes, strict=False)
     ]
+
+
+def _cut_axis(call: _Call) -> int:
+    """The axis that is cut: an argument, or what the operator's name says."""
+    if "dim" in call.arguments:
+        dim: int = call.arguments["dim"]
+        return dim
+    operand: TensorRef = call.arguments["self"]
+    return {
+        "aten::hsplit": min(operand.type.rank - 1, 1),
+        "aten::vsplit": 0,
+        "aten::dsplit": 2,
+    }[call.schema.name]
+
+
+def _cut_places(given: Mapping[str, Any]) -> Sequence[Any] | None:
+    """The places where it is cut, if they are given."""
+    held = given.get("tensor_indices_or_sections")
+    if held is None:
+        places: Sequence[Any] | None = given.get("indices")
+        return places
+    return held.constant.tolist() if held.type.rank else None
 
 
 def _pure(call: _Call) -> _Call:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from fwd_core.ir import Location, Value, ops
+from fwd_ops_torch.converters.layout import moved_order
 from fwd_ops_torch.converting import ConversionContext, spans
 from fwd_ops_torch.importers.aliasing import Content
 
@@ -90,16 +91,38 @@ def _reshaped(
     return ctx.emit(ops.Reshape(part, base.type.shape))
 
 
+def _backwards(
+    ctx: ConversionContext, base: Value, part: Value, _arguments: Mapping[str, Any]
+) -> Value:
+    return ctx.emit(ops.Transpose(part, tuple(reversed(range(base.type.rank)))))
+
+
+def _matrices_swapped(
+    ctx: ConversionContext, base: Value, part: Value, _arguments: Mapping[str, Any]
+) -> Value:
+    rank = base.type.rank
+    return ctx.emit(ops.Transpose(part, (*range(rank - 2), *((rank - 1, rank - 2)[:rank]))))
+
+
+def _moved(ctx: ConversionContext, base: Value, part: Value, arguments: Mapping[str, Any]) -> Value:
+    order = moved_order(ctx, base.type.rank, arguments["source"], arguments["destination"])
+    return ctx.emit(ops.Transpose(part, tuple(order.index(axis) for axis in range(len(order)))))
+
+
+def _on_diagonal(
+    ctx: ConversionContext, base: Value, part: Value, arguments: Mapping[str, Any]
+) -> Value:
+    places = [arguments[name] for name in ("offset", "dim1", "dim2")]
+    return spans.put_diagonal(ctx, base, part, spans.Diagonal.of(ctx, base, *places))
+
+
 def _swapped(
     ctx: ConversionContext, base: Value, part: Value, arguments: Mapping[str, Any]
 ) -> Value:
     order = list(range(base.type.rank))
-    axes = [axis for name, axis in arguments.items() if name[:-1] in ("dim", "axis")]
-    if axes:
-        a, b = axes
+    a, b = (axis for name, axis in arguments.items() if name[:-1] in ("dim", "axis"))
+    if order:
         order[a], order[b] = order[b], order[a]
-    else:
-        order.reverse()
     return ctx.emit(ops.Transpose(part, tuple(order)))
 
 
@@ -140,11 +163,25 @@ _SCATTERS: dict[str, Callable[[ConversionContext, Value, Value, Mapping[str, Any
     "aten::unsqueeze": _reshaped,
     "aten::squeeze": _reshaped,
     "aten::view_as": _reshaped,
+    "aten::_reshape_alias": _reshaped,
+    "aten::atleast_1d": _reshaped,
+    "aten::atleast_2d": _reshaped,
+    "aten::atleast_3d": _reshaped,
     "aten::transpose": _swapped,
     "aten::swapaxes": _swapped,
-    "aten::t": _swapped,
+    "aten::swapdims": _swapped,
+    "aten::t": _backwards,
+    "aten::numpy_T": _backwards,
+    "aten::matrix_H": _backwards,
+    "aten::mT": _matrices_swapped,
+    "aten::mH": _matrices_swapped,
+    "aten::adjoint": _matrices_swapped,
     "aten::permute": _permuted,
+    "aten::movedim": _moved,
+    "aten::moveaxis": _moved,
     "aten::slice": _sliced,
     "aten::select": _selected,
     "aten::narrow": _narrowed,
+    "aten::diagonal": _on_diagonal,
+    "aten::linalg_diagonal": _on_diagonal,
 }

@@ -16,6 +16,7 @@ from fwd_core.ir.ops import (
     normalization,
     pooling,
     reduction,
+    scattering,
     shape,
     unary,
 )
@@ -70,6 +71,7 @@ from fwd_core.ir.ops.reduction import (
     ReduceProd,
     ReduceSum,
 )
+from fwd_core.ir.ops.scattering import ScatterElements, ScatterND
 from fwd_core.ir.ops.shape import (
     Concat,
     Expand,
@@ -119,6 +121,7 @@ FAMILIES = (
     reduction,
     shape,
     indexing,
+    scattering,
     attention,
     creation,
 )

@@ -17,6 +17,7 @@ from fwd_core.backends.openvino.lowering import (
     normalization,
     pooling,
     reduction,
+    scattering,
     shape,
     unary,
 )
@@ -32,6 +33,7 @@ FAMILIES = (
     reduction,
     shape,
     indexing,
+    scattering,
     attention,
     creation,
 )
@@ -48,6 +50,7 @@ __all__ = [
     "normalization",
     "pooling",
     "reduction",
+    "scattering",
     "shape",
     "unary",
 ]

@@ -11,6 +11,7 @@ from fwd_core.backends.tensorrt.lowering import (
     normalization,
     pooling,
     reduction,
+    scattering,
     shape,
     unary,
 )
@@ -26,6 +27,7 @@ FAMILIES = (
     reduction,
     shape,
     indexing,
+    scattering,
     attention,
     creation,
 )

@@ -1,0 +1,154 @@
+"""Converters of operators that take a part of an axis, or put one there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fwd_core.errors import ConversionError
+from fwd_core.ir import Dim, DType, Value, is_equal, ops
+from fwd_ops_torch.converters._indices import not_negative
+from fwd_ops_torch.converting import ConversionContext, converts, spans
+
+
+@converts("aten::slice", "aten::slice_copy")
+def slice_(
+    ctx: ConversionContext,
+    x: Value,
+    dim: int = 0,
+    start: Dim | None = None,
+    end: Dim | None = None,
+    step: Dim = 1,
+) -> Value:
+    """aten::slice.Tensor(Tensor(a) self, int dim=0, SymInt? start=None, SymInt? end=None, SymInt step=1) -> Tensor(a)."""
+    span = spans.sliced(ctx, x, dim, start, end, step)
+    return ctx.emit(ops.Slice(x, span.axis, span.start, span.length, span.step))
+
+
+@converts("aten::narrow", "aten::narrow_copy")
+def narrow(ctx: ConversionContext, x: Value, dim: int, start: Dim | Value, length: Dim) -> Value:
+    """aten::narrow(Tensor(a) self, int dim, SymInt start, SymInt length) -> Tensor(a).
+
+    A tensor for the start may be computed at run time; it is then taken to be within range.
+    """
+    if x.type.rank == 0:
+        raise ConversionError(f"{ctx.operator}: a 0-d tensor has no axis to narrow")
+    axis = ctx.axis(dim, x.type.rank)
+    if isinstance(length, int) and length < 0:
+        raise ConversionError(f"{ctx.operator}: length must not be negative", got=length)
+    if isinstance(start, Value):
+        if start.type.rank or not start.type.dtype.is_integer:
+            raise ConversionError(
+                f"{ctx.operator}: start is an integer tensor without axes", got=start.type
+            )
+        if start.constant is None:
+            first = not_negative(ctx, ctx.cast(start, DType.INT64), x.type.shape[axis])
+            places = ctx.emit(ops.Add(ctx.emit(ops.Arange(length), "within"), first), "places")
+            return ctx.emit(ops.Gather(x, places, axis))
+        start = int(start.constant.data)
+    low = spans.from_front(ctx, start, x.type.shape[axis])
+    return ctx.emit(ops.Slice(x, axis, low, length))
+
+
+@converts("aten::select", "aten::select_copy")
+def select(ctx: ConversionContext, x: Value, dim: int, index: Dim) -> Value:
+    """aten::select.int(Tensor(a) self, int dim, SymInt index) -> Tensor(a)."""
+    span = spans.selected(ctx, x, dim, index)
+    piece = ctx.emit(ops.Slice(x, span.axis, span.start, span.length), "slice")
+    return ctx.emit(ops.Squeeze(piece, (span.axis,)))
+
+
+@converts("aten::slice_scatter")
+def slice_scatter(
+    ctx: ConversionContext,
+    x: Value,
+    src: Value,
+    dim: int = 0,
+    start: Dim | None = None,
+    end: Dim | None = None,
+    step: Dim = 1,
+) -> Value:
+    """aten::slice_scatter(Tensor self, Tensor src, int dim=0, SymInt? start=None, SymInt? end=None, SymInt step=1) -> Tensor."""
+    return _scattered(ctx, x, src, spans.sliced(ctx, x, dim, start, end, step))
+
+
+@converts("aten::select_scatter")
+def select_scatter(ctx: ConversionContext, x: Value, src: Value, dim: int, index: Dim) -> Value:
+    """aten::select_scatter(Tensor self, Tensor src, int dim, SymInt index) -> Tensor."""
+    span = spans.selected(ctx, x, dim, index)
+    if src.type.rank != x.type.rank - 1:
+        raise ConversionError(
+            "select_scatter: src has one axis less than self", expected=x.type, got=src.type
+        )
+    return _scattered(ctx, x, ctx.emit(ops.Unsqueeze(src, (span.axis,)), "src"), span)
+
+
+def _scattered(ctx: ConversionContext, x: Value, src: Value, span: spans.Span) -> Value:
+    shape = x.type.shape
+    wanted = (*shape[: span.axis], span.length, *shape[span.axis + 1 :])
+    if len(wanted) != src.type.rank or not all(map(is_equal, wanted, src.type.shape)):
+        raise ConversionError(
+            f"{ctx.operator}: src is not of the shape that it replaces",
+            expected=x.type.with_shape(wanted),
+            got=src.type,
+        )
+    return spans.put(ctx, x, ctx.cast(src, x.type.dtype), span)
+
+
+@converts("aten::as_strided", "aten::as_strided_copy")
+def as_strided(
+    ctx: ConversionContext,
+    x: Value,
+    size: Sequence[Dim],
+    stride: Sequence[Dim],
+    storage_offset: Dim | None = None,
+) -> Value:
+    """aten::as_strided(Tensor(a) self, SymInt[] size, SymInt[] stride, SymInt? storage_offset=None) -> Tensor(a).
+
+    Of tensors whose elements certainly lie in order in memory: inputs (as they are assumed to
+    come) and what elementwise operators and matrix products make of them. Static sizes.
+    """
+    if not _in_order(x):
+        raise ctx.unsupported(
+            "stride",
+            "how its elements lie in memory is not known",
+            "write it as reshape, narrow, select or unfold",
+        )
+    count = ctx.static(x.type.numel, "self")
+    sizes = [ctx.static(one, "size") for one in size]
+    strides = [ctx.static(one, "stride") for one in stride]
+    offset = ctx.static(0 if storage_offset is None else storage_offset, "storage_offset")
+    if len(sizes) != len(strides) or min([offset, *sizes, *strides]) < 0:
+        raise ConversionError(
+            f"{ctx.operator}: as many strides as sizes, none of them negative",
+            got=f"{sizes}, {strides}, {offset}",
+        )
+    places = np.full((), offset, np.int64)
+    for length, step in zip(sizes, strides, strict=True):
+        places = places[..., None] + np.arange(length) * step
+    if places.size and int(places.max()) >= count:
+        raise ConversionError(
+            f"{ctx.operator}: out of the bounds of its memory",
+            expected=f"at most element {count - 1}",
+            got=int(places.max()),
+        )
+    flat = ctx.emit(ops.Reshape(x, (count,)), "flat")
+    return ctx.emit(ops.Gather(flat, ctx.constant(places, DType.INT64, "places"), 0))
+
+
+def _in_order(x: Value) -> bool:
+    """Whether torch certainly has the elements in row-major order, from the storage's start."""
+    if x.producer is None:
+        return True
+    op = x.producer.op
+    if isinstance(op, (ops.MatMul, ops.Linear, ops.Full, ops.Arange)):
+        return True
+    if isinstance(op, (ops.Reshape, ops.Squeeze, ops.Unsqueeze, ops.Cast)):
+        return _in_order(op.x)
+    same = all(value.type.shape == x.type.shape for value in op.operands() if value.type.rank)
+    return (
+        type(op).__module__ == ops.elementwise.__name__
+        and same
+        and all(value.constant is not None or _in_order(value) for value in op.operands())
+    )

@@ -1,0 +1,120 @@
+"""Converters that take a part of an axis, or put one there, against eager torch: exactly equal."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("openvino")
+
+from hypothesis import strategies as st
+from moving_cases import array, moved
+from parity_cases import ANY, QUICK, covers, operand
+
+from fwd_core.testing import strategies as fwd
+
+
+@covers("aten::slice", "aten::slice_copy", each={"name": ["slice", "slice_copy"]})
+def test_slice(name: str, data: st.DataObject) -> None:
+    shape = data.draw(fwd.shapes(1, 4), label="shape")
+    axis = data.draw(fwd.axis(len(shape)), label="dim")
+    cut = data.draw(fwd.slices(shape[axis]), label="slice")
+    call = f"torch.ops.aten.{name}(x, {axis}, {cut.start}, {cut.stop}, {cut.step})"
+    if name == "slice" and data.draw(st.booleans(), label="indexed"):
+        colons = ":, " * (axis % len(shape))
+        start, stop = ("" if one is None else one for one in (cut.start, cut.stop))
+        call = f"x[{colons}{start}:{stop}:{cut.step}]"
+    batch = ["x"] if axis % len(shape) else []
+    moved(data, call, array(data, shape), batch=batch)
+
+
+EVERY_BATCH = ["x[:1]", "x[-1:]", "x[0:100]"]
+#: torch.export wants these for some batches only.
+SOME_BATCHES = ["x[1:]", "x[:-1]", "x[:x.shape[0] - 1]", "x[::2]"]
+
+
+@covers("aten::slice", fixed={"dim": "the batch is axis 0"},
+        each={"call": EVERY_BATCH + SOME_BATCHES})  # fmt: skip
+def test_slice_of_a_dynamic_batch(call: str, data: st.DataObject) -> None:
+    shape = data.draw(fwd.shapes(1, 3, min_size=2), label="shape")
+    forms = QUICK if call in EVERY_BATCH else ("traced", "scripted")
+    moved(data, call, array(data, shape), forms=forms)
+
+
+@covers("aten::narrow", "aten::narrow_copy", without={"Tensor": "see below"},
+        each={"name": ["narrow", "narrow_copy"]})  # fmt: skip
+def test_narrow(name: str, data: st.DataObject) -> None:
+    shape = data.draw(fwd.shapes(1, 4, min_size=1), label="shape")
+    axis = data.draw(fwd.axis(len(shape)), label="dim")
+    start = data.draw(st.integers(-shape[axis], shape[axis] - 1), label="start")
+    length = data.draw(st.integers(-1, shape[axis] - start % shape[axis]), label="length")
+    batch = ["x"] if axis % len(shape) else []
+    moved(data, f"x.{name}({axis}, {start}, {length})", array(data, shape), batch=batch)
+
+
+@covers("aten::narrow", without={"": "see above"}, exported=False)
+def test_narrow_from_a_tensor(data: st.DataObject) -> None:
+    shape = data.draw(fwd.shapes(1, 4, min_size=1), label="shape")
+    axis = data.draw(fwd.axis(len(shape)), label="dim")
+    start = data.draw(st.integers(-shape[axis], shape[axis] - 1), label="start")
+    length = data.draw(st.integers(0, shape[axis] - start % shape[axis]), label="length")
+    dtype = data.draw(st.sampled_from([np.int64, np.int32]), label="dtype of start")
+    given = {"start": np.array(start, dtype)}
+    call = f"torch.narrow(x, {axis}, {{}}start, {length})"
+    batch = ["x"] if axis % len(shape) else []
+    x = array(data, shape)
+    constant = data.draw(st.booleans(), label="constant")
+    more = {"buffers": given} if constant else given
+    # torch.export wants to know the number.
+    moved(data, call.format("self." if constant else ""), x, batch=batch,
+          forms=("traced", "scripted"), **more)  # fmt: skip
+
+
+@covers("aten::select", "aten::select_copy", each={"name": ["x.select(", "torch.select_copy(x, "]})
+def test_select(name: str, data: st.DataObject) -> None:
+    shape = data.draw(fwd.shapes(1, 4, min_size=1), label="shape")
+    axis = data.draw(fwd.axis(len(shape)), label="dim")
+    size = shape[axis]
+    index = data.draw(st.integers(-size - 1, size), label="index")
+    batch = ["x"] if axis % len(shape) or index in (0, -1) else []
+    moved(data, f"{name}{axis}, {index})", array(data, shape), batch=batch)
+
+
+@covers("aten::slice_scatter")
+def test_slice_scatter(data: st.DataObject) -> None:
+    shape = data.draw(fwd.shapes(1, 3), label="shape")
+    axis = data.draw(fwd.axis(len(shape)), label="dim") % len(shape)
+    cut = data.draw(fwd.slices(shape[axis]), label="slice")
+    wrong = data.draw(st.integers(0, 9), label="wrong at 1") == 1
+    taken = len(range(shape[axis])[slice(cut.start, cut.stop, cut.step)]) + wrong
+    src = array(data, (*shape[:axis], taken, *shape[axis + 1 :]), "src")
+    call = f"torch.slice_scatter(x, src, {axis}, {cut.start}, {cut.stop}, {cut.step})"
+    batch = ["x", "src"] if axis else []
+    moved(data, call, array(data, shape), src=src, batch=batch)
+
+
+@covers("aten::select_scatter")
+def test_select_scatter(data: st.DataObject) -> None:
+    shape = data.draw(fwd.shapes(1, 3), label="shape")
+    axis = data.draw(fwd.axis(len(shape)), label="dim") % len(shape)
+    index = data.draw(st.integers(-shape[axis] - 1, shape[axis]), label="index")
+    wrong = data.draw(st.integers(0, 9), label="wrong at 1") == 1
+    src = array(data, (*shape[:axis], *([1] * wrong), *shape[axis + 1 :]), "src")
+    batch = ["x", "src"] if axis else []
+    moved(data, f"torch.select_scatter(x, src, {axis}, {index})", array(data, shape), src=src,
+          batch=batch)  # fmt: skip
+
+
+@covers(
+    "aten::as_strided",
+    "aten::as_strided_copy",
+    each={"name": ["x.as_strided(", "(x + 1).as_strided(", "torch.as_strided_copy(x, "]},
+)
+def test_as_strided(name: str, data: st.DataObject) -> None:
+    shape = data.draw(fwd.shapes(1, 3, min_size=1), label="shape")
+    sizes = data.draw(st.lists(st.integers(0, 3), max_size=3), label="size")
+    strides = [data.draw(st.integers(0, 3), label="stride") for _ in sizes]
+    offset = data.draw(st.sampled_from([None, 0, 1, 2]), label="offset")
+    call = f"{name}{sizes}, {strides}, {offset})"
+    moved(data, call, operand(data, "x", ANY[:1], shape), batch=[])
