@@ -2,86 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
+import operator_cases_of_axes
+from operator_case import (
+    ALL,
+    BATCH,
+    BOOL,
+    FLOATS,
+    INDICES,
+    INTEGERS,
+    NUMBERS,
+    STATIC,
+    Case,
+    Typed,
+    Weight,
+)
 
-from fwd_core.ir import Dim, DType, Graph, Operator, Tensor, TensorType, Value, ops, symbol
+from fwd_core.ir import Dim, DType, Operator, Value, ops
 
-BATCH = symbol("batch", 1, 2, 4)
-#: The size in place of ``batch`` where all is static.
-STATIC = 2
-
-FLOATS = ("float32", "float16", "bfloat16", "float64")
-INTEGERS = ("int32", "int64", "int16", "int8", "uint8")
-NUMBERS = FLOATS + INTEGERS
-ALL = (*NUMBERS, "bool")
-INDICES = ("int32", "int64")
-BOOL = ("bool",)
-
-
-@dataclass(frozen=True)
-class Weight:
-    """An operand that is a constant of the case's type; small integers as numbers."""
-
-    shape: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Typed:
-    """An operand of a type of its own."""
-
-    dtype: str
-    shape: tuple[Dim, ...]
-
-
-@dataclass(frozen=True)
-class Case:
-    """One way to use an operator.
-
-    Attributes:
-        operator: The operator.
-        id: What is special about the case.
-        make: The operator on its operands, and on the batch size if attributes hold it.
-        operands: Shapes, :class:`Weight` or :class:`Typed`, given the batch size.
-        dtypes: Types of the operands that have none of their own.
-    """
-
-    operator: type[Operator]
-    make: Callable[..., Operator]
-    operands: Callable[[Dim], list[Any]]
-    dtypes: tuple[str, ...]
-    id: str = ""
-    sized: bool = field(default=False)
-
-    def __str__(self) -> str:
-        return f"{self.operator.__name__}-{self.id}".strip("-").replace(" ", "_")
-
-    def graph(self, dtypes: Sequence[str], batch: Dim) -> Graph:
-        """The case once per type as one graph: operands are inputs, but weights are constants."""
-        graph = Graph(str(self))
-        results: list[Value] = []
-        for dtype in dtypes:
-            op = self._applied(graph, dtype, batch)
-            results += graph.add_all(op, name=f"{self.operator.__name__.lower()}.{dtype}")
-        graph.set_outputs(results, [f"y{index}" for index in range(len(results))])
-        return graph.verify()
-
-    def _applied(self, graph: Graph, dtype: str, batch: Dim) -> Operator:
-        values: list[Value] = []
-        for index, operand in enumerate(self.operands(batch)):
-            name = f"x{index}.{dtype}"
-            if isinstance(operand, Weight):
-                numbers = np.arange(np.prod(operand.shape, dtype=np.int64)) % 7 + 1
-                tensor = Tensor(numbers.reshape(operand.shape).astype(np.float64))
-                values.append(graph.constant(tensor.astype(DType.of(dtype)), name=name))
-                continue
-            kind = operand.dtype if isinstance(operand, Typed) else dtype
-            shape = operand.shape if isinstance(operand, Typed) else operand
-            values.append(graph.add_input(name, TensorType(DType.of(kind), tuple(shape))))
-        return self.make(*values, batch) if self.sized else self.make(*values)
+__all__ = ["BATCH", "CASES", "FLOATS", "STATIC", "Case"]
 
 
 def _unary(operator: Any, dtypes: tuple[str, ...], **attributes: Any) -> Case:
@@ -283,92 +224,6 @@ _POOLING = [
 ]
 
 
-def _softmax(rank: int, axis: int) -> Case:
-    return Case(
-        ops.Softmax,
-        lambda x: ops.Softmax(x, axis),
-        lambda b: [(b, 3, 4, 5)[:rank]],
-        FLOATS,
-        f"{rank}-d axis {axis}",
-    )
-
-
-_NORMALIZATION = [
-    Case(
-        ops.BatchNorm,
-        lambda x, m, v, a, b: ops.BatchNorm(x, m, v, a, b, 1e-5),
-        lambda b: [(b, 3, 4, 4), *[Weight((3,))] * 4],
-        FLOATS,
-    ),
-    Case(
-        ops.BatchNorm,
-        lambda x, m, v: ops.BatchNorm(x, m, v, None, None, 1e-5),
-        lambda b: [(b, 3), *[Weight((3,))] * 2],
-        FLOATS,
-        "2-d",
-    ),
-    Case(
-        ops.BatchNorm,
-        lambda x, m, v, a, b: ops.BatchNorm(x, m, v, a, b, 1e-5),
-        lambda b: [(b, 3, 4), *[(3,)] * 4],
-        FLOATS,
-        "given statistics",
-    ),
-    Case(
-        ops.LayerNorm,
-        lambda x, a, b: ops.LayerNorm(x, a, b, 1, 1e-5),
-        lambda b: [(b, 3, 8), Weight((8,)), Weight((8,))],
-        FLOATS,
-    ),
-    Case(
-        ops.LayerNorm,
-        lambda x: ops.LayerNorm(x, None, None, 2, 1e-5),
-        lambda b: [(b, 3, 8)],
-        FLOATS,
-        "bare",
-    ),
-    Case(
-        ops.LayerNorm,
-        lambda x, a, b: ops.LayerNorm(x, a, b, 2, 1e-5),
-        lambda b: [(b, 3, 8), (3, 8), (3, 8)],
-        FLOATS,
-        "given scale",
-    ),
-    Case(
-        ops.LayerNorm,
-        lambda x: ops.LayerNorm(x, None, None, 2, 1e-5),
-        lambda b: [(b, 8)],
-        FLOATS,
-        "of all axes",
-    ),
-    _softmax(1, 0),
-    _softmax(2, 1),
-    _softmax(3, 1),
-    _softmax(4, 0),
-    _softmax(4, 3),
-]
-_REDUCTIONS = (ops.ReduceSum, ops.ReduceMax, ops.ReduceMin, ops.ReduceProd)
-
-
-def _reduce(operator: Any, dtypes: tuple[str, ...]) -> list[Case]:
-    return [
-        Case(
-            operator,
-            lambda x, axes=axes, keep=keep: operator(x, axes, keep),
-            lambda b: [(b, 3, 4)],
-            dtypes,
-            f"axes {axes} keepdims {keep}",
-        )
-        for axes, keep in (((1,), False), ((0, 2), True), ((0, 1, 2), False), ((), False))
-    ]
-
-
-_REDUCTION = [
-    *(case for operator in _REDUCTIONS for case in _reduce(operator, NUMBERS)),
-    *_reduce(ops.ReduceMean, FLOATS),
-    *_reduce(ops.ReduceAny, BOOL),
-    *_reduce(ops.ReduceAll, BOOL),
-]
 _SHAPE = [
     Case(ops.Reshape, lambda x, b: ops.Reshape(x, (b, 6)), lambda b: [(b, 2, 3)], ALL, sized=True),
     Case(
@@ -601,13 +456,12 @@ _CREATION = [
     for dtype in NUMBERS
 ]
 CASES: list[Case] = [
+    *operator_cases_of_axes.CASES,
     *_UNARY,
     *_BINARY,
     *_LINEAR,
     *_CONVOLUTION,
     *_POOLING,
-    *_NORMALIZATION,
-    *_REDUCTION,
     *_SHAPE,
     *_INDEXING,
     *_SCATTERING,

@@ -275,6 +275,19 @@ def draw_array(
     return array
 
 
+def with_nan(data: st.DataObject, array: Any) -> Any:
+    """The array, at times with a NaN in it, if it is of floats and not empty."""
+    elements = array.data if isinstance(array, Tensor) else array
+    if not (isinstance(array, Tensor) or array.dtype.kind == "f") or not elements.size:
+        return array
+    if data.draw(st.integers(0, 3), label="a NaN at 3") == 3:
+        place = data.draw(st.integers(0, elements.size - 1), label="place of the NaN")
+        changed = elements.copy()
+        changed.reshape(-1)[place] = 0x7FC0 if isinstance(array, Tensor) else float("nan")
+        return Tensor(changed, array.dtype) if isinstance(array, Tensor) else changed
+    return array
+
+
 def _shape(value: Any) -> tuple[int, ...]:
     shape: tuple[int, ...] = value.shape
     return shape

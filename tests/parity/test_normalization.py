@@ -8,7 +8,7 @@ pytest.importorskip("torch")
 pytest.importorskip("openvino")
 
 from hypothesis import strategies as st
-from parity_cases import FLOATS, check, covers, draw_array, operand
+from parity_cases import FLOATS, check, covers, draw_array
 
 from fwd_core.ir import DType
 from fwd_core.testing import Tolerance
@@ -39,25 +39,78 @@ def batch_statistics(data: st.DataObject, call: str) -> None:
     check(data, spelled, x=x, batch=["x"], buffers=parts, tolerance=NORMS, may_raise=True)
 
 
-@covers(
-    "aten::batch_norm",
-    fixed={"training": "refused, see the tests of importers", "running_mean": "the same",
-           "running_var": "the same"},
-)  # fmt: skip
-def test_batch_norm(data: st.DataObject) -> None:
-    batch_statistics(
-        data, "F.batch_norm(x, self.mean, self.var, {weight}, {bias}, False, 0.1, {eps})"
-    )
+RUNNING = ["self.mean, self.var, False", "None, None, True"]
+
+
+@covers("aten::batch_norm", each={"running": RUNNING})
+def test_batch_norm(running: str, data: st.DataObject) -> None:
+    call = f"torch.batch_norm(x, {{weight}}, {{bias}}, {running}, 0.1, {{eps}}, False)"
+    batch_statistics(data, call)
 
 
 @covers("aten::native_batch_norm", "aten::_native_batch_norm_legit_no_training",
-        fixed={"training": "refused, see the tests of importers", "running_mean": "the same",
-               "running_var": "the same"})  # fmt: skip
+        fixed={"running_mean": "None for training only", "running_var": "the same"})  # fmt: skip
 def test_native_batch_norm(data: st.DataObject) -> None:
     given = "(x, {weight}, {bias}, self.mean, self.var"
     calls = [f"torch.native_batch_norm{given}, False, 0.1, {{eps}})[0]",
+             "torch.native_batch_norm(x, {weight}, {bias}, None, None, True, 0.1, {eps})",
              f"torch._native_batch_norm_legit_no_training{given}, 0.1, {{eps}})[0]"]  # fmt: skip
     batch_statistics(data, data.draw(st.sampled_from(calls), label="call"))
+
+
+@covers("aten::_native_batch_norm_legit",
+        without={"": "it changes the running statistics"},
+        fixed={"training": "without running statistics there are no others"})  # fmt: skip
+def test_batch_norm_without_running_statistics(data: st.DataObject) -> None:
+    call = "torch._native_batch_norm_legit(x, {weight}, {bias}, True, 0.1, {eps})"
+    batch_statistics(data, call)
+
+
+@covers("aten::instance_norm", each={"by_input": [True, False]})
+def test_instance_norm(by_input: bool, data: st.DataObject) -> None:
+    # By its own statistics torch.export refuses to change the running ones.
+    given = "None, None" if by_input else "self.mean, self.var"
+    call = f"torch.instance_norm(x, {{weight}}, {{bias}}, {given}, {by_input}, 0.1, {{eps}}, False)"
+    batch_statistics(data, call)
+
+
+@covers("aten::group_norm", "aten::native_group_norm", examples=1.5, each={"call": [
+    "F.group_norm(x, {groups}, {weight}, {bias}, {eps})",
+    "torch.native_group_norm(x, {weight}, {bias}, x.shape[0], {channels}, {size}, {groups}, {eps})",
+]})  # fmt: skip
+def test_group_norm(call: str, data: st.DataObject) -> None:
+    groups = data.draw(st.integers(1, 3), label="groups")
+    channels = groups * data.draw(st.integers(1, 3), label="channels per group")
+    behind = data.draw(fwd.shapes(0, 3, min_size=1, max_size=3), label="behind")
+    shape = (data.draw(st.integers(1, 3), label="N"), channels, *behind)
+    dtype = data.draw(fwd.dtypes(FLOATS), label="dtype")
+    x = draw_array(data, "x", dtype, shape)
+    parts = {name: draw_array(data, name, dtype, (channels,)) for name in ("weight", "bias")}
+    weight, bias = (f"self.{one}" if data.draw(st.booleans(), label=f"with {one}") else "None"
+                    for one in parts)  # fmt: skip
+    eps = data.draw(st.sampled_from(EPSILONS), label="eps")
+    size = "*".join(["1", *(f"x.shape[{axis}]" for axis in range(2, len(shape)))])
+    spelled = call.format(
+        groups=groups, weight=weight, bias=bias, channels=channels, size=size, eps=eps
+    )
+    check(data, spelled, x=x, batch=["x"], buffers=parts, tolerance=NORMS, may_raise=True)
+
+
+@covers("aten::rms_norm", "aten::_fused_rms_norm")
+def test_rms_norm(data: st.DataObject) -> None:
+    dtype = data.draw(fwd.dtypes(FLOATS), label="dtype")
+    shape = data.draw(fwd.shapes(1, 4, min_size=1, max_size=4), label="shape")
+    axes = data.draw(st.integers(1, len(shape)), label="normalized axes")
+    tail = list(shape[len(shape) - axes :])
+    x = draw_array(data, "x", dtype, shape)
+    weight = data.draw(st.booleans(), label="with weight")
+    eps = data.draw(st.sampled_from([None, 1e-6, 0.1]), label="eps")
+    arguments = f"x, {tail}, {'self.weight' if weight else 'None'}, {eps}"
+    calls = [f"F.rms_norm({arguments})", f"torch.ops.aten._fused_rms_norm({arguments})"]
+    call = data.draw(st.sampled_from(calls), label="call")
+    parts = {"weight": draw_array(data, "weight", dtype, tuple(tail))}
+    batch = ["x"] if axes < len(shape) else []
+    check(data, call, x=x, batch=batch, buffers=parts, tolerance=NORMS)
 
 
 @covers("aten::layer_norm", "aten::native_layer_norm", examples=1.5)
@@ -76,20 +129,3 @@ def test_layer_norm(data: st.DataObject) -> None:
     call = data.draw(st.sampled_from(calls), label="call")
     batch = ["x"] if axes < len(shape) else []
     check(data, call, x=x, batch=batch, buffers=parts, tolerance=NORMS)
-
-
-@covers("aten::softmax", each={"dtype": ["None", "torch.float32", "torch.float16"]})
-def test_softmax(dtype: str, data: st.DataObject) -> None:
-    shape = data.draw(fwd.shapes(), label="shape")
-    axis = data.draw(fwd.axis(max(len(shape), 1)), label="dim")
-    # Torch refuses integers, unless there are none.
-    x = operand(data, "x", FLOATS if 0 in shape else (*FLOATS, DType.INT32), shape)
-    check(data, f"torch.softmax(x, {axis}, dtype={dtype})", x=x, batch=["x"], may_raise=True)
-
-
-@covers("aten::_softmax", fixed={"half_to_float": "True is for CUDA only"})
-def test_softmax_as_decomposed(data: st.DataObject) -> None:
-    shape = data.draw(fwd.shapes(), label="shape")
-    axis = data.draw(fwd.axis(max(len(shape), 1)), label="dim")
-    x = operand(data, "x", FLOATS, shape)
-    check(data, f"torch._softmax(x, {axis}, False)", x=x, batch=["x"])

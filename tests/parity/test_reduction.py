@@ -8,7 +8,7 @@ pytest.importorskip("torch")
 pytest.importorskip("openvino")
 
 from hypothesis import strategies as st
-from parity_cases import ANY, FLOATS, check, covers, operand
+from parity_cases import ANY, FLOATS, check, covers, operand, with_nan
 
 from fwd_core.ir import DType
 from fwd_core.testing import Tolerance
@@ -62,3 +62,70 @@ TRUTH_CALLS = ["x.{name}()", "x.{name}({{dim}}, {{keepdim}})", "x.{name}({{dims}
 @covers("aten::{name}", name=["any", "all"], each={"call": TRUTH_CALLS})
 def test_truth(name: str, call: str, data: st.DataObject) -> None:
     reduced(data, call.format(name=name), (DType.BOOL, *FLOATS, DType.INT64, DType.UINT8))
+
+
+#: Up to 27 numbers of magnitude up to 2.
+PRODUCTS = {
+    DType.FLOAT32: Tolerance(1e-5, 1e-5, reason="roundings of up to 27 factors"),
+    DType.FLOAT16: Tolerance(1e-2, 1e-3, reason="torch rounds some partial products to float16"),
+    DType.BFLOAT16: Tolerance(6e-2, 1e-2, reason="torch rounds some partial products to bfloat16"),
+}
+
+
+@covers("aten::prod", each={"call": [
+    "torch.prod(x)", "torch.prod(x, dtype={dtype})", "torch.prod(x, {dim}, {keepdim})",
+    "torch.prod(x, {dim}, {keepdim}, dtype={dtype})",
+]})  # fmt: skip
+def test_prod(call: str, data: st.DataObject) -> None:
+    shape = data.draw(fwd.shapes(0, 3, max_size=3), label="shape")
+    x = operand(data, "x", ANY, shape, low=-2, high=2)
+    axis = data.draw(fwd.axis(max(len(shape), 1)), label="dim")
+    keepdim = data.draw(st.booleans(), label="keepdim")
+    dtypes = (DType.FLOAT32, DType.FLOAT16, DType.INT32, DType.INT64)
+    wanted = data.draw(fwd.dtypes(dtypes), label="dtype")
+    spelled = call.format(dim=axis, keepdim=keepdim, dtype=f"torch.{wanted}")
+    check(data, spelled, x=x, batch=["x"], tolerance=PRODUCTS, may_raise=True)
+
+
+@covers("aten::count_nonzero", each={"dim": ["", ", {dim}", ", {dims}"]})
+def test_count_nonzero(dim: str, data: st.DataObject) -> None:
+    reduced(data, f"torch.count_nonzero(x{dim})", ANY)
+
+
+NAN_CALLS = [
+    "torch.{name}(x)",
+    "torch.{name}(x, {dims}, {keepdim})",
+    "torch.{name}(x, {dims}, dtype={dtype})",
+]
+
+
+@covers("aten::{name}", name=["nansum", "nanmean"], each={"call": NAN_CALLS})
+def test_without_nan(name: str, call: str, data: st.DataObject) -> None:
+    shape = data.draw(fwd.shapes(0, 3, max_size=3), label="shape")
+    x = with_nan(data, operand(data, "x", ANY, shape))
+    axes = data.draw(fwd.axes(len(shape)), label="dims")
+    keepdim = data.draw(st.booleans(), label="keepdim")
+    wanted = data.draw(fwd.dtypes((DType.FLOAT32, DType.FLOAT16, DType.INT64)), label="dtype")
+    spelled = call.format(name=name, dims=list(axes), keepdim=keepdim, dtype=f"torch.{wanted}")
+    check(data, spelled, x=x, batch=["x"], tolerance=SUMS, may_raise=True)
+
+
+@covers("aten::{name}", name=["logsumexp", "special_logsumexp"])
+def test_logsumexp(name: str, data: st.DataObject) -> None:
+    shape = data.draw(fwd.shapes(0, 3, max_size=4), label="shape")
+    # Far apart, so that a sum without a shift is infinite.
+    x = operand(data, "x", ANY, shape, low=-100, high=100)
+    axes = data.draw(fwd.axes(len(shape)), label="dims")
+    keepdim = data.draw(st.booleans(), label="keepdim")
+    infinite = data.draw(st.booleans(), label="infinite")
+    value = "torch.where(x > 50, float('inf'), torch.where(x < 0, float('-inf'), x))"
+    call = f"torch.{name.replace('special_', 'special.')}"
+    spelled = f"{call}({value if infinite else 'x'}, {list(axes)}, {keepdim})"
+    check(data, spelled, x=x, batch=["x"], tolerance=SUMS, may_raise=True)
+
+
+@covers("aten::trace")
+def test_trace(data: st.DataObject) -> None:
+    shape = data.draw(fwd.shapes(2, 2, max_size=4) | fwd.shapes(0, 3, max_size=2), label="shape")
+    check(data, "torch.trace(x)", x=operand(data, "x", ANY, shape), batch=["x"], tolerance=SUMS,
+          may_raise=True)  # fmt: skip

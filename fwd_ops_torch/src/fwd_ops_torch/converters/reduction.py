@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from fwd_core.errors import ConversionError
 from fwd_core.ir import DType, Value, ops
+from fwd_ops_torch.converters._numerics import is_empty, is_nan, places, widened, without
 from fwd_ops_torch.converting import ConversionContext, converts
 
 
@@ -76,6 +78,117 @@ def all_(
     return _truth(ctx, ops.ReduceAll, x, dim, keepdim)
 
 
+@converts("aten::prod")
+def prod(
+    ctx: ConversionContext,
+    x: Value,
+    dim: int | None = None,
+    keepdim: bool = False,
+    dtype: DType | None = None,
+) -> Value:
+    """aten::prod.dim_int(Tensor self, int dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor.
+
+    Integers and bool multiply in int64 unless dtype says otherwise.
+    """
+    own = x.type.dtype
+    wanted = dtype if dtype is not None else own if own.is_float else DType.INT64
+    if wanted is DType.BOOL:
+        truth = ctx.cast(x, DType.BOOL)
+        axes = ctx.axes(dim, x.type.rank)
+        return ctx.emit(ops.ReduceAll(truth, axes, keepdim)) if axes else truth
+    value = ctx.cast(x, wanted)
+    axes = ctx.axes(dim, x.type.rank)
+    return ctx.emit(ops.ReduceProd(value, axes, keepdim)) if axes else value
+
+
+@converts("aten::count_nonzero")
+def count_nonzero(
+    ctx: ConversionContext, x: Value, dim: int | Sequence[int] | None = None
+) -> Value:
+    """aten::count_nonzero.dim_IntList(Tensor self, int[] dim) -> Tensor. Any dtype; int64 out."""
+    return sum_(ctx, ctx.cast(x, DType.BOOL), None if dim is None else _listed(dim))
+
+
+@converts("aten::nansum")
+def nansum(
+    ctx: ConversionContext,
+    x: Value,
+    dim: Sequence[int] | None = None,
+    keepdim: bool = False,
+    dtype: DType | None = None,
+) -> Value:
+    """aten::nansum(Tensor self, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor.
+
+    A NaN counts as 0.
+    """
+    if x.type.dtype.is_float:
+        zero = ctx.number(0.0, x.type.dtype, "zero")
+        x = ctx.emit(ops.Where(is_nan(ctx, x), zero, x), "numbers")
+    return sum_(ctx, x, dim, keepdim, dtype)
+
+
+@converts("aten::nanmean")
+def nanmean(
+    ctx: ConversionContext,
+    x: Value,
+    dim: Sequence[int] | None = None,
+    keepdim: bool = False,
+    dtype: DType | None = None,
+) -> Value:
+    """aten::nanmean(Tensor self, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor.
+
+    The mean of what is no NaN, of floats.
+    """
+    if not x.type.dtype.is_float:
+        raise ConversionError("nanmean: floats only", got=x.type)
+    target = dtype if dtype is not None else x.type.dtype
+    if not target.is_float:
+        raise ConversionError("nanmean: the result must be of a float dtype", got=target)
+    total = nansum(ctx, widened(ctx, ctx.cast(x, target)), dim, keepdim)
+    numbers = ctx.emit(ops.Not(is_nan(ctx, x)), "numbers")
+    counted = ctx.cast(sum_(ctx, numbers, dim, keepdim), total.type.dtype)
+    return ctx.cast(ctx.emit(ops.Div(total, counted), "mean"), target)
+
+
+@converts("aten::logsumexp", "aten::special_logsumexp")
+def logsumexp(ctx: ConversionContext, x: Value, dim: Sequence[int], keepdim: bool = False) -> Value:
+    """aten::logsumexp(Tensor self, int[1] dim, bool keepdim=False) -> Tensor.
+
+    Integers and bool give float.
+    """
+    value = ctx.to_float(x)
+    wide, axes = widened(ctx, value), ctx.axes(dim, x.type.rank)
+    if axes and not dim and not keepdim and 0 not in x.type.shape:
+        raise ConversionError(f"{ctx.operator}: no dims need keepdim, says torch", got=x.type)
+    if is_empty(x, axes):  # there is no greatest element to shift by
+        total = ctx.emit(ops.ReduceSum(wide, axes, keepdim), "total")
+        return ctx.cast(ctx.emit(ops.Log(total)), value.type.dtype)
+    greatest = ctx.emit(ops.ReduceMax(wide, axes, keepdims=True), "greatest") if axes else wide
+    # Infinite minus infinite is no number, and there is nothing to scale.
+    zero, infinity = (ctx.number(each, wide.type.dtype) for each in (0.0, math.inf))
+    magnitude = ctx.emit(ops.Abs(greatest), "magnitude")
+    infinite = ctx.emit(ops.Equal(magnitude, infinity), "infinite")
+    shift = ctx.emit(ops.Where(infinite, zero, greatest), "shift")
+    total = ctx.emit(ops.Exp(ctx.emit(ops.Sub(wide, shift), "shifted")), "exp")
+    if axes:
+        total = ctx.emit(ops.ReduceSum(total, axes, keepdims=True), "total")
+    result = ctx.emit(ops.Add(ctx.emit(ops.Log(total)), shift), "logsumexp")
+    return ctx.cast(without(ctx, result, axes, keepdim), value.type.dtype)
+
+
+@converts("aten::trace")
+def trace(ctx: ConversionContext, x: Value) -> Value:
+    """aten::trace(Tensor self) -> Tensor. A matrix; integers sum in int64."""
+    if x.type.rank != 2:
+        raise ConversionError("trace: expected a matrix", expected="2 axes", got=x.type)
+    if x.type.dtype is DType.BOOL:
+        raise ConversionError("trace: not for bool", got=x.type)
+    value = x if x.type.dtype.is_float else ctx.cast(x, DType.INT64)
+    on = ctx.emit(ops.Equal(places(ctx, x, 0), places(ctx, x, 1)), "diagonal")
+    zero = ctx.number(0, value.type.dtype, "zero")
+    return ctx.emit(ops.ReduceSum(ctx.emit(ops.Where(on, value, zero)), (0, 1)))
+
+
 def _extreme(
     ctx: ConversionContext,
     reduce: type[ops.reduction.Reduction],
@@ -103,3 +216,7 @@ def _truth(
     result = ctx.emit(reduce(truth, axes, keepdim)) if axes else truth
     # torch keeps uint8 here, from the time before it had bool.
     return ctx.cast(result, DType.UINT8) if x.type.dtype is DType.UINT8 else result
+
+
+def _listed(dim: int | Sequence[int]) -> Sequence[int]:
+    return [dim] if isinstance(dim, int) else dim

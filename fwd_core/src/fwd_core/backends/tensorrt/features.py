@@ -35,6 +35,7 @@ class Features:
         gelu: There are GELU activations.
         isnan: There is a unary layer that tells NaN.
         attention: There is a fused attention layer.
+        cumulative: There is a layer of cumulative sums.
         typed_fill: Filled tensors are given an element type when they are made.
         progress_monitor: Builds report progress.
         half_flag: Half precision must be allowed by a flag of the builder.
@@ -50,6 +51,7 @@ class Features:
     gelu: bool
     isnan: bool
     attention: bool
+    cumulative: bool
     typed_fill: bool
     progress_monitor: bool
     half_flag: bool
@@ -70,6 +72,7 @@ class Features:
             gelu="GELU_ERF" in members("ActivationType"),
             isnan="ISNAN" in members("UnaryOperation"),
             attention="add_attention" in network,
+            cumulative="add_cumulative" in network,
             typed_fill="is_alpha_beta_int64" in members("IFillLayer"),
             progress_monitor="step_complete" in members("IProgressMonitor"),
             # Strongly typed networks take the graph's types as they are and refuse the flag.
@@ -104,6 +107,11 @@ class Features:
     @property
     def integer_power(self) -> bool:
         """Whether integers can be raised to a power (as of TensorRT 10, with 64-bit integers)."""
+        return self.int64
+
+    @property
+    def integer_topk(self) -> bool:
+        """Whether a layer finds the greatest integers (as of TensorRT 10; before, floats only)."""
         return self.int64
 
     @property
@@ -147,6 +155,7 @@ _8_6 = Features(
     gelu=False,
     isnan=False,
     attention=False,
+    cumulative=False,
     typed_fill=False,
     progress_monitor=False,
     half_flag=True,
@@ -161,7 +170,7 @@ _10_0 = replace(
     progress_monitor=True,
     half_flag=False,
 )
-_10_13 = replace(_10_0, slice_axes=True, unsqueeze=True, isnan=True)
+_10_13 = replace(_10_0, slice_axes=True, unsqueeze=True, isnan=True, cumulative=True)
 _11_4 = replace(_10_13, attention=True, cudnn=False)
 _RTX_1_7 = replace(
     _11_4,

@@ -10,6 +10,7 @@ from fwd_core.ir.ops import (
     attention,
     convolution,
     creation,
+    cumulative,
     elementwise,
     indexing,
     linear,
@@ -18,6 +19,7 @@ from fwd_core.ir.ops import (
     reduction,
     scattering,
     shape,
+    sorting,
     unary,
 )
 from fwd_core.ir.ops.activation import (
@@ -33,6 +35,7 @@ from fwd_core.ir.ops.activation import (
 from fwd_core.ir.ops.attention import Attention
 from fwd_core.ir.ops.convolution import Convolution
 from fwd_core.ir.ops.creation import Arange, Constant, DimValue, Full
+from fwd_core.ir.ops.cumulative import CumSum
 from fwd_core.ir.ops.elementwise import (
     Add,
     And,
@@ -60,7 +63,7 @@ from fwd_core.ir.ops.elementwise import (
 )
 from fwd_core.ir.ops.indexing import Gather, GatherElements, GatherND
 from fwd_core.ir.ops.linear import Linear, MatMul
-from fwd_core.ir.ops.normalization import BatchNorm, LayerNorm, Softmax
+from fwd_core.ir.ops.normalization import BatchNorm, GroupNorm, LayerNorm, Softmax
 from fwd_core.ir.ops.pooling import AdaptiveAveragePool, AveragePool, MaxPool
 from fwd_core.ir.ops.reduction import (
     ReduceAll,
@@ -82,6 +85,7 @@ from fwd_core.ir.ops.shape import (
     Transpose,
     Unsqueeze,
 )
+from fwd_core.ir.ops.sorting import TopK
 from fwd_core.ir.ops.unary import (
     Abs,
     Acos,
@@ -124,6 +128,8 @@ FAMILIES = (
     scattering,
     attention,
     creation,
+    sorting,
+    cumulative,
 )
 
 

@@ -11,6 +11,7 @@ from fwd_core.backends.openvino.lowering import (
     attention,
     convolution,
     creation,
+    cumulative,
     elementwise,
     indexing,
     linear,
@@ -19,6 +20,7 @@ from fwd_core.backends.openvino.lowering import (
     reduction,
     scattering,
     shape,
+    sorting,
     unary,
 )
 
@@ -36,6 +38,8 @@ FAMILIES = (
     scattering,
     attention,
     creation,
+    sorting,
+    cumulative,
 )
 
 __all__ = [
@@ -44,6 +48,7 @@ __all__ = [
     "attention",
     "convolution",
     "creation",
+    "cumulative",
     "elementwise",
     "indexing",
     "linear",
@@ -52,5 +57,6 @@ __all__ = [
     "reduction",
     "scattering",
     "shape",
+    "sorting",
     "unary",
 ]

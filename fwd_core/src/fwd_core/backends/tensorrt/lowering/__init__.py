@@ -5,6 +5,7 @@ from fwd_core.backends.tensorrt.lowering import (
     attention,
     convolution,
     creation,
+    cumulative,
     elementwise,
     indexing,
     linear,
@@ -13,6 +14,7 @@ from fwd_core.backends.tensorrt.lowering import (
     reduction,
     scattering,
     shape,
+    sorting,
     unary,
 )
 
@@ -30,4 +32,6 @@ FAMILIES = (
     scattering,
     attention,
     creation,
+    sorting,
+    cumulative,
 )

@@ -8,6 +8,8 @@ from fwd_core.backends.tensorrt.context import ITensor, TensorRTLowering
 from fwd_core.backends.tensorrt.lowering.reduction import reduced
 from fwd_core.backends.tensorrt.weights import weights
 from fwd_core.ir import ops
+from fwd_core.ir.dim_facts import is_less
+from fwd_core.ir.dims import divide_exactly, product
 from fwd_core.ir.dtypes import DType
 from fwd_core.ir.graph import Value
 from fwd_core.ir.tensor import Tensor
@@ -74,6 +76,43 @@ def layer_norm(ctx: TensorRTLowering, op: ops.LayerNorm) -> ITensor:
         scale, shift = parameter(op.scale, 1.0), parameter(op.shift, 0.0)
         mask = sum(1 << axis for axis in axes)
         return ctx("normalization", x, scale, shift, mask, epsilon=op.epsilon)
+
+    return ctx.in_float32(ctx[op.x], dtype, normalize)
+
+
+def _single(_ctx: TensorRTLowering, op: ops.GroupNorm) -> str | None:
+    elements = divide_exactly(product(op.x.type.shape[1:]), op.groups)
+    return None if elements is not None and is_less(1, elements) else "a layer needs 2 elements"
+
+
+@lowering("tensorrt", ops.GroupNorm, unless=_single)
+def group_norm(ctx: TensorRTLowering, op: ops.GroupNorm) -> ITensor:
+    """A normalization layer over images [N, groups, elements, 1], as for instances."""
+    shape, dtype, rank = op.x.type.shape, op.x.type.dtype, op.x.type.rank
+    size = divide_exactly(shape[1], op.groups)
+    assert size is not None, "infer() takes no other"
+    images = (shape[0], op.groups, product((size, *shape[2:])), 1)
+    each = op.groups == shape[1]  # then the layer can scale channels too
+
+    def number(value: float) -> ITensor:
+        return ctx.constant(Tensor(np.full((1, op.groups, 1, 1), value, np.float32)))
+
+    def channels(value: Value, axes: int) -> ITensor:
+        sizes = value.type.shape
+        tensor = ctx.reshape(ctx[value], sizes, (1, *sizes, *(1,) * (axes - 2)))
+        return tensor if ctx.computed(dtype) == "FLOAT" else ctx.cast(tensor, "FLOAT")
+
+    def normalize(x: ITensor) -> ITensor:
+        scale = channels(op.scale, 4) if each and op.scale is not None else number(1.0)
+        shift = channels(op.shift, 4) if each and op.shift is not None else number(0.0)
+        x = ctx.reshape(x, shape, images)
+        x = ctx("normalization", x, scale, shift, 0b1100, epsilon=op.epsilon)
+        x = ctx.reshape(x, images, shape)
+        if op.scale is not None and not each:
+            x = ctx.elementwise("PROD", x, channels(op.scale, rank))
+        if op.shift is not None and not each:
+            x = ctx.elementwise("SUM", x, channels(op.shift, rank))
+        return x
 
     return ctx.in_float32(ctx[op.x], dtype, normalize)
 

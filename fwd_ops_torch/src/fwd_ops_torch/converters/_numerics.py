@@ -1,0 +1,45 @@
+"""Arithmetic that converters share: float16 is summed in float32, and sizes count as numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fwd_core.ir import Dim, DType, Value, ops
+from fwd_core.ir.dims import product
+from fwd_ops_torch.converting import ConversionContext
+
+
+def widened(ctx: ConversionContext, x: Value) -> Value:
+    """The value in float32 if it has a smaller float dtype: torch's kernels compute in that."""
+    return ctx.cast(x, DType.FLOAT32) if x.type.dtype.itemsize < 4 else x
+
+
+def count(ctx: ConversionContext, dims: Sequence[Dim], dtype: DType) -> Value:
+    """The number of elements of some axes, as a 0-d tensor."""
+    return ctx.number(product(dims), dtype, "count")
+
+
+def is_nan(ctx: ConversionContext, x: Value) -> Value:
+    """Where elements of a float tensor are NaN."""
+    return ctx.emit(ops.NotEqual(x, x), "nan")
+
+
+def places(ctx: ConversionContext, x: Value, axis: int) -> Value:
+    """The int64 places along an axis, with axes of size 1 behind so that they broadcast with x."""
+    counted = ctx.emit(ops.Arange(x.type.shape[axis]), "arange")
+    return ctx.emit(ops.Unsqueeze(counted, tuple(range(1, x.type.rank - axis))), "places")
+
+
+def without(ctx: ConversionContext, x: Value, axes: Sequence[int], keepdim: bool) -> Value:
+    """The value without these axes of size 1, or with them."""
+    return x if keepdim or not axes else ctx.emit(ops.Squeeze(x, tuple(axes)))
+
+
+def flat(ctx: ConversionContext, x: Value) -> Value:
+    """All elements along one axis."""
+    return x if x.type.rank == 1 else ctx.emit(ops.Reshape(x, (x.type.numel,)), "flat")
+
+
+def is_empty(x: Value, axes: Sequence[int]) -> bool:
+    """Whether there is certainly nothing along some axes."""
+    return any(x.type.shape[axis] == 0 for axis in axes)
