@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from recurrent_cases import recurrent_cases
 
 from fwd_core.ir import Dim, DType, Graph, Operator, Tensor, TensorType, Value, ops, symbol
 
@@ -612,6 +613,7 @@ CASES: list[Case] = [
     *_INDEXING,
     *_SCATTERING,
     *_ATTENTION,
+    *recurrent_cases(Case, Weight, FLOATS),
     *_CREATION,
     Case(
         ops.Arange,

@@ -4,6 +4,7 @@ from fwd_ops_torch.converters import (
     activation,
     assignment,
     attention,
+    contraction,
     convolution,
     creation,
     diagonals,
@@ -15,6 +16,7 @@ from fwd_ops_torch.converters import (
     linear,
     normalization,
     pooling,
+    recurrent,
     reduction,
     scattering,
     shape,
@@ -28,6 +30,7 @@ FAMILIES = (
     unary,
     activation,
     linear,
+    contraction,
     convolution,
     pooling,
     normalization,
@@ -43,6 +46,7 @@ FAMILIES = (
     assignment,
     embedding,
     attention,
+    recurrent,
     creation,
 )
 

@@ -15,6 +15,7 @@ from fwd_core.ir.ops import (
     linear,
     normalization,
     pooling,
+    recurrent,
     reduction,
     scattering,
     shape,
@@ -62,6 +63,7 @@ from fwd_core.ir.ops.indexing import Gather, GatherElements, GatherND
 from fwd_core.ir.ops.linear import Linear, MatMul
 from fwd_core.ir.ops.normalization import BatchNorm, LayerNorm, Softmax
 from fwd_core.ir.ops.pooling import AdaptiveAveragePool, AveragePool, MaxPool
+from fwd_core.ir.ops.recurrent import Gru, Lstm, Rnn
 from fwd_core.ir.ops.reduction import (
     ReduceAll,
     ReduceAny,
@@ -123,6 +125,7 @@ FAMILIES = (
     indexing,
     scattering,
     attention,
+    recurrent,
     creation,
 )
 

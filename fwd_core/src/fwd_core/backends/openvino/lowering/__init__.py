@@ -16,6 +16,7 @@ from fwd_core.backends.openvino.lowering import (
     linear,
     normalization,
     pooling,
+    recurrent,
     reduction,
     scattering,
     shape,
@@ -35,6 +36,7 @@ FAMILIES = (
     indexing,
     scattering,
     attention,
+    recurrent,
     creation,
 )
 
@@ -49,6 +51,7 @@ __all__ = [
     "linear",
     "normalization",
     "pooling",
+    "recurrent",
     "reduction",
     "scattering",
     "shape",

@@ -10,6 +10,7 @@ from fwd_core.backends.tensorrt.lowering import (
     linear,
     normalization,
     pooling,
+    recurrent,
     reduction,
     scattering,
     shape,
@@ -29,5 +30,6 @@ FAMILIES = (
     indexing,
     scattering,
     attention,
+    recurrent,
     creation,
 )
