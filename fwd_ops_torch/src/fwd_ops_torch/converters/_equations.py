@@ -8,8 +8,9 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from fwd_core.errors import ConversionError
-from fwd_core.ir import Value
-from fwd_ops_torch.converters._labels import Labels, Operand, diagonal
+from fwd_core.ir import Value, is_equal
+from fwd_ops_torch.converters._labels import Labels, Operand
+from fwd_ops_torch.converters.diagonals import diagonal
 from fwd_ops_torch.converting import ConversionContext
 
 _ELLIPSIS = "..."
@@ -91,8 +92,16 @@ def labelled(ctx: ConversionContext, value: Value, term: Sequence[str]) -> Opera
         while labels.count(label) > 1:
             first = labels.index(label)
             second = labels.index(label, first + 1)
-            value = diagonal(ctx, value, first, second)
-            del labels[second]
+            sizes = value.type.shape[first], value.type.shape[second]
+            if is_equal(*sizes) is not True:
+                raise ConversionError(
+                    "einsum: a label that repeats has sizes that differ, or may",
+                    expected=sizes[0],
+                    got=sizes[1],
+                )
+            value = diagonal(ctx, value, 0, first, second)
+            del labels[second], labels[first]
+            labels.append(label)
     return Operand(value, tuple(labels))
 
 

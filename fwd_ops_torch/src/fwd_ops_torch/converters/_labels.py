@@ -76,38 +76,6 @@ def arranged(ctx: ConversionContext, operand: Operand, labels: Labels) -> Value:
     return ctx.emit(ops.Unsqueeze(value, missing)) if missing else value
 
 
-def diagonal(ctx: ConversionContext, x: Value, first: int, second: int) -> Value:
-    """The diagonal of two axes of one size, at the place of the first; ``first < second``."""
-    size = x.type.shape[first]
-    if is_equal(size, x.type.shape[second]) is not True:
-        raise ConversionError(
-            f"{ctx.operator}: the axes of a diagonal differ in size, or may",
-            expected=size,
-            got=x.type.shape[second],
-        )
-    rank = x.type.rank
-    rest = [axis for axis in range(rank) if axis not in (first, second)]
-    last = ctx.emit(ops.Transpose(x, (*rest, first, second)), "last")
-    lead = last.type.shape[:-2]
-    if isinstance(size, int):
-        flat = ctx.emit(ops.Reshape(last, (*lead, size * size)), "flat")
-        picked = ctx.emit(ops.Slice(flat, rank - 2, 0, size, size + 1), "diagonal")
-    else:  # a step must be fixed, so the other elements are put to zero and added
-        places = ctx.emit(ops.Arange(size), "places")
-        rows = ctx.emit(ops.Unsqueeze(places, (1,)), "rows")
-        here = ctx.emit(ops.Equal(rows, places), "here")
-        zero = ctx.number(0, x.type.dtype, "zero")
-        if x.type.dtype is DType.BOOL:
-            kept = ctx.emit(ops.And(here, last), "kept")
-            picked = ctx.emit(ops.ReduceAny(kept, (rank - 1,)), "diagonal")
-        else:
-            kept = ctx.emit(ops.Where(here, last, zero), "kept")
-            picked = ctx.emit(ops.ReduceSum(kept, (rank - 1,)), "diagonal")
-    order = list(range(rank - 2))
-    order.insert(first, rank - 2)
-    return ctx.emit(ops.Transpose(picked, tuple(order)))
-
-
 def _squeezed(ctx: ConversionContext, operand: Operand) -> Operand:
     shape = operand.value.type.shape
     ones = tuple(axis for axis, dim in enumerate(shape) if dim == 1)
