@@ -69,7 +69,9 @@ REFUSED: dict[str, tuple[str, list[torch.Tensor], str]] = {
     "einsum path": (
         'torch.ops.aten.einsum("i,i", [x, x], path=[0])', [of(2)], "path names two of the operands"
     ),
-    "einsum diagonal": ('torch.einsum("ii", x)', [of(2, 3)], "a label that repeats has sizes that differ"),
+    "einsum diagonal": (
+        'torch.einsum("ii", x)', [of(2, 3)], "a label that repeats has sizes that differ"
+    ),
     "einsum sublists": (
         "torch.einsum(x, [0, 1], [1, 0])", [of(2, 2)], "lists of numbers.*write them as one string"
     ),
