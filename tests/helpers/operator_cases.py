@@ -19,6 +19,7 @@ from operator_case import (
     Typed,
     Weight,
 )
+from recurrent_cases import recurrent_cases
 
 from fwd_core.ir import Dim, DType, Operator, Value, ops
 
@@ -466,6 +467,7 @@ CASES: list[Case] = [
     *_INDEXING,
     *_SCATTERING,
     *_ATTENTION,
+    *recurrent_cases(Case, Weight, FLOATS),
     *_CREATION,
     Case(
         ops.Arange,

@@ -123,6 +123,7 @@ def covers(
     each: Mapping[str, Sequence[Any]] | None = None,
     examples: float = 1,
     exported: bool = True,
+    traced: bool = True,
     **tables: Iterable[Any],
 ) -> Callable[[Callable[..., None]], Any]:
     """Make a hypothesis test of a function that draws from ``data`` and checks converters.
@@ -134,6 +135,7 @@ def covers(
         each: Parameters that one test goes through, with their values; they share its examples.
         examples: How many examples, compared with other tests.
         exported: Whether torch.export takes such programs at all.
+        traced: Whether the tracer does.
         tables: Parameters of the test and their values.
     """
     rounds = [dict(zip(each or {}, chosen, strict=True))
@@ -151,7 +153,7 @@ def covers(
             with recording() as seen:
                 for chosen in rounds:
                     drawn(**parameters, **chosen)
-            wanted = {"traced", "exported"} if exported else {"traced", "scripted"}
+            wanted = {"exported" if exported else "scripted", "traced" if traced else "scripted"}
             assert wanted <= _IMPORTED, f"only {_IMPORTED} were imported"
             for key in keys:
                 seen.require(key.format(**parameters), without or {}, fixed or {})
@@ -186,6 +188,7 @@ def check(
     buffers: Mapping[str, Any] | None = None,
     arguments: Mapping[str, str] | None = None,
     forms: Sequence[str] = QUICK,
+    decompose: bool = True,
     tolerance: Tolerances = None,
     may_raise: bool = False,
     **inputs: Any,
@@ -200,6 +203,7 @@ def check(
         buffers: Tensors that the module holds.
         arguments: Types of arguments that TorchScript has to be told.
         forms: Forms to import; now and then ``decomposed`` too.
+        decompose: Whether what torch decomposes it to is of this test's operators at all.
         tolerance: For float outputs.
         may_raise: Torch may refuse what was drawn; then the imports must refuse it too.
         inputs: Arguments of the module by name.
@@ -217,7 +221,7 @@ def check(
                 _first(value, other) if name in batch else value for name, value in inputs.items()
             )
     drawn = data.draw(st.integers(1, _DECOMPOSED), label="decomposed at 3") == 3
-    chosen = (*forms, "decomposed") if drawn and "exported" in forms else forms
+    chosen = (*forms, "decomposed") if drawn and decompose and "exported" in forms else forms
     parity = assert_parity(
         module,
         tuple(inputs.values()),

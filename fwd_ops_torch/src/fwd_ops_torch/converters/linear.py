@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fwd_core.errors import ConversionError
-from fwd_core.ir import Value, ops
+from fwd_core.ir import DType, Value, is_equal, ops
 from fwd_ops_torch.converting import ConversionContext, Number, converts
 
 _OUT_DTYPE = {"out_dtype": "mixed-precision products are for CUDA only"}
@@ -13,22 +13,25 @@ _OUT_DTYPE = {"out_dtype": "mixed-precision products are for CUDA only"}
 def linear(ctx: ConversionContext, x: Value, weight: Value, bias: Value | None = None) -> Value:
     """aten::linear(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor.
 
-    weight is [out, in], or [in] for a result without the last axis.
+    weight is [out, in], or [in] for a result without the last axis. Numbers of one dtype.
     """
     if weight.type.rank == 1:
-        if bias is not None and x.type.rank == 2:  # there torch computes addmm
-            raise ConversionError(
+        if bias is not None and (x.type.rank == 2 or bias.type.rank):
+            raise ConversionError(  # there torch computes addmm
                 "linear: a vector for the weight of a matrix takes no bias",
-                got=f"{x.type}, {weight.type}",
+                got=f"{x.type}, {weight.type}, {bias.type}",
             )
-        row = ctx.emit(ops.Unsqueeze(weight, (0,)))
-        product = ctx.emit(ops.Linear(x, row))
-        result = ctx.emit(ops.Squeeze(product, (product.type.rank - 1,)))
+        result = dot(ctx, x, weight) if x.type.rank == 1 else matmul(ctx, x, weight)
         return result if bias is None else ctx.emit(ops.Add(result, bias))
-    return ctx.emit(ops.Linear(x, weight, bias))
+    if x.type.dtype.is_float and (bias is None or bias.type.shape == weight.type.shape[:1]):
+        return ctx.emit(ops.Linear(x, weight, bias))
+    if weight.type.rank != 2:
+        raise ConversionError("linear: weight has 1 or 2 axes", got=weight.type)
+    product = matmul(ctx, x, ctx.emit(ops.Transpose(weight, (1, 0)), "weight"))
+    return product if bias is None else _sum(ctx, bias, product, 1, 1)
 
 
-@converts("aten::matmul")
+@converts("aten::matmul", "aten::linalg_matmul")
 def matmul(ctx: ConversionContext, x: Value, other: Value) -> Value:
     """aten::matmul(Tensor self, Tensor other) -> Tensor. Vectors, matrices and batches of them."""
     if x.type.rank == 0 or other.type.rank == 0:
@@ -52,6 +55,26 @@ def mm(ctx: ConversionContext, x: Value, mat2: Value) -> Value:
             f"{ctx.operator}: both arguments need {rank} axes", got=f"{x.type}, {mat2.type}"
         )
     return ctx.emit(ops.MatMul(x, mat2))
+
+
+@converts("aten::mv")
+def mv(ctx: ConversionContext, x: Value, vec: Value) -> Value:
+    """aten::mv(Tensor self, Tensor vec) -> Tensor. Numbers of one dtype."""
+    if x.type.rank != 2 or vec.type.rank != 1:
+        raise ConversionError(f"{ctx.operator}: a matrix and a vector", got=f"{x.type}, {vec.type}")
+    return matmul(ctx, x, vec)
+
+
+@converts("aten::dot", "aten::vdot")
+def dot(
+    ctx: ConversionContext, x: Value, tensor: Value | None = None, other: Value | None = None
+) -> Value:
+    """aten::dot(Tensor self, Tensor tensor) -> Tensor. Vectors of numbers of one dtype."""
+    second = tensor if tensor is not None else other
+    assert second is not None
+    if x.type.rank != 1 or second.type.rank != 1:
+        raise ConversionError(f"{ctx.operator}: two vectors", got=f"{x.type}, {second.type}")
+    return matmul(ctx, x, second)
 
 
 @converts("aten::addmm", "aten::addmm_", unsupported=_OUT_DTYPE)
@@ -86,8 +109,90 @@ def baddbmm(
     return _sum(ctx, x, ctx.emit(ops.MatMul(batch1, batch2)), beta, alpha)
 
 
+@converts("aten::addbmm", "aten::addbmm_")
+def addbmm(
+    ctx: ConversionContext,
+    x: Value,
+    batch1: Value,
+    batch2: Value,
+    beta: Number = 1,
+    alpha: Number = 1,
+) -> Value:
+    """aten::addbmm(Tensor self, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor.
+
+    beta * self + alpha * (the sum of all batch1[i] @ batch2[i]), which is one product.
+    """
+    for batch in (batch1, batch2):
+        if batch.type.rank != 3:
+            raise ConversionError("addbmm: batches have 3 axes", got=batch.type)
+    count, rows, depth = batch1.type.shape
+    count_of_other, depth_of_other, columns = batch2.type.shape
+    if not is_equal(count, count_of_other) or not is_equal(depth, depth_of_other):
+        raise ConversionError("addbmm: sizes differ, or may", got=f"{batch1.type}, {batch2.type}")
+    wide = ctx.emit(ops.Transpose(batch1, (1, 0, 2)), "wide")
+    wide = ctx.emit(ops.Reshape(wide, (rows, count * depth)), "wide")
+    tall = ctx.emit(ops.Reshape(batch2, (count * depth, columns)), "tall")
+    return _sum(ctx, x, ctx.emit(ops.MatMul(wide, tall)), beta, alpha)
+
+
+@converts("aten::addmv", "aten::addmv_")
+def addmv(
+    ctx: ConversionContext, x: Value, mat: Value, vec: Value, beta: Number = 1, alpha: Number = 1
+) -> Value:
+    """aten::addmv(Tensor self, Tensor mat, Tensor vec, *, Scalar beta=1, Scalar alpha=1) -> Tensor."""
+    return _sum(ctx, x, mv(ctx, mat, vec), beta, alpha)
+
+
+@converts("aten::addr", "aten::addr_")
+def addr(
+    ctx: ConversionContext, x: Value, vec1: Value, vec2: Value, beta: Number = 1, alpha: Number = 1
+) -> Value:
+    """aten::addr(Tensor self, Tensor vec1, Tensor vec2, *, Scalar beta=1, Scalar alpha=1) -> Tensor.
+
+    beta * self + alpha * (vec1 outer vec2). Any dtypes, promoted; bool adds as or.
+    """
+    if vec1.type.rank != 1 or vec2.type.rank != 1:
+        raise ConversionError("addr: two vectors", got=f"{vec1.type}, {vec2.type}")
+    base, column, row = ctx.promote(x, vec1, vec2)
+    dtype = base.type.dtype
+    for factor in (beta, alpha):
+        is_bool, is_float = isinstance(factor, bool), isinstance(factor, float)
+        if (is_bool and dtype is not DType.BOOL) or (is_float and not dtype.is_float):
+            raise ConversionError(
+                "addr: beta and alpha may be float for floats only, and bool for bool only",
+                got=f"{factor} for {dtype}",
+            )
+    column = ctx.emit(ops.Unsqueeze(column, (1,)))
+    if dtype is not DType.BOOL:
+        return _sum(ctx, base, ctx.emit(ops.Mul(column, row)), beta, alpha)
+    product = ctx.emit(ops.And(column, row))
+    _require_fits(ctx, base, product)
+    product = ctx.emit(ops.And(product, ctx.number(alpha, dtype, "alpha")))
+    return ctx.emit(ops.Or(ctx.emit(ops.And(base, ctx.number(beta, dtype, "beta"))), product))
+
+
+@converts("aten::_addmm_activation")
+def addmm_activation(
+    ctx: ConversionContext,
+    x: Value,
+    mat1: Value,
+    mat2: Value,
+    beta: Number = 1,
+    alpha: Number = 1,
+    use_gelu: bool = False,
+) -> Value:
+    """aten::_addmm_activation(Tensor self, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1, bool use_gelu=False) -> Tensor.
+
+    addmm, then relu, or the exact gelu of floats.
+    """
+    made = addmm(ctx, x, mat1, mat2, beta, alpha)
+    return ctx.emit(ops.Gelu(made) if use_gelu else ops.Relu(made))
+
+
 def _sum(ctx: ConversionContext, x: Value, product: Value, beta: Number, alpha: Number) -> Value:
+    """Beta * x + alpha * product, of the product's dtype and shape."""
     dtype = product.type.dtype
+    _require_fits(ctx, x, product)
     if not _is_one(alpha):
         product = ctx.emit(ops.Mul(product, ctx.number(alpha, dtype, "alpha")))
     if isinstance(beta, (int, float)) and beta == 0:
@@ -95,6 +200,18 @@ def _sum(ctx: ConversionContext, x: Value, product: Value, beta: Number, alpha: 
     if not _is_one(beta):
         x = ctx.emit(ops.Mul(x, ctx.number(beta, dtype, "beta")))
     return ctx.emit(ops.Add(product, x))
+
+
+def _require_fits(ctx: ConversionContext, x: Value, product: Value) -> None:
+    if (
+        x.type.dtype is not product.type.dtype
+        or ctx.broadcast_shape([x, product]) != product.type.shape
+    ):
+        raise ConversionError(
+            f"{ctx.operator}: what is added has another dtype, or does not stretch to the product",
+            expected=product.type,
+            got=x.type,
+        )
 
 
 def _is_one(number: Number) -> bool:

@@ -84,15 +84,15 @@ class ConversionContext:
 
         Raises:
             ConversionError: An integer dtype cannot hold the number. Unsigned ones hold negative
-                numbers, modulo their range.
+                numbers, modulo their range; no float may lie outside.
         """
         if dtype.is_float:
             return float(number)
         if dtype is DType.BOOL:
             return bool(number)
         low, high = dtype.limits
-        least = -high if low == 0 else low
-        if not math.isfinite(number) or not least <= int(number) <= high:
+        least = -high if low == 0 and not isinstance(number, float) else low
+        if not math.isfinite(number) or not least <= number <= high:
             raise ConversionError(
                 f"{self.operator}: number out of range", expected=f"{dtype}", got=number
             )

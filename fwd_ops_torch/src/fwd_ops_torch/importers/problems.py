@@ -15,6 +15,7 @@ from fwd_core.plugins import Plugins
 from fwd_ops_torch.converting.context import UnsupportedArgumentError
 from fwd_ops_torch.converting.schemas import Schema
 from fwd_ops_torch.importers.aliasing import TensorRef
+from fwd_ops_torch.importers.never import FAMILIES
 from fwd_ops_torch.tensors import torch_dtype, type_of
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ NEVER = {
         ("aten::_pack_padded_sequence", "aten::_pad_packed_sequence"),
         ("packed sequences have sizes that depend on data", "hand over padded sequences"),
     ),
+    **FAMILIES,
 }
 _RANDOM = "it draws random numbers"
 _NO_CONVERTER = "no installed pack converts it"

@@ -20,6 +20,10 @@ _OPTIMIZED = (
 _REASONS = {
     "prim::CallMethod": ("it calls a method of an object that is no module", _CLASS_HINT),
     "prim::SetAttr": ("it sets an attribute of an object that is no module", _CLASS_HINT),
+    "aten::einsum": (
+        "its labels are lists of numbers, which TorchScript alone knows",
+        'write them as one string, as "ij,jk->ik"',
+    ),
     "prim::fork": _TASK,
     "prim::forkClosure": _TASK,
     "prim::awaitable": _TASK,

@@ -98,6 +98,8 @@ class OpenVINOLowering(LoweringContext["Output"]):
         """
         if before == after:
             return tensor
+        if not after:  # OpenVINO 2026 crashes on an empty shape after a MatMul
+            return self.opset.squeeze(tensor, self.vector(range(len(before)))).output(0)
         target: list[Dim] = list(after)
         copies = 0 not in after
         for axis, (have, want) in enumerate(zip(before, after)):  # noqa: B905 - ranks may differ

@@ -16,6 +16,7 @@ from fwd_core.ir.ops import (
     linear,
     normalization,
     pooling,
+    recurrent,
     reduction,
     scattering,
     shape,
@@ -65,6 +66,7 @@ from fwd_core.ir.ops.indexing import Gather, GatherElements, GatherND
 from fwd_core.ir.ops.linear import Linear, MatMul
 from fwd_core.ir.ops.normalization import BatchNorm, GroupNorm, LayerNorm, Softmax
 from fwd_core.ir.ops.pooling import AdaptiveAveragePool, AveragePool, MaxPool
+from fwd_core.ir.ops.recurrent import Gru, Lstm, Rnn
 from fwd_core.ir.ops.reduction import (
     ReduceAll,
     ReduceAny,
@@ -127,6 +129,7 @@ FAMILIES = (
     indexing,
     scattering,
     attention,
+    recurrent,
     creation,
     sorting,
     cumulative,

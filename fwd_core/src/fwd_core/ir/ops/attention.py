@@ -74,7 +74,7 @@ class Attention(Operator):
         features: Dim = self.query.type.shape[-1]
         if not isinstance(features, int):
             raise GraphError(f"{self.kind()}: a dynamic feature size needs a scale", got=features)
-        return 1.0 / math.sqrt(features)
+        return 1.0 / math.sqrt(features or 1)  # scores of no features are zero
 
     def decompose(self, emit: Emitter) -> Value:
         from fwd_core.ir.ops import elementwise as ew

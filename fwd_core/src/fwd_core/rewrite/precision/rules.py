@@ -43,6 +43,9 @@ _HALF: tuple[type[Operator], ...] = (
     ops.Linear,
     ops.Convolution,
     ops.Attention,  # backends keep its softmax in float32
+    ops.Lstm,
+    ops.Gru,
+    ops.Rnn,
     ops.BatchNorm,  # with scale and shift folded beforehand: see fold.py
     ops.AveragePool,
 )

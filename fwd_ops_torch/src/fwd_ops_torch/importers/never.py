@@ -1,0 +1,34 @@
+"""Families of operators that no graph of fixed operators can hold, with why and a way round."""
+
+from __future__ import annotations
+
+_MATRICES = (
+    "it factors or inverts matrices, which neither backend has an operator for",
+    "compute it before the model, and keep the result as a buffer or pass it as an input",
+)
+_FACTORED = (
+    "cholesky", "cholesky_inverse", "cholesky_solve", "det", "geqrf", "inverse", "linalg_cholesky",
+    "linalg_cholesky_ex", "linalg_cond", "linalg_det", "linalg_eig", "linalg_eigh",
+    "linalg_eigvals", "linalg_eigvalsh", "linalg_householder_product", "linalg_inv",
+    "linalg_inv_ex", "linalg_ldl_factor", "linalg_ldl_factor_ex", "linalg_ldl_solve",
+    "linalg_lstsq", "linalg_lu", "linalg_lu_factor", "linalg_lu_factor_ex", "linalg_lu_solve",
+    "linalg_matrix_exp", "linalg_matrix_rank", "linalg_pinv", "linalg_qr", "linalg_slogdet",
+    "linalg_solve", "linalg_solve_ex", "linalg_solve_triangular", "linalg_svd", "linalg_svdvals",
+    "linalg_tensorinv", "linalg_tensorsolve", "logdet", "lu_solve", "lu_unpack", "matrix_exp",
+    "orgqr", "ormqr", "pinverse", "qr", "slogdet", "svd", "triangular_solve", "_linalg_det",
+    "_linalg_eigh", "_linalg_slogdet", "_linalg_solve_ex", "_linalg_svd", "_lu_with_info",
+)  # fmt: skip
+_NESTED = (
+    "it makes or takes nested tensors, whose parts have sizes of their own",
+    "make the encoder with enable_nested_tensor=False, or set it on the nn.TransformerEncoder",
+)
+_OF_NESTED = (
+    "_nested_tensor_from_mask", "_nested_tensor_from_mask_left_aligned", "_nested_from_padded",
+    "_nested_from_padded_and_nested_example", "_nested_tensor_from_tensor_list",
+    "_nested_tensor_size", "_nested_tensor_softmax_with_shape", "nested_to_padded_tensor",
+)  # fmt: skip
+
+FAMILIES = {
+    **{f"aten::{name}": _MATRICES for name in _FACTORED},
+    **{f"aten::{name}": _NESTED for name in _OF_NESTED},
+}
