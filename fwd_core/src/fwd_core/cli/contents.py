@@ -45,24 +45,18 @@ def operators(graph: Graph) -> dict[str, Any]:
     from fwd_core.ir import ops
 
     counts: Counter[str] = Counter()
-    for node in nodes(graph):
+    constants = dict(graph.constants)
+    for node in graph.walk():
         if not isinstance(node.op, ops.Constant):
             counts[node.op.kind().removeprefix("fwd.")] += 1
+        for inner in node.op.graphs():
+            constants |= inner.constants
     return {
         "name": graph.name,
         "operators": dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))),
-        "constants": len(graph.constants),
-        "constant_bytes": sum(tensor.data.nbytes for tensor in graph.constants.values()),
+        "constants": len(constants),
+        "constant_bytes": sum(tensor.data.nbytes for tensor in constants.values()),
     }
-
-
-def nodes(graph: Graph) -> Iterator[Node]:
-    """All nodes, also of the graphs inside others."""
-    pending = [graph]
-    while pending:
-        for node in pending.pop(0):
-            yield node
-            pending += node.op.graphs()
 
 
 def tensors(graph: Graph | None, file: str) -> list[dict[str, Any]]:

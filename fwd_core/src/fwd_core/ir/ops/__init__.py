@@ -8,6 +8,7 @@ from fwd_core.ir.operator import Operator
 from fwd_core.ir.ops import (
     activation,
     attention,
+    control,
     convolution,
     creation,
     elementwise,
@@ -31,6 +32,7 @@ from fwd_core.ir.ops.activation import (
     Silu,
 )
 from fwd_core.ir.ops.attention import Attention
+from fwd_core.ir.ops.control import If
 from fwd_core.ir.ops.convolution import Convolution
 from fwd_core.ir.ops.creation import Arange, Constant, DimValue, Full
 from fwd_core.ir.ops.elementwise import (
@@ -124,6 +126,7 @@ FAMILIES = (
     scattering,
     attention,
     creation,
+    control,
 )
 
 

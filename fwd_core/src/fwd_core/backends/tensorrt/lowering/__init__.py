@@ -3,6 +3,7 @@
 from fwd_core.backends.tensorrt.lowering import (
     activation,
     attention,
+    control,
     convolution,
     creation,
     elementwise,
@@ -30,4 +31,5 @@ FAMILIES = (
     scattering,
     attention,
     creation,
+    control,
 )
