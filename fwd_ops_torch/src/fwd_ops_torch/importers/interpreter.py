@@ -16,10 +16,12 @@ import torch
 
 from fwd_core.errors import ConversionError, ForwardError, UnsupportedModelError
 from fwd_core.ir import DimExpr, Frame, Location
-from fwd_ops_torch.importers import jit, prims, refusals, scalars
+from fwd_ops_torch.importers import jit, numbers, prims, refusals
 from fwd_ops_torch.importers.aliasing import TensorRef
 from fwd_ops_torch.importers.attributes import Attributes
+from fwd_ops_torch.importers.branches import Run, tell_unchecked
 from fwd_ops_torch.importers.locations import locate
+from fwd_ops_torch.importers.merging import choose
 from fwd_ops_torch.importers.nearby import frames_of
 from fwd_ops_torch.importers.session import Session
 from fwd_ops_torch.importers.undecided import Undecided
@@ -59,6 +61,8 @@ class Interpreter:
         self._bodies: dict[Any, Any] = {}
         self._frames: dict[Any, tuple[Frame, ...]] = {}
         self._literals: dict[Any, TensorRef] = {}
+        #: What the methods and functions under way hold, by name.
+        self._envs: list[dict[str, Any]] = []
 
     def run(self, module: ModuleRef, inputs: Sequence[Any]) -> Any:
         """The result of the program: of a module's ``forward``.
@@ -86,7 +90,11 @@ class Interpreter:
         env = {
             value.debugName(): given for value, given in zip(graph.inputs(), inputs, strict=True)
         }
-        results = self._run_block(graph, env, call)
+        self._envs.append(env)
+        try:
+            results = self._run_block(graph, env, call)
+        finally:
+            self._envs.pop()
         return results[0] if len(results) == 1 else tuple(results)
 
     def _run_block(self, block: Any, env: dict[str, Any], call: _Call) -> list[Any]:
@@ -143,10 +151,13 @@ class Interpreter:
             arguments = dict(zip(names, inputs, strict=False))
             return self.session.call(schema, arguments, self._where(node, call))
         if schema is not None and schema.written is not None:
+            self.session.guards.check(inputs[0], self._where(node, call))
             self._attributes.written_to(inputs[0], self._where(node, call))
-        result = scalars.compute(kind, inputs)
-        if result is not scalars.UNKNOWN:
-            return result
+        where = self._where(node, call)
+        result = numbers.compute(self.session, kind, inputs, where)
+        if result is not numbers.UNKNOWN:
+            as_float = schema is not None and [one.kind for one in schema.returns] == ["float"]
+            return numbers.as_float(self.session, result, where) if as_float else result
         if schema is None or schema.written is not None:
             raise self._unsupported(node, call)
         if any(isinstance(item, DimExpr) for item in inputs):
@@ -158,10 +169,31 @@ class Interpreter:
     def _run_if(self, node: Any, env: dict[str, Any], call: _Call) -> list[Any]:
         condition = env[node.inputsAt(0).debugName()]
         if isinstance(condition, Undecided):
-            raise self._control_flow("an if", condition, node, call)
+            return self._run_branches(node, condition, env, call)
         self.decisions.setdefault(node.sourceRange(), set()).add(bool(condition))
         then, otherwise = node.blocks()
         return self._run_block(then if condition else otherwise, env, call)
+
+    def _run_branches(
+        self, node: Any, condition: Undecided, env: dict[str, Any], call: _Call
+    ) -> list[Any]:
+        """Both branches, of which the engine computes one."""
+        if condition.value is None:
+            raise self._control_flow("an if", condition, node, call)
+        where = self._where(node, call)
+        blocks = list(node.blocks())
+        raising = [_raises(block) for block in blocks]
+        if any(raising) and not all(raising):
+            told = _message(blocks[raising.index(True)])
+            tell_unchecked(f"the model may raise an exception: {told}", where)
+            return self._run_block(blocks[raising.index(False)], env, call)
+
+        def run(block: Any) -> Run:
+            return lambda: self._run_block(block, env, call)
+
+        held = [one for around in self._envs for one in around.values()]
+        with self.session.guards.branching([*held, *self._attributes.held()]):
+            return list(choose(self.session, condition, [run(block) for block in blocks], where))
 
     def _run_loop(self, node: Any, env: dict[str, Any], call: _Call) -> list[Any]:
         limit, condition, *carried = [env[value.debugName()] for value in node.inputs()]
@@ -232,6 +264,12 @@ class Interpreter:
         if not isinstance(owner, ModuleRef):
             raise self._unsupported(node, call)
         where = self._where(node, call)
+        if self.session.guards.in_branch:
+            raise ConversionError(
+                f"a branch on data sets an attribute of the model, {name!r}",
+                where=where,
+                hint="give the value as a result of both branches, and set it after them",
+            )
         held = owner.owner.getattr(name) if owner.owner.hasattr(name) else None
         if isinstance(held, torch.Tensor):
             self.session.note_change(f"{owner.path}.{name}" if owner.path else name, where)
@@ -274,3 +312,15 @@ class Interpreter:
         return UnsupportedModelError(
             f"{node.kind()}: {reason}", where=where, hint=hint, problems=problems.listed()
         )
+
+
+def _message(block: Any) -> str:
+    """What a branch that raises says, where it always says the same."""
+    (node, *_) = [one for one in block.nodes() if one.kind() == "prim::RaiseException"]
+    said = node.inputsAt(0)
+    return str(said.toIValue()) if said.node().kind() == "prim::Constant" else "with a message"
+
+
+def _raises(block: Any) -> bool:
+    """Whether a branch does nothing but raise an exception, whatever it was given."""
+    return any(node.kind() == "prim::RaiseException" for node in block.nodes())

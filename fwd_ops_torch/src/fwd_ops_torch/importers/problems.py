@@ -200,8 +200,8 @@ class Problems:
 def _values(session: Session, result: Any) -> Any:
     if isinstance(result, torch.Tensor):
         kind = type_of(result)
-        name = session.graph.unique_name("unsupported")
-        return session.graph.add_input(name, TensorType(kind.dtype, kind.shape))
+        root = session.scopes.root  # branches have no inputs but what they read
+        return root.add_input(root.unique_name("unsupported"), TensorType(kind.dtype, kind.shape))
     if isinstance(result, (tuple, list)):
         return type(result)(_values(session, item) for item in result)
     raise CannotContinueError

@@ -69,8 +69,6 @@ class _Walk:
 
     def _if(self, node: Any, *, see: bool) -> None:
         on_data = self._is_live(node.inputsAt(0))
-        if on_data and see:
-            self._refuse_control_flow(node)
         taken = {True, False} if on_data else self._taken(node)
         for chosen, branch in zip((True, False), node.blocks(), strict=True):
             self.block(branch, see=see and chosen in taken)
