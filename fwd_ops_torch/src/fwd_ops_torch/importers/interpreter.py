@@ -180,6 +180,7 @@ class Interpreter:
         """Both branches, of which the engine computes one."""
         if condition.value is None:
             raise self._control_flow("an if", condition, node, call)
+        self.decisions[node.sourceRange()] = {True, False}
         where = self._where(node, call)
         blocks = list(node.blocks())
         raising = [_raises(block) for block in blocks]
@@ -223,11 +224,12 @@ class Interpreter:
     ) -> UnsupportedModelError:
         where = self._where(node, call)
         problems = self.session.problems
-        problems.add(node.kind(), refusals.control_flow(node.kind(), doubt), where, doubt.hint)
+        hint = refusals.LOOP_HINT if node.kind() == "prim::Loop" and doubt.data else doubt.hint
+        problems.add(node.kind(), refusals.control_flow(node.kind(), doubt), where, hint)
         return UnsupportedModelError(
             f"the model has control flow that is not fixed: {what} {doubt.reason}",
             where=where,
-            hint=doubt.hint,
+            hint=hint,
             problems=problems.listed(),
         )
 

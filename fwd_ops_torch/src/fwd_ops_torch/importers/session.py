@@ -143,13 +143,7 @@ class Session:
         if (answer := queries.answer(schema, arguments)) is not queries.UNKNOWN:
             return answer
         if schema.name in ASSERTIONS:
-            condition = next(iter(arguments.values()))
-            known = sizes.known_number(condition) if isinstance(condition, TensorRef) else None
-            if known is None:
-                message = arguments.get("assert_msg") or "a condition does not hold"
-                tell_unchecked(f"the model may raise an exception: {message}", where)
-            elif not known:
-                raise ModelRaises("the model raises an exception for these inputs")
+            self._assert(arguments, where)
             return None
         if schema.has_names:
             raise ConversionError(f"{schema.name}: named dimensions are not supported")
@@ -165,6 +159,14 @@ class Session:
             if result is not None:
                 return views.wrap(self, schema, arguments, result, where)
         return views.wrap(self, schema, arguments, self.convert(schema, arguments, where), where)
+
+    def _assert(self, arguments: Mapping[str, Any], where: Location) -> None:
+        holds = queries.number(arguments["self"], bool)
+        message = arguments.get("assert_msg") or "a condition does not hold"
+        if isinstance(holds, Undecided):
+            tell_unchecked(f"the model may raise an exception: {message}", where)
+        elif not holds:
+            raise ModelRaises(f"the model raises an exception for these inputs: {message}")
 
     def _with_tensors(
         self, schema: Schema, arguments: dict[str, Any], where: Location
