@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from control_graphs import IFS
 
 from fwd_core.ir import Dim, DType, Graph, Operator, Tensor, TensorType, Value, ops, symbol
 
@@ -600,7 +601,12 @@ _CREATION = [
     )
     for dtype in NUMBERS
 ]
+_CONTROL = [
+    Case(ops.If, one.make, lambda b, one=one: [Typed("bool", ()), *one.shapes(b)], one.dtypes, one.id)
+    for one in IFS
+]
 CASES: list[Case] = [
+    *_CONTROL,
     *_UNARY,
     *_BINARY,
     *_LINEAR,

@@ -57,12 +57,15 @@ def _narrow(graph: Graph, node: Node, op: ops.If) -> int:
     kept = [index for index, value in enumerate(node.outputs) if _is_read(graph, value)]
     if not kept:
         return 0  # all of it is dead code
+    branches = (op.then, op.otherwise)
+    for branch in branches if len(kept) < len(node.outputs) else ():
+        values = [branch.outputs[index] for index in kept]
+        branch.set_outputs(values, [str(index) for index in range(len(kept))])
     first: dict[Value, int] = {}
     for position, value in enumerate(op.captured):
-        for branch in (op.then, op.otherwise):
+        for branch in branches:
             _move(branch, branch.inputs[position], value, first.get(value))
         first.setdefault(value, position)
-    branches = (op.then, op.otherwise)
     entering = [
         position
         for position in range(len(op.captured))
@@ -71,8 +74,6 @@ def _narrow(graph: Graph, node: Node, op: ops.If) -> int:
     if len(kept) == len(node.outputs) and len(entering) == len(op.captured):
         return 0
     for branch in branches:
-        values = [branch.outputs[index] for index in kept]
-        branch.set_outputs(values, [str(index) for index in range(len(kept))])
         for position, value in enumerate(list(branch.inputs)):
             if position not in entering:
                 branch.remove_input(value)
@@ -91,8 +92,9 @@ def _move(branch: Graph, entry: Value, source: Value, earlier: int | None) -> No
     if earlier is not None:
         branch.replace_uses(entry, branch.inputs[earlier], keep_name=False)
     elif (constant := source.constant) is not None:
-        start = next(iter(branch), None)
-        own = branch.constant(constant, name=source.name, before=start)
+        start, name = next(iter(branch), None), entry.name
+        branch.rename(entry, f"{name}.replaced")
+        own = branch.constant(constant, name=name, before=start)
         branch.replace_uses(entry, own, keep_name=False)
 
 
