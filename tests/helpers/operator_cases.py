@@ -602,7 +602,9 @@ _CREATION = [
     for dtype in NUMBERS
 ]
 _CONTROL = [
-    Case(ops.If, one.make, lambda b, one=one: [Typed("bool", ()), *one.shapes(b)], one.dtypes, one.id)
+    Case(
+        ops.If, one.make, lambda b, one=one: [Typed("bool", ()), *one.shapes(b)], one.dtypes, one.id
+    )
     for one in IFS
 ]
 CASES: list[Case] = [

@@ -102,7 +102,13 @@ def test_numbers_that_are_computed_from_data() -> None:
             if large:
                 x = x + half
             numbers = torch.tensor([n, half])
-            return x * root, torch.tensor(most), torch.tensor(root / 2), torch.tensor(large), numbers
+            return (
+                x * root,
+                torch.tensor(most),
+                torch.tensor(root / 2),
+                torch.tensor(large),
+                numbers,
+            )
 
     both(Model())
 
@@ -231,13 +237,15 @@ def test_a_branch_that_raises_somewhere_inside() -> None:
 
 def test_a_model_that_raises_in_both_branches_is_refused() -> None:
     class Model(nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
-            if x.sum() > 0:
+        def one(self, x: Tensor) -> Tensor:
+            if x.dim() == 2:
                 raise ValueError("one")
-            else:
-                raise ValueError("two")
+            return x
 
-    with pytest.raises(ConversionError, match="raises an exception for these inputs: .*one"):
+        def forward(self, x: Tensor) -> Tensor:
+            return self.one(x) if x.sum() > 0 else self.one(x + 1)
+
+    with pytest.raises(ConversionError, match="raises an exception for these inputs: one"):
         importing(scripted(Model()), (POSITIVE,))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from fwd_core.cli.build import port
@@ -11,7 +11,7 @@ from fwd_core.errors import EngineFileError
 
 if TYPE_CHECKING:
     from fwd_core.backends import Port
-    from fwd_core.ir import Graph, Node
+    from fwd_core.ir import Graph
 
 _MANY = 8
 

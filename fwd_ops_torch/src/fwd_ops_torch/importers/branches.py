@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Run = Callable[[], Sequence[Any]]
 
 
-class ModelRaises(ConversionError):
+class ModelRaisesError(ConversionError):
     """The model's own program raises an exception at this point."""
 
 
@@ -121,27 +121,24 @@ class Scopes:
         return value
 
 
-def ends_of(
-    session: Session, runs: Sequence[Run], where: Location
-) -> list[End] | Sequence[Any]:
+def ends_of(session: Session, runs: Sequence[Run], where: Location) -> list[End] | Sequence[Any]:
     """Run two branches; or the results of the only one that does not raise.
 
     Raises:
-        ModelRaises: Both do.
+        ModelRaisesError: Both do.
         ConversionError: Something in a branch cannot be converted.
     """
     ends: list[End] = []
-    raised: list[tuple[int, ModelRaises]] = []
+    raised: list[tuple[int, ModelRaisesError]] = []
     for index, (name, run) in enumerate(zip(("then", "otherwise"), runs, strict=True)):
         try:
             ends.append(_end_of(session, Branch(name), run, where))
-        except ModelRaises as error:
+        except ModelRaisesError as error:
             raised.append((index, error))
     if len(raised) == len(runs):
         raise raised[0][1]
-    if raised:
-        ((index, error),) = raised
-        tell_unchecked(error.what, where)
+    for index, exception in raised:
+        tell_unchecked(exception.what.replace("the model raises", "the model may raise"), where)
         return runs[1 - index]()
     return ends
 

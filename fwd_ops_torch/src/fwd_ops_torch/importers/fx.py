@@ -90,9 +90,7 @@ class FxInterpreter:
             schema, dict(zip(names, args, strict=False)) | kwargs, location_of(node, path)
         )
 
-    def _python(
-        self, node: Node, target: Callable[..., Any], args: list[Any], path: str
-    ) -> Any:
+    def _python(self, node: Node, target: Callable[..., Any], args: list[Any], path: str) -> Any:
         """Arithmetic on sizes, which torch.fx writes as calls of Python's own functions."""
         name = _PYTHON.get(target)
         known = numbers.UNKNOWN

@@ -35,8 +35,7 @@ class Journal:
         if one not in self._made and one not in self._before:
             state = {name: getattr(one, name) for name in type(one).__slots__}
             self._before[one] = {
-                name: list(held) if isinstance(held, list) else held
-                for name, held in state.items()
+                name: list(held) if isinstance(held, list) else held for name, held in state.items()
             }
 
     def made(self, one: Recorded) -> None:

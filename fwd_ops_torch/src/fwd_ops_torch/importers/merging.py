@@ -6,6 +6,7 @@ If. So do tensors from before that a branch wrote in place, which are written ag
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +72,9 @@ class _Merge:
     def results(self) -> list[Any]:
         then, otherwise = self._ends
         late = [self._plan(a, b) for a, b in zip(then.results, otherwise.results, strict=True)]
-        writes = [(storage, self._write(storage)) for storage in {**then.written, **otherwise.written}]
+        writes = [
+            (storage, self._write(storage)) for storage in {**then.written, **otherwise.written}
+        ]
         self._add()
         for storage, content in writes:
             storage.replace(content(), self._where)
@@ -90,10 +93,9 @@ class _Merge:
             return self._tensor(a, b)
         if _is_number(a) and _is_number(b):
             return self._number(a, b)
-        for kind in (tuple, list):
-            if isinstance(a, kind) and isinstance(b, kind) and len(a) == len(b):
-                items = [self._plan(x, y) for x, y in zip(a, b, strict=True)]
-                return self._container(lambda: kind(item() for item in items), a, b)
+        if isinstance(a, (tuple, list)) and type(a) is type(b) and len(a) == len(b):
+            items = [self._plan(x, y) for x, y in zip(a, b, strict=True)]
+            return self._container(lambda: type(a)(item() for item in items), a, b)
         if isinstance(a, dict) and isinstance(b, dict) and list(a) == list(b):
             pairs = {key: self._plan(a[key], b[key]) for key in a}
             return self._container(lambda: {key: item() for key, item in pairs.items()}, a, b)
@@ -154,7 +156,9 @@ class _Merge:
             return lambda: a
         if (a is True or a is False) and isinstance(b, bool):
             condition = self._condition
-            return lambda: condition if a else numbers.negated(self._session, condition, self._where)
+            return lambda: (
+                condition if a else numbers.negated(self._session, condition, self._where)
+            )
         for one in (a, b):
             if isinstance(one, Undecided) and one.value is None:
                 return lambda: one
@@ -178,7 +182,7 @@ class _Merge:
             return lambda: self._ref(content(), (id(given), side), given)
         if isinstance(given, Undecided) and given.value is not None:
             value = self._stand_in(given.value, side)
-            return lambda: depends_on_data("given by a branch", value(), given.kind)
+            return lambda: dataclasses.replace(given, value=value())
         if isinstance(given, (list, tuple)):
             items = [self._alone(item, side) for item in given]
             return self._container(lambda: type(given)(item() for item in items), given)

@@ -109,7 +109,9 @@ def tensor(session: Session, number: Any, where: Location) -> TensorRef:
     return sizes.from_number(session.graph, number, where)
 
 
-def beside(session: Session, number: Undecided, tensors: Sequence[TensorRef], where: Location) -> TensorRef:
+def beside(
+    session: Session, number: Undecided, tensors: Sequence[TensorRef], where: Location
+) -> TensorRef:
     """A number as an operand beside tensors, which it does not promote as a tensor would."""
     ref = tensor(session, number, where)
     ranks = {one.type.dtype: _category(one.type.dtype) for one in tensors}

@@ -11,7 +11,7 @@ from fwd_core.errors import ConversionError
 from fwd_core.ir import DimExpr, DType, Location, ops
 from fwd_ops_torch.importers import numbers, refusals, sizes
 from fwd_ops_torch.importers.aliasing import TensorRef
-from fwd_ops_torch.importers.branches import ModelRaises
+from fwd_ops_torch.importers.branches import ModelRaisesError
 from fwd_ops_torch.importers.containers import doubt_in
 from fwd_ops_torch.importers.merging import UNINITIALIZED
 from fwd_ops_torch.importers.undecided import Undecided, depends_on_data, depends_on_size
@@ -74,7 +74,7 @@ def _tensor(session: Session, _node: Any, inputs: list[Any], where: Location) ->
     if not _mentions_dim(data):
         return TensorRef(torch.tensor(data, dtype=wanted))
     flat = data if isinstance(data, list) else [data]
-    if (doubt := next((d for item in flat if (d := doubt_in(item)) and not d.value), None)):
+    if doubt := next((d for item in flat if (d := doubt_in(item)) and not d.value), None):
         raise doubt.error("a tensor is made of a number that")
     if any(isinstance(item, list) for item in flat):
         raise ConversionError(
@@ -106,9 +106,7 @@ def _first(_session: Session, _node: Any, inputs: list[Any], _where: Location) -
     return inputs[0]
 
 
-def _uninitialized(
-    _session: Session, _node: Any, _inputs: list[Any], _where: Location
-) -> Any:
+def _uninitialized(_session: Session, _node: Any, _inputs: list[Any], _where: Location) -> Any:
     return UNINITIALIZED
 
 
@@ -117,7 +115,7 @@ def _none(_session: Session, _node: Any, _inputs: list[Any], _where: Location) -
 
 
 def _raise(_session: Session, _node: Any, inputs: list[Any], where: Location) -> Any:
-    raise ModelRaises(
+    raise ModelRaisesError(
         f"the model raises an exception for these inputs: {inputs[0]}",
         where=where,
         hint="check shapes and dtypes of the example inputs",

@@ -54,7 +54,6 @@ def _length(ref: TensorRef) -> Dim:
 
 def _number(kind: type | None) -> Callable[[TensorRef], Any]:
     """What reads a number, of a kind or of that of the tensor."""
-
     return lambda ref: number(ref, kind)
 
 

@@ -23,7 +23,7 @@ from fwd_ops_torch.converting.schemas import Argument, Schema
 from fwd_ops_torch.converting.table import ConverterTable
 from fwd_ops_torch.importers import journal, numbers, queries, sizes, views
 from fwd_ops_torch.importers.aliasing import Content, Storage, TensorRef
-from fwd_ops_torch.importers.branches import ModelRaises, Scopes, tell_unchecked
+from fwd_ops_torch.importers.branches import ModelRaisesError, Scopes, tell_unchecked
 from fwd_ops_torch.importers.containers import doubt_in
 from fwd_ops_torch.importers.guards import Guards
 from fwd_ops_torch.importers.problems import Problems
@@ -166,7 +166,7 @@ class Session:
         if isinstance(holds, Undecided):
             tell_unchecked(f"the model may raise an exception: {message}", where)
         elif not holds:
-            raise ModelRaises(f"the model raises an exception for these inputs: {message}")
+            raise ModelRaisesError(f"the model raises an exception for these inputs: {message}")
 
     def _with_tensors(
         self, schema: Schema, arguments: dict[str, Any], where: Location

@@ -80,7 +80,9 @@ def nested() -> Graph:
 def test_print_and_files(tmp_path: Path) -> None:
     graph = nested()
     printed = str(graph)
-    assert "%if.0 = If(%positive, [%x], then=then, otherwise=otherwise) : float32[batch, 3]" in printed
+    assert (
+        "%if.0 = If(%positive, [%x], then=then, otherwise=otherwise) : float32[batch, 3]" in printed
+    )
     assert "    graph then(%x0: float32[batch, 3]) {" in printed
     assert "        graph otherwise(%x0: float32[batch, 3]) {" in printed
     save(graph, tmp_path / "graph.fwd")

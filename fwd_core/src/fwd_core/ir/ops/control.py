@@ -70,6 +70,4 @@ def same_type(a: TensorType, b: TensorType) -> bool:
     """Whether element types are the same and sizes are certainly equal."""
     if a.dtype is not b.dtype or a.rank != b.rank:
         return False
-    return all(
-        dim_facts.is_equal(x, y) is True for x, y in zip(a.shape, b.shape, strict=True)
-    )
+    return all(dim_facts.is_equal(x, y) is True for x, y in zip(a.shape, b.shape, strict=True))

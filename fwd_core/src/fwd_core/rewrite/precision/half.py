@@ -60,9 +60,7 @@ class _Rewriting:
             self.visit(node)
             if isinstance(node.op, ops.If):
                 self._note_branches(results, inside)
-        self.facts = [
-            [value in known for value in self.graph.outputs] for known in self._known()
-        ]
+        self.facts = [[value in known for value in self.graph.outputs] for known in self._known()]
         self.versions.finish()
         RemoveDeadCode().apply(self.graph)  # constants that are now half
         self.graph.collect_constants()

@@ -17,7 +17,7 @@ B = symbol("b", 1, 2, 6)
 
 
 def forked(graph: Graph, x: Value) -> list[Value]:
-    """exp or abs of x and what is computed of sizes, by the sign of the sum; nested for |sum| > 8."""
+    """By the sign of the sum exp(x), x or abs(x), and numbers and shapes of its size."""
 
     def then(graph: Graph, x: Value) -> list[Value]:
         less = graph.add(ops.Sub(x, graph.constant(np.float32(1) * np.ones((), np.float32))))

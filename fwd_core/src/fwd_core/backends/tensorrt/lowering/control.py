@@ -62,6 +62,4 @@ def if_(ctx: TensorRTLowering, op: ops.If) -> tuple[ITensor, ...]:
         return results
 
     pairs = zip(branch(op.then), branch(op.otherwise), strict=True)
-    return tuple(
-        ctx.output(ctx.named(conditional.add_output(a, b), "if_output")) for a, b in pairs
-    )
+    return tuple(ctx.output(ctx.named(conditional.add_output(a, b), "if_output")) for a, b in pairs)
