@@ -62,6 +62,8 @@ def operators(graph: Graph) -> dict[str, Any]:
 def tensors(graph: Graph | None, file: str) -> list[dict[str, Any]]:
     """Values of a graph in order: inputs, then what is computed. Constants are left out.
 
+    Those of a graph inside an operator follow the operator's results, its inputs left out.
+
     Raises:
         EngineFileError: There is no graph.
     """
@@ -70,7 +72,8 @@ def tensors(graph: Graph | None, file: str) -> list[dict[str, Any]]:
             f"{file} holds no graph whose tensors could be listed",
             hint="build it with --embed-graph, or inspect the model",
         )
-    return [port(value) for value in graph.values() if value.constant is None]
+    computed = [value for node in graph.walk() for value in node.outputs]
+    return [port(value) for value in (*graph.inputs, *computed) if value.constant is None]
 
 
 def type_text(one: dict[str, Any]) -> str:
