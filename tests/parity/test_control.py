@@ -51,8 +51,8 @@ _CONDITIONS = (
 
 
 @st.composite
-def blocks(draw: st.DrawFn, depth: int) -> list[str]:
-    """Statements on the tensors ``a`` and ``b`` and the number ``n``."""
+def blocks(draw: st.DrawFn, depth: int, loop: bool = False) -> list[str]:
+    """Statements on the tensors ``a`` and ``b`` and the number ``n``; in a loop it may end."""
     lines: list[str] = []
     for _ in range(draw(st.integers(1, 3))):
         one, other = draw(st.permutations(TENSORS))
@@ -67,16 +67,18 @@ def blocks(draw: st.DrawFn, depth: int) -> list[str]:
         elif kind == "number":
             lines.append(draw(st.sampled_from(["n = 2", "n = n + 1", "n = 3 - n"])))
         elif kind == "loop":
-            lines.append("for i in range(2):")
-            lines += _indented(draw(blocks(depth - 1)))
+            lines.append(f"for i in range({draw(st.integers(2, 3))}):")
+            lines += _indented(draw(blocks(depth - 1, loop=True)))
         else:
             bound = draw(st.integers(-6, 6))
             condition = draw(st.sampled_from(_CONDITIONS)).format(one, other, bound)
             lines.append(f"if {condition}:")
-            lines += _indented(draw(blocks(depth - 1)))
+            lines += _indented(draw(blocks(depth - 1, loop=loop)))
+            if loop and draw(st.booleans()):
+                lines.append(f"    {draw(st.sampled_from(['break', 'continue']))}")
             if draw(st.booleans()):
                 lines.append("else:")
-                lines += _indented(draw(blocks(depth - 1)))
+                lines += _indented(draw(blocks(depth - 1, loop=loop)))
         # Nothing grows beyond what is exact, however often a loop comes by.
         lines += [f"{name} = {name}.clamp(-99, 99)" for name in TENSORS if kind in ("loop", "if")]
     return lines
@@ -120,7 +122,7 @@ def test_scripted_programs(data: st.DataObject) -> None:
         "n = 1",
         "a, b = x + 0, x * 2",
         "row = a[0]",
-        *data.draw(blocks(2), label="program"),
+        *data.draw(blocks(3), label="program"),
         "return a, [b + n], {'row': row + 0}, torch.tensor(n)",
     ]
     agree(data, "\n".join(lines), "scripted", choices=False)

@@ -200,6 +200,56 @@ def test_a_size_that_is_not_known_chooses_too() -> None:
     assert count(importing(scripted(Model()), (torch.rand(4, 3),))) == 0, "static sizes decide"
 
 
+def test_loops_that_end_on_data_within_a_known_count() -> None:
+    class Model(nn.Module):
+        def search(self, x: Tensor) -> Tensor:
+            for i in range(2):
+                if x[i, 0] > 3:
+                    return x[i] * 2
+                x = x + 1
+            return x[0]
+
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+            y, rounds = x, 0
+            for i in range(4):
+                if y.sum() > 30:
+                    break
+                y = y + i
+                rounds += 1
+            z, left = x, 3
+            while left > 0 and z.amax() < 5:
+                z = z * 2
+                left -= 1
+            return y * rounds, z, self.search(x)
+
+    both(Model())
+
+
+def test_loops_that_end_on_data_alone_are_told_once() -> None:
+    class Model(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            while x.sum() > 0:
+                x = torch.special.bessel_j0(x)
+            return x
+
+    with pytest.raises(UnsupportedModelError) as caught:
+        importing(scripted(Model()), (POSITIVE,))
+    found = {one.operator: one.count for one in caught.value.problems}
+    assert found == {"prim::Loop": 1, "aten::special_bessel_j0": 1}
+
+
+def test_tensors_are_compared_whole() -> None:
+    class Model(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            if torch.equal(x, x.abs()):
+                x = x + 1
+            if torch.equal(x, x[0]):
+                x = x * 100
+            return x
+
+    both(Model(), 1)
+
+
 class Raises(nn.Module):
     """Checks on data, by assert and by an exception."""
 

@@ -170,7 +170,6 @@ CUMMAX_CONVERTED = "aten::cummax" in ConverterTable.of(Plugins.discover())
         (
             Known(),
             {
-                "aten::equal",
                 "aten::nonzero",
                 "aten::special_bessel_j1",
                 "aten::special_bessel_y0",

@@ -2,7 +2,7 @@
 
 Numbers, strings, lists, dicts, modules and sizes are Python values and the program runs on
 them as TorchScript would; only tensors become values of the graph. Conditions that are known
-choose their branch, loops with a known count are unrolled. Walking method calls as calls keeps
+choose their branch, and of others both become graphs; loops with a known count are unrolled. Walking method calls as calls keeps
 the module path of every operator, which inlining and freezing lose.
 """
 
@@ -23,11 +23,14 @@ from fwd_ops_torch.importers.branches import Run, tell_unchecked
 from fwd_ops_torch.importers.locations import locate
 from fwd_ops_torch.importers.merging import choose
 from fwd_ops_torch.importers.nearby import frames_of
+from fwd_ops_torch.importers.problems import Problems
 from fwd_ops_torch.importers.session import Session
 from fwd_ops_torch.importers.undecided import Undecided
 
 #: Loops longer than this are not unrolled.
 UNROLL_LIMIT = 10_000
+#: Rounds of loops that end on data, each a branch inside that of the round before.
+ROUNDS_LIMIT = 32
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,16 @@ class _Call:
     frames: tuple[Frame, ...]
 
 
+@dataclass(frozen=True)
+class _Loop:
+    """A loop under way."""
+
+    node: Any
+    env: dict[str, Any]
+    call: _Call
+    limit: Any
+
+
 class Interpreter:
     """Runs one module's method on tensor refs.
 
@@ -61,6 +74,8 @@ class Interpreter:
         self._bodies: dict[Any, Any] = {}
         self._frames: dict[Any, tuple[Frame, ...]] = {}
         self._literals: dict[Any, TensorRef] = {}
+        #: The problems there were before each round on data that is under way.
+        self._rounds: list[Problems] = []
         #: What the methods and functions under way hold, by name.
         self._envs: list[dict[str, Any]] = []
 
@@ -192,21 +207,31 @@ class Interpreter:
         def run(block: Any) -> Run:
             return lambda: self._run_block(block, env, call)
 
+        return self._choose(condition, [run(block) for block in blocks], node, call)
+
+    def _choose(self, condition: Undecided, runs: list[Run], node: Any, call: _Call) -> list[Any]:
         held = [one for around in self._envs for one in around.values()]
         with self.session.guards.branching([*held, *self._attributes.held()]):
-            return list(choose(self.session, condition, [run(block) for block in blocks], where))
+            return list(choose(self.session, condition, runs, self._where(node, call)))
 
     def _run_loop(self, node: Any, env: dict[str, Any], call: _Call) -> list[Any]:
         limit, condition, *carried = [env[value.debugName()] for value in node.inputs()]
-        (body,) = node.blocks()
-        iteration = 0
+        return self._run_rounds(_Loop(node, env, call, limit), 0, condition, carried)
+
+    def _run_rounds(
+        self, loop: _Loop, iteration: int, condition: Any, carried: list[Any]
+    ) -> list[Any]:
+        """The rounds of a loop from one on, unrolled."""
+        node, call, limit = loop.node, loop.call, loop.limit
         while True:
-            if isinstance(condition, Undecided):
-                raise self._control_flow("a loop", condition, node, call)
             if isinstance(limit, (DimExpr, Undecided)):
                 doubt = limit if isinstance(limit, Undecided) else prims.dynamic_count(limit)
                 raise self._control_flow("a loop", doubt, node, call)
-            if not condition or iteration >= limit:
+            if iteration >= limit:
+                return carried
+            if isinstance(condition, Undecided):
+                return self._run_round_on_data(loop, iteration, condition, carried)
+            if not condition:
                 return carried
             if iteration >= UNROLL_LIMIT:
                 raise ConversionError(
@@ -214,10 +239,33 @@ class Interpreter:
                     where=self._where(node, call),
                     hint="use tensor operators over an axis instead of a Python loop",
                 )
-            names = [value.debugName() for value in body.inputs()]
-            env.update(zip(names, [iteration, *carried], strict=True))
-            condition, *carried = self._run_block(body, env, call)
+            condition, *carried = self._run_round(loop, iteration, carried)
             iteration += 1
+
+    def _run_round(self, loop: _Loop, iteration: int, carried: list[Any]) -> list[Any]:
+        (body,) = loop.node.blocks()
+        names = [value.debugName() for value in body.inputs()]
+        loop.env.update(zip(names, [iteration, *carried], strict=True))
+        return self._run_block(body, loop.env, loop.call)
+
+    def _run_round_on_data(
+        self, loop: _Loop, iteration: int, condition: Undecided, carried: list[Any]
+    ) -> list[Any]:
+        """A round that the engine may leave out, with all that follow."""
+
+        def more() -> list[Any]:
+            again, *results = self._run_round(loop, iteration, carried)
+            return self._run_rounds(loop, iteration + 1, again, results)
+
+        if condition.value is None or len(self._rounds) >= ROUNDS_LIMIT:
+            if self._rounds:  # what the rounds so far had is found once by the look at the whole
+                self.session.problems.restore(self._rounds[0])
+            raise self._control_flow("a loop", condition, loop.node, loop.call)
+        self._rounds.append(self.session.problems.copy())
+        try:
+            return self._choose(condition, [more, lambda: carried], loop.node, loop.call)
+        finally:
+            self._rounds.pop()
 
     def _control_flow(
         self, what: str, doubt: Undecided, node: Any, call: _Call

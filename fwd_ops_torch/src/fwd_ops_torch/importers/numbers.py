@@ -11,9 +11,9 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fwd_core.ir import DimExpr, DType, Location, Value, ops
+from fwd_core.ir import DimExpr, DType, Location, Value, is_equal, ops
 from fwd_ops_torch.converting import ConversionContext, schemas
-from fwd_ops_torch.importers import scalars, sizes
+from fwd_ops_torch.importers import queries, scalars, sizes
 from fwd_ops_torch.importers.aliasing import TensorRef
 from fwd_ops_torch.importers.undecided import Undecided, depends_on_size
 
@@ -133,6 +133,29 @@ def negated(session: Session, number: Undecided, where: Location) -> Any:
     return compute(session, "aten::__not__", [number], where)
 
 
+def are_equal(session: Session, a: TensorRef, b: TensorRef, where: Location) -> Any:
+    """``torch.equal``: whether two tensors have one shape and the same elements."""
+    same = [is_equal(x, y) for x, y in zip(a.type.shape, b.type.shape, strict=False)]
+    if a.type.rank != b.type.rank or False in same:
+        return False
+    if None in same:
+        return depends_on_size(f"{a.type} against {b.type}")
+    result = _called(
+        session, "aten::all", _called(session, "aten::eq.Tensor", a, b, where=where), where=where
+    )
+    return queries.number(result, bool)
+
+
+def _called(session: Session, operator: str, *refs: TensorRef, where: Location) -> TensorRef:
+    """The result of one of torch's overloads on tensors."""
+    name, _, overload = operator.partition(".")
+    (schema,) = [one for one in schemas.overloads(name) if one.overload == overload]
+    names = [argument.name for argument in schema.arguments]
+    result = session.call(schema, dict(zip(names, refs, strict=False)), where)
+    assert isinstance(result, TensorRef)
+    return result
+
+
 def as_float(session: Session, number: Any, where: Location) -> Any:
     """A whole number that TorchScript says is a float, as the power of two is; others as is."""
     whole = isinstance(number, (int, Undecided)) and kind_of(number) is int
@@ -154,11 +177,7 @@ class _Call:
             TensorRef(value(self.session, one, taken or kind_of(one), self.where))
             for one in numbers
         ]
-        name, _, overload = operator.partition(".")
-        (schema,) = [one for one in schemas.overloads(name) if one.overload == overload]
-        names = [argument.name for argument in schema.arguments]
-        result = self.session.call(schema, dict(zip(names, refs, strict=False)), self.where)
-        return self.read(result, kind)
+        return self.read(_called(self.session, operator, *refs, where=self.where), kind)
 
     def read(self, ref: TensorRef, kind: type) -> Any:
         known = sizes.known_number(ref)
@@ -194,10 +213,17 @@ def _comparison(operator: str) -> Callable[..., Any]:
     return lambda call, a, b: call(operator, bool, common_kind(a, b), a, b)
 
 
-def _logical(whole: str, truths: str) -> Callable[..., Any]:
+def _logical(whole: str, truths: str, decides: bool | None) -> Callable[..., Any]:
+    """An operator on bits; of two truths, one that is known may decide, or leave the other."""
+
     def compute_one(call: _Call, a: Any, b: Any) -> Any:
         kind = common_kind(a, b)
-        return call(truths if kind is bool else whole, kind, kind, a, b)
+        if kind is not bool:
+            return call(whole, kind, kind, a, b)
+        for one, other in ((a, b), (b, a)):
+            if decides is not None and isinstance(one, bool):
+                return one if one is decides else other
+        return call(truths, bool, bool, a, b)
 
     return compute_one
 
@@ -254,9 +280,9 @@ _TABLE: dict[str, Callable[..., Any]] = {
     "aten::gt": _comparison("aten::gt.Tensor"),
     "aten::ge": _comparison("aten::ge.Tensor"),
     "aten::__not__": lambda call, number: call("aten::logical_not", bool, bool, number),
-    "aten::__and__": _logical("aten::bitwise_and.Tensor", "aten::logical_and"),
-    "aten::__or__": _logical("aten::bitwise_or.Tensor", "aten::logical_or"),
-    "aten::__xor__": _logical("aten::bitwise_xor.Tensor", "aten::logical_xor"),
+    "aten::__and__": _logical("aten::bitwise_and.Tensor", "aten::logical_and", False),
+    "aten::__or__": _logical("aten::bitwise_or.Tensor", "aten::logical_or", True),
+    "aten::__xor__": _logical("aten::bitwise_xor.Tensor", "aten::logical_xor", None),
     "prim::min": _extreme("aten::minimum"),
     "prim::max": _extreme("aten::maximum"),
     "aten::Int": _as(int),

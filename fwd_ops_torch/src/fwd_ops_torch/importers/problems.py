@@ -141,6 +141,18 @@ class Problems:
             if count > self._found.get(key, ([], "", 0))[2]:
                 self._found[key] = (places, hint, count)
 
+    def copy(self) -> Problems:
+        """What was found up to now."""
+        twin = Problems(self._plugins)
+        twin.restore(self)
+        return twin
+
+    def restore(self, before: Problems) -> None:
+        """Forget what was found since a copy was made."""
+        self._found = {
+            key: (list(places), hint, count) for key, (places, hint, count) in before._found.items()
+        }
+
     def listed(self) -> list[Problem]:
         """All problems, the most frequent first."""
         problems = [

@@ -142,6 +142,8 @@ class Session:
             schema, arguments = self._with_tensors(schema, arguments, where)
         if (answer := queries.answer(schema, arguments)) is not queries.UNKNOWN:
             return answer
+        if schema.name == "aten::equal":
+            return numbers.are_equal(self, arguments["self"], arguments["other"], where)
         if schema.name in ASSERTIONS:
             self._assert(arguments, where)
             return None
