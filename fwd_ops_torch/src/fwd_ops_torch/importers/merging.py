@@ -181,8 +181,7 @@ class _Merge:
             content = self._stand_in(self._ends[side].contents[given], side)
             return lambda: self._ref(content(), (id(given), side), given)
         if isinstance(given, Undecided) and given.value is not None:
-            value = self._stand_in(given.value, side)
-            return lambda: dataclasses.replace(given, value=value())
+            return self._number_alone(given, self._stand_in(given.value, side))
         if isinstance(given, (list, tuple)):
             items = [self._alone(item, side) for item in given]
             return self._container(lambda: type(given)(item() for item in items), given)
@@ -190,6 +189,14 @@ class _Merge:
             pairs = {key: self._alone(item, side) for key, item in given.items()}
             return self._container(lambda: {key: item() for key, item in pairs.items()}, given)
         return lambda: given
+
+    def _number_alone(self, given: Undecided, content: Callable[[], Content]) -> Late:
+        def made() -> Undecided:
+            value = content()
+            assert isinstance(value, Value)
+            return dataclasses.replace(given, value=value)
+
+        return made
 
     def _stand_in(self, content: Content, side: int) -> Callable[[], Content]:
         """The content; where the other branch ran, zeros, which are never read."""
