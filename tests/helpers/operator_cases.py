@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import operator_cases_of_axes
+from control_graphs import IFS
 from operator_case import (
     ALL,
     BATCH,
@@ -456,8 +457,15 @@ _CREATION = [
     )
     for dtype in NUMBERS
 ]
+_CONTROL = [
+    Case(
+        ops.If, one.make, lambda b, one=one: [Typed("bool", ()), *one.shapes(b)], one.dtypes, one.id
+    )
+    for one in IFS
+]
 CASES: list[Case] = [
     *operator_cases_of_axes.CASES,
+    *_CONTROL,
     *_UNARY,
     *_BINARY,
     *_LINEAR,

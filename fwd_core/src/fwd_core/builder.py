@@ -244,7 +244,7 @@ class Builder:
         from fwd_core.plugins.registers import lowering_key
 
         used = {self.plugins.backends.owner(backend.name)}
-        for node in graph:
+        for node in graph.walk():
             key = lowering_key(backend.name, type(node.op))
             if key in self.plugins.lowerings:
                 used.add(self.plugins.lowerings.owner(key))

@@ -266,6 +266,16 @@ class TestChanging:
         assert graph.find("neg") is None
         graph.verify()
 
+    def test_inputs_that_nothing_reads_go(self, graph: Graph) -> None:
+        spare = graph.add_input("spare", KIND)
+        with pytest.raises(GraphError, match="input %x cannot go: it is read"):
+            graph.remove_input(graph.value("x"))
+        with pytest.raises(GraphError, match="%relu is no input of graph"):
+            graph.remove_input(graph.value("relu"))
+        graph.remove_input(spare)
+        assert [value.name for value in graph.verify().inputs] == ["x"]
+        assert graph.find("spare") is None
+
     def test_unused_constants_are_dropped_inside_too(self, graph: Graph) -> None:
         used = graph.constant(np.ones(4, np.float32))
         unused = graph.constant(np.zeros(4, np.float32))

@@ -48,7 +48,14 @@ class Unsupported(nn.Module):
 class Branches(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if x.sum() > 0:
-            return x + 1
+            return x.relu() + 1
+        return x
+
+
+class Loops(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        while x.sum() > 0:
+            x = x - 1
         return x
 
 
@@ -66,6 +73,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     traced(Unsupported(), (X,)).save(folder / "unsupported.pth")
     torch.export.save(torch.export.export(Unsupported(), (X,)), folder / "unsupported.pt2")
     scripted(Branches()).save(folder / "branches.pth")
+    scripted(Loops()).save(folder / "loops.pth")
     torch.save(small.state_dict(), folder / "weights.pth")
     (folder / "junk.pth").write_text("junk" * 100)
     whole = (folder / "model.pth").read_bytes()
@@ -115,7 +123,7 @@ BAD = [
     (["model.pth", "-i", "1x3x8x8:int64"], "error: aten::_convolution: "),
     (["model.pth", "-m", "float61"], "error: there is no mode 'float61'\n"),
     (["unsupported.pth"], "error: the model cannot be converted: 3 operators of 2 kinds not suppo"),
-    (["branches.pth"], "error: the model cannot be converted: 1 operator of 1 kind not supported"),
+    (["loops.pth"], "error: the model cannot be converted: 1 operator of 1 kind not supported"),
 ]
 
 
@@ -189,6 +197,30 @@ def test_check_of_what_is_no_model(arguments: list[str], text: str) -> None:
     result = fwd("check", *arguments, "-i", "1x3x8x8", "--json")
     assert result.code == ExitCode.FAILED
     assert result.json["error"]["text"].startswith(text.removeprefix("error: ").strip())
+
+
+@pytest.mark.parametrize("backend", ["openvino", "tensorrt"])
+def test_check_of_branches_on_data(backend: str) -> None:
+    result = fwd("check", "branches.pth", "-i", "1x3x8x8", "-b", backend)
+    # The sum, the comparison, the If, and relu and the sum in its branch.
+    assert result.out == f"PASSED branches.pth: {backend}: 5 operators, 5 supported, 100 %\n"
+
+
+def test_check_lists_loops_on_data() -> None:
+    result = fwd("check", "loops.pth", "-i", "1x3x8x8")
+    assert re.sub(r"\S*test_program\.py:\d+", "FILE", result.out).startswith(
+        "prim::Loop (1x): a loop depends on the contents of a tensor\n"
+        "  at FILE\n"
+        "  Hint: run a fixed number of rounds, and let torch.where keep what is finished\n"
+        "FAILED loops.pth: converting"
+    )
+
+
+def test_tensors_of_branches_are_listed_by_names_of_their_own() -> None:
+    document = fwd("inspect", "branches.pth", "-i", "1x3x8x8", "--tensors", "--json").json
+    names = [one["name"] for one in document["tensors"]]
+    assert "if/then/relu" in names
+    assert len(set(names)) == len(names)
 
 
 def test_tensors_by_the_names_that_calibration_caches_use() -> None:

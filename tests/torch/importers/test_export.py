@@ -172,13 +172,28 @@ def test_no_grad_regions_are_walked_through() -> None:
     check(Quiet(), (X,), model=program)
 
 
-def test_control_flow_operators_are_listed() -> None:
+def test_both_branches_of_a_condition_are_imported() -> None:
     class Cond(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             return torch.cond(x.sum() > 0, lambda x: x + 1, lambda x: x - 1, (x,))
 
     program = torch.export.export(Cond().eval(), (X,))
+    for model in (program, program.run_decompositions()):
+        check(Cond(), (X,), (-X,), model=model)
+
+
+def test_loops_on_data_are_listed() -> None:
+    class Loop(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            (result,) = torch._higher_order_ops.while_loop(
+                lambda x: x.sum() < 10, lambda x: (x + 1,), (x,)
+            )
+            return result
+
+    program = torch.export.export(Loop().eval(), (X,))
     with pytest.raises(
-        UnsupportedModelError, match=r"higher_order::cond \(1x\): control flow on data"
-    ):
+        UnsupportedModelError, match=r"higher_order::while_loop \(1x\): a loop on data"
+    ) as caught:
         importing(program, (X,))
+    (problem,) = caught.value.problems
+    assert problem.hint.startswith("run a fixed number of rounds")

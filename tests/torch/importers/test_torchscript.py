@@ -260,25 +260,6 @@ def test_a_size_that_the_program_fixed_contradicts_a_dynamic_dim() -> None:
     assert f"{__file__}:" in text
 
 
-def test_a_condition_on_data_is_refused_with_its_place() -> None:
-    class Model(nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
-            if x.sum() > 0:
-                return x + 1
-            return x - 1
-
-    with pytest.raises(
-        UnsupportedModelError, match="an if depends on the contents of a tensor"
-    ) as caught:
-        importing(scripted(Model()), (X,))
-    text = str(caught.value)
-    assert f"{__file__}:" in text
-    assert "torch.where" in text
-    (problem,) = caught.value.problems
-    assert problem.operator == "prim::If"
-    assert problem.count == 1
-
-
 def test_a_loop_on_data_is_refused() -> None:
     class Model(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
@@ -290,15 +271,13 @@ def test_a_loop_on_data_is_refused() -> None:
         importing(scripted(Model()), (X,))
 
 
-def test_a_condition_that_a_dynamic_dim_leaves_open_is_refused() -> None:
+def test_a_condition_that_a_dynamic_dim_leaves_open_is_refused_if_shapes_follow() -> None:
     class Model(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
-            return x * 2 if x.size(0) > 2 else x
+            return x[:2] if x.size(0) > 2 else x
 
     importing(scripted(Model()), (torch.randn(4, 3),))
-    with pytest.raises(
-        UnsupportedModelError, match=r"depends on a dynamic size \(batch against 2\)"
-    ):
+    with pytest.raises(ConversionError, match="branches .* give tensors of different types"):
         importing(scripted(Model()), (torch.randn(4, 3),), OptBatch())
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
 from fwd_core.errors import BuildError, ForwardError, Problem
@@ -24,12 +24,14 @@ class LoweringContext(Generic[T]):
 
     Attributes:
         node: The node being lowered.
+        lowerings: All lowerings, for operators that hold graphs. Set by :func:`lower`.
     """
 
     def __init__(self, backend: str, graph: Graph) -> None:
         self.backend = backend
         self.graph = graph
         self.node: Node | None = None
+        self.lowerings: Mapping[str, Lowering] = {}
         self._tensors: dict[Value, T] = {}
 
     def __getitem__(self, value: Value) -> T:
@@ -118,29 +120,48 @@ def lower(context: LoweringContext[T], lowerings: Mapping[str, Lowering], events
     Raises:
         BuildError: A lowering failed; the message names the node and the user's line.
     """
+    context.lowerings = lowerings
     with events.phase("lower", total=len(context.graph)) as phase:
-        for node in context.graph:
-            context.node = node
-            function = lowerings[lowering_key(context.backend, type(node.op))]
-            try:
-                result = function(context, node.op)
-            except ForwardError as error:
-                raise error.located(context.place()) from None
-            except Exception as error:  # a backend's binding may raise anything
-                raise context.error(
-                    f"{context.backend} refused {node.op.kind()}", details=[str(error)]
-                ) from error
-            results = result if isinstance(result, tuple) else (result,)
-            if len(results) != len(node.outputs):
-                raise context.error(
-                    f"the lowering of {node.op.kind()} to {context.backend} is wrong",
-                    expected=f"{len(node.outputs)} tensors",
-                    got=len(results),
-                )
-            for value, tensor in zip(node.outputs, results, strict=True):
-                context[value] = tensor
-            phase.step(node.name)
+        lower_nodes(context, context.graph, lambda node: phase.step(node.name))
     context.node = None
+
+
+def lower_nodes(
+    context: LoweringContext[T], graph: Graph, done: Callable[[Node], None] = lambda _node: None
+) -> None:
+    """Lower the nodes of a graph, or of one inside it, after its inputs.
+
+    Args:
+        context: Has tensors of the graph's inputs, and gets those of all its values.
+        graph: The graph.
+        done: Called with each node.
+
+    Raises:
+        BuildError: A lowering failed; the message names the node and the user's line.
+    """
+    around = context.node
+    for node in graph:
+        context.node = node
+        function = context.lowerings[lowering_key(context.backend, type(node.op))]
+        try:
+            result = function(context, node.op)
+        except ForwardError as error:
+            raise error.located(context.place()) from None
+        except Exception as error:  # a backend's binding may raise anything
+            raise context.error(
+                f"{context.backend} refused {node.op.kind()}", details=[str(error)]
+            ) from error
+        results = result if isinstance(result, tuple) else (result,)
+        if len(results) != len(node.outputs):
+            raise context.error(
+                f"the lowering of {node.op.kind()} to {context.backend} is wrong",
+                expected=f"{len(node.outputs)} tensors",
+                got=len(results),
+            )
+        for value, tensor in zip(node.outputs, results, strict=True):
+            context[value] = tensor
+        done(node)
+    context.node = around
 
 
 def _refusal(function: Lowering, context: LoweringContext[Any], node: Node) -> str | None:

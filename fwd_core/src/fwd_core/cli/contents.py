@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from fwd_core.cli.build import port
@@ -11,7 +11,7 @@ from fwd_core.errors import EngineFileError
 
 if TYPE_CHECKING:
     from fwd_core.backends import Port
-    from fwd_core.ir import Graph, Node
+    from fwd_core.ir import Graph
 
 _MANY = 8
 
@@ -45,28 +45,24 @@ def operators(graph: Graph) -> dict[str, Any]:
     from fwd_core.ir import ops
 
     counts: Counter[str] = Counter()
-    for node in nodes(graph):
+    constants = dict(graph.constants)
+    for node in graph.walk():
         if not isinstance(node.op, ops.Constant):
             counts[node.op.kind().removeprefix("fwd.")] += 1
+        for inner in node.op.graphs():
+            constants |= inner.constants
     return {
         "name": graph.name,
         "operators": dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))),
-        "constants": len(graph.constants),
-        "constant_bytes": sum(tensor.data.nbytes for tensor in graph.constants.values()),
+        "constants": len(constants),
+        "constant_bytes": sum(tensor.data.nbytes for tensor in constants.values()),
     }
-
-
-def nodes(graph: Graph) -> Iterator[Node]:
-    """All nodes, also of the graphs inside others."""
-    pending = [graph]
-    while pending:
-        for node in pending.pop(0):
-            yield node
-            pending += node.op.graphs()
 
 
 def tensors(graph: Graph | None, file: str) -> list[dict[str, Any]]:
     """Values of a graph in order: inputs, then what is computed. Constants are left out.
+
+    Those of a graph inside an operator follow the operator's results, its inputs left out.
 
     Raises:
         EngineFileError: There is no graph.
@@ -76,7 +72,8 @@ def tensors(graph: Graph | None, file: str) -> list[dict[str, Any]]:
             f"{file} holds no graph whose tensors could be listed",
             hint="build it with --embed-graph, or inspect the model",
         )
-    return [port(value) for value in graph.values() if value.constant is None]
+    computed = [value for node in graph.walk() for value in node.outputs]
+    return [port(value) for value in (*graph.inputs, *computed) if value.constant is None]
 
 
 def type_text(one: dict[str, Any]) -> str:

@@ -141,6 +141,13 @@ class Graph:
             yield node
             node = preceding
 
+    def walk(self) -> Iterator[Node]:
+        """All nodes in order, and after each those of the graphs inside it."""
+        for node in self:
+            yield node
+            for inner in node.op.graphs():
+                yield from inner.walk()
+
     def __str__(self) -> str:
         from fwd_core.ir.printer import text
 
@@ -369,6 +376,19 @@ class Graph:
             del self._values[value.name]
         self._unlink(node)
         node.graph = None
+
+    def remove_input(self, value: Value) -> None:
+        """Take out an input that nothing reads.
+
+        Raises:
+            GraphError: It is read, or is no input of this graph; the graph is unchanged.
+        """
+        if value.graph is not self or not any(value is one for one in self.inputs):
+            raise GraphError(f"{value} is no input of graph {self.name!r}")
+        if value.users or any(value is output for output in self.outputs):
+            raise GraphError(f"input {value} cannot go: it is read")
+        self.inputs = [one for one in self.inputs if one is not value]
+        del self._values[value.name]
 
     def replace_node(
         self,

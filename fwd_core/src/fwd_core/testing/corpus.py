@@ -146,7 +146,7 @@ class Corpus:
         tensors = {f"in.{i}": tensor.data for i, tensor in enumerate(inputs)}
         tensors |= {f"out.{i}": tensor.data for i, tensor in enumerate(expected)}
         files.write(path, header, tensors, format=FORMAT, version=VERSION)
-        operators = sorted({node.op.kind() for node in graph})
+        operators = sorted({node.op.kind() for node in graph.walk()})
         line = json.dumps(asdict(Entry(case, name, title, operators)))
         # One write to a file opened for appending: processes may add to one corpus at once.
         with (self.folder / _INDEX).open("ab", buffering=0) as stream:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -113,6 +113,27 @@ def overloads(key: str) -> list[Schema]:
     """All overloads of a qualified operator; empty if torch does not know it."""
     found = torch._C._jit_get_schemas_for_operator(key)
     return [of(schema) for schema in found]
+
+
+def with_tensors(schema: Schema, names: Collection[str]) -> Schema | None:
+    """The overload that takes tensors for some arguments, and is the same otherwise."""
+
+    def wanted(one: Schema) -> list[tuple[str, bool]]:
+        return [
+            (argument.name, argument.is_tensor or (one is schema and argument.name in names))
+            for argument in one.arguments
+        ]
+
+    candidates = [schema, *overloads(schema.name)]
+    return next(
+        (
+            one
+            for one in candidates
+            if wanted(one) == wanted(schema)
+            and all(argument.is_tensor for argument in one.arguments if argument.name in names)
+        ),
+        None,
+    )
 
 
 _CACHE: dict[str, Schema] = {}

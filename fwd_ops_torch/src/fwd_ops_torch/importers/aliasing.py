@@ -21,12 +21,15 @@ import torch
 
 from fwd_core.errors import ConversionError
 from fwd_core.ir import Location, TensorType, Value
+from fwd_ops_torch.importers import journal
 from fwd_ops_torch.tensors import type_of
 
 #: What a tensor holds: a value of the graph, or a constant that is known while importing.
 Content = Union[Value, torch.Tensor]
 
 
+#: Stands for an operator where branches on data meet.
+BRANCH = "prim::If"
 #: What ``Tensor.view`` can say instead.
 _LIKE_VIEW = frozenset({"aten::reshape", "aten::reshape_as", "aten::flatten"})
 
@@ -37,6 +40,7 @@ class Storage:
     __slots__ = ("attribute", "content", "suspects", "unreadable", "version")
 
     def __init__(self, content: Content, attribute: str = "") -> None:
+        journal.created(self)
         self.content = content
         self.version = 0
         #: Dotted name of the parameter or buffer that it is, if it is one.
@@ -44,6 +48,26 @@ class Storage:
         self.suspects: list[tuple[Storage, Doubt]] = []
         #: Why the contents are not known: a doubt, and where one that may alias was written.
         self.unreadable: tuple[Doubt, Location] | None = None
+
+    def replace(self, content: Content, where: Location) -> None:
+        """Set new contents, for all refs."""
+        journal.changes(self)
+        self.content = content
+        self.version += 1
+        self.suspect(where)
+
+    def suspect(self, where: Location) -> None:
+        """Note that what may alias is not known any more, because this was written."""
+        for other, doubt in self.suspects:
+            journal.changes(other)
+            other.unreadable = (doubt, where)
+
+    def may_alias(self, other: Storage, doubt: Doubt) -> None:
+        """Note that the two may share memory, or not."""
+        if self is not other:
+            for one, another in ((self, other), (other, self)):
+                journal.changes(one)
+                one.suspects.append((another, doubt))
 
 
 @dataclass(frozen=True)
@@ -61,6 +85,15 @@ class Doubt:
     def error(self, written: Location) -> ConversionError:
         """To raise where one is read after the other was written."""
         call = f"{self.operator.split('::')[1]}(…)"
+        if self.operator == BRANCH:
+            return ConversionError(
+                "a tensor is read that may share memory with one written in place before",
+                where=written,
+                expected="tensors that share memory for certain, or certainly do not",
+                got="a tensor that a branch on data gives, which may be one from before",
+                details=[f"given by {self.where}"],
+                hint="give a copy, x.clone(), in the branch that gives a tensor from before",
+            )
         sharing = ", or view(…) so that it is" if self.operator in _LIKE_VIEW else ""
         return ConversionError(
             "a tensor is read that may share memory with one written in place before",
@@ -96,6 +129,7 @@ class TensorRef:
     __slots__ = ("_cached", "_version", "storage", "view")
 
     def __init__(self, content: Content, view: View | None = None, attribute: str = "") -> None:
+        journal.created(self)
         self.view = view
         self.storage: Storage = Storage(content, attribute) if view is None else view.parent.storage
         self._cached = content
@@ -113,6 +147,7 @@ class TensorRef:
         if self.view is None:
             return self.storage.content
         if self._version != self.storage.version:
+            journal.changes(self)
             self._cached = self.view.replay(self.view.parent.read())
             self._version = self.storage.version
         return self._cached
@@ -124,8 +159,7 @@ class TensorRef:
             ConversionError: The view cannot be written through.
         """
         if self.view is None:
-            self.storage.content = content
-            self.storage.version += 1
+            self.storage.replace(content, where)
         else:
             if self.view.scatter is None:
                 raise ConversionError(
@@ -135,9 +169,8 @@ class TensorRef:
                 )
             parent = self.view.parent
             parent.write(self.view.scatter(parent.read(), content), where)
+        journal.changes(self)
         self._cached, self._version = content, self.storage.version
-        for suspect, doubt in self.storage.suspects:
-            suspect.unreadable = (doubt, where)
 
     def snapshot(self) -> TensorRef:
         """The tensor as it lies in its storage now: what views of it are views of."""
@@ -148,14 +181,13 @@ class TensorRef:
 
     def become(self, view: View, content: Content) -> None:
         """Lie in the storage otherwise, as ``transpose_`` does; tensors that alias stay."""
+        journal.changes(self)
         self.view = view
         self._cached, self._version = content, self.storage.version
 
     def may_alias(self, other: TensorRef, doubt: Doubt) -> None:
         """Note that the two may share memory, or not."""
-        if self.storage is not other.storage:
-            self.storage.suspects.append((other.storage, doubt))
-            other.storage.suspects.append((self.storage, doubt))
+        self.storage.may_alias(other.storage, doubt)
 
     @property
     def type(self) -> TensorType:

@@ -56,6 +56,10 @@ class Attributes:
         if key is not None:
             self._writes.setdefault(key, where)
 
+    def held(self) -> Iterator[Any]:
+        """What the attributes hold that were read or written."""
+        yield from self._now.values()
+
     def changed(self) -> Iterator[tuple[str, Location | None]]:
         """Dotted names of attributes that were read and are not what they were, and who wrote."""
         for key, stored in self._stored.items():

@@ -12,7 +12,7 @@ from fwd_core.importing import resolve_dynamic
 from fwd_core.ir import Dim, DimExpr, Location, TensorType
 from fwd_core.ir.fixed import FixedArgument, value_text
 from fwd_core.ir.structure import Structure, flatten, leaf_names, unflatten
-from fwd_ops_torch.importers import sizes
+from fwd_ops_torch.importers import numbers, sizes
 from fwd_ops_torch.importers.aliasing import TensorRef
 from fwd_ops_torch.importers.examples import Read, as_example, fitted
 from fwd_ops_torch.importers.session import Session
@@ -166,7 +166,9 @@ def finish(session: Session, result: Any) -> None:
     values = []
     for name, leaf in zip(names, leaves, strict=True):
         if isinstance(leaf, Undecided):
-            raise leaf.error(f"the model's output {name!r}")
+            if leaf.value is None:
+                raise leaf.error(f"the model's output {name!r}")
+            leaf = numbers.tensor(session, leaf, Location("", "output"))
         if isinstance(leaf, (bool, int, float, DimExpr)):
             leaf = sizes.from_number(session.graph, leaf, Location("", "output"))
         if not isinstance(leaf, TensorRef):

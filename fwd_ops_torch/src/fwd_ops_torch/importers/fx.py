@@ -12,9 +12,11 @@ from torch.fx import GraphModule, Node
 from fwd_core.errors import ForwardError
 from fwd_core.ir import Location
 from fwd_ops_torch.converting import schemas
-from fwd_ops_torch.importers import refusals, scalars
+from fwd_ops_torch.importers import numbers, queries, refusals
 from fwd_ops_torch.importers.aliasing import TensorRef
+from fwd_ops_torch.importers.branches import Run, tell_unchecked
 from fwd_ops_torch.importers.locations import frames_of_trace, locate
+from fwd_ops_torch.importers.merging import choose
 from fwd_ops_torch.importers.problems import CannotContinueError
 from fwd_ops_torch.importers.session import Session
 from fwd_ops_torch.importers.symbols import SymbolTable
@@ -76,26 +78,33 @@ class FxInterpreter:
         if isinstance(target, torch._ops.HigherOrderOperator):
             return self._higher_order(node, target, args, path)
         if not isinstance(target, torch._ops.OpOverload):
-            return self._python(node, target, args)
+            return self._python(node, target, args, path)
         schema = schemas.of(target._schema)
         if schema.name in ASSERTIONS:
+            if isinstance(args[0], Undecided) and args[0].data:
+                told = args[1] if len(args) > 1 else "a condition does not hold"
+                tell_unchecked(f"the model may raise an exception: {told}", location_of(node, path))
             return None
         names = [argument.name for argument in schema.arguments]
         return self.session.call(
             schema, dict(zip(names, args, strict=False)) | kwargs, location_of(node, path)
         )
 
-    def _python(self, node: Node, target: Callable[..., Any], args: list[Any]) -> Any:
+    def _python(self, node: Node, target: Callable[..., Any], args: list[Any], path: str) -> Any:
         """Arithmetic on sizes, which torch.fx writes as calls of Python's own functions."""
         name = _PYTHON.get(target)
-        known = scalars.UNKNOWN if name is None else scalars.compute(name, args)
-        if known is scalars.UNKNOWN:
+        known = numbers.UNKNOWN
+        if name is not None:
+            known = numbers.compute(self.session, name, args, location_of(node, path))
+        if known is numbers.UNKNOWN:
             label = getattr(target, "__name__", str(target))
             self.session.problems.add(label, "it is no operator of torch", location_of(node, ""))
             raise CannotContinueError(f"{label} is no operator of torch")
         return known
 
     def _higher_order(self, node: Node, target: Any, args: list[Any], path: str) -> Any:
+        if target.name() == "cond":
+            return self._cond(node, args, path)
         refusal = refusals.higher_order(target.name(), args)
         if refusal is None:
             body = next(item for item in args if isinstance(item, GraphModule))
@@ -105,6 +114,24 @@ class FxInterpreter:
         operator, reason, hint = refusal
         self.session.problems.add(operator, reason, location_of(node, path), hint)
         raise CannotContinueError(operator)
+
+    def _cond(self, node: Node, args: list[Any], path: str) -> Any:
+        """torch.cond(predicate, module, other module, operands): a tuple of results."""
+        condition, *modules = args[:3]
+        operands = args[3] if len(args) > 3 else ()
+
+        def run(module: GraphModule) -> Run:
+            entries = [one for one in module.graph.nodes if one.op == "placeholder"]
+            return lambda: self.run(module, dict(zip(entries, operands, strict=True)), path)
+
+        if isinstance(condition, TensorRef):
+            condition = queries.number(condition, bool)
+        runs = [run(module) for module in modules]
+        if not isinstance(condition, Undecided):
+            return tuple(runs[0 if condition else 1]())
+        if condition.value is None:
+            raise condition.error("the condition of torch.cond")
+        return tuple(choose(self.session, condition, runs, location_of(node, path)))
 
     def _argument(self, item: Any, env: Mapping[Node, Any]) -> Any:
         if isinstance(item, Node):

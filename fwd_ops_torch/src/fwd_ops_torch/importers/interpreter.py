@@ -2,7 +2,7 @@
 
 Numbers, strings, lists, dicts, modules and sizes are Python values and the program runs on
 them as TorchScript would; only tensors become values of the graph. Conditions that are known
-choose their branch, loops with a known count are unrolled. Walking method calls as calls keeps
+choose their branch, and of others both become graphs; loops with a known count are unrolled. Walking method calls as calls keeps
 the module path of every operator, which inlining and freezing lose.
 """
 
@@ -16,16 +16,21 @@ import torch
 
 from fwd_core.errors import ConversionError, ForwardError, UnsupportedModelError
 from fwd_core.ir import DimExpr, Frame, Location
-from fwd_ops_torch.importers import jit, prims, refusals, scalars
+from fwd_ops_torch.importers import jit, numbers, prims, refusals
 from fwd_ops_torch.importers.aliasing import TensorRef
 from fwd_ops_torch.importers.attributes import Attributes
+from fwd_ops_torch.importers.branches import Run, tell_unchecked
 from fwd_ops_torch.importers.locations import locate
+from fwd_ops_torch.importers.merging import choose
 from fwd_ops_torch.importers.nearby import frames_of
+from fwd_ops_torch.importers.problems import Problems
 from fwd_ops_torch.importers.session import Session
 from fwd_ops_torch.importers.undecided import Undecided
 
 #: Loops longer than this are not unrolled.
 UNROLL_LIMIT = 10_000
+#: Rounds of loops that end on data, each a branch inside that of the round before.
+ROUNDS_LIMIT = 32
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,16 @@ class _Call:
     frames: tuple[Frame, ...]
 
 
+@dataclass(frozen=True)
+class _Loop:
+    """A loop under way."""
+
+    node: Any
+    env: dict[str, Any]
+    call: _Call
+    limit: Any
+
+
 class Interpreter:
     """Runs one module's method on tensor refs.
 
@@ -59,6 +74,10 @@ class Interpreter:
         self._bodies: dict[Any, Any] = {}
         self._frames: dict[Any, tuple[Frame, ...]] = {}
         self._literals: dict[Any, TensorRef] = {}
+        #: The problems there were before each round on data that is under way.
+        self._rounds: list[Problems] = []
+        #: What the methods and functions under way hold, by name.
+        self._envs: list[dict[str, Any]] = []
 
     def run(self, module: ModuleRef, inputs: Sequence[Any]) -> Any:
         """The result of the program: of a module's ``forward``.
@@ -86,7 +105,11 @@ class Interpreter:
         env = {
             value.debugName(): given for value, given in zip(graph.inputs(), inputs, strict=True)
         }
-        results = self._run_block(graph, env, call)
+        self._envs.append(env)
+        try:
+            results = self._run_block(graph, env, call)
+        finally:
+            self._envs.pop()
         return results[0] if len(results) == 1 else tuple(results)
 
     def _run_block(self, block: Any, env: dict[str, Any], call: _Call) -> list[Any]:
@@ -143,10 +166,13 @@ class Interpreter:
             arguments = dict(zip(names, inputs, strict=False))
             return self.session.call(schema, arguments, self._where(node, call))
         if schema is not None and schema.written is not None:
+            self.session.guards.check(inputs[0], self._where(node, call))
             self._attributes.written_to(inputs[0], self._where(node, call))
-        result = scalars.compute(kind, inputs)
-        if result is not scalars.UNKNOWN:
-            return result
+        where = self._where(node, call)
+        result = numbers.compute(self.session, kind, inputs, where)
+        if result is not numbers.UNKNOWN:
+            as_float = schema is not None and [one.kind for one in schema.returns] == ["float"]
+            return numbers.as_float(self.session, result, where) if as_float else result
         if schema is None or schema.written is not None:
             raise self._unsupported(node, call)
         if any(isinstance(item, DimExpr) for item in inputs):
@@ -158,22 +184,54 @@ class Interpreter:
     def _run_if(self, node: Any, env: dict[str, Any], call: _Call) -> list[Any]:
         condition = env[node.inputsAt(0).debugName()]
         if isinstance(condition, Undecided):
-            raise self._control_flow("an if", condition, node, call)
+            return self._run_branches(node, condition, env, call)
         self.decisions.setdefault(node.sourceRange(), set()).add(bool(condition))
         then, otherwise = node.blocks()
         return self._run_block(then if condition else otherwise, env, call)
 
+    def _run_branches(
+        self, node: Any, condition: Undecided, env: dict[str, Any], call: _Call
+    ) -> list[Any]:
+        """Both branches, of which the engine computes one."""
+        if condition.value is None:
+            raise self._control_flow("an if", condition, node, call)
+        self.decisions[node.sourceRange()] = {True, False}
+        where = self._where(node, call)
+        blocks = list(node.blocks())
+        raising = [_raises(block) for block in blocks]
+        if any(raising) and not all(raising):
+            told = _message(blocks[raising.index(True)])
+            tell_unchecked(f"the model may raise an exception: {told}", where)
+            return self._run_block(blocks[raising.index(False)], env, call)
+
+        def run(block: Any) -> Run:
+            return lambda: self._run_block(block, env, call)
+
+        return self._choose(condition, [run(block) for block in blocks], node, call)
+
+    def _choose(self, condition: Undecided, runs: list[Run], node: Any, call: _Call) -> list[Any]:
+        held = [one for around in self._envs for one in around.values()]
+        with self.session.guards.branching([*held, *self._attributes.held()]):
+            return list(choose(self.session, condition, runs, self._where(node, call)))
+
     def _run_loop(self, node: Any, env: dict[str, Any], call: _Call) -> list[Any]:
         limit, condition, *carried = [env[value.debugName()] for value in node.inputs()]
-        (body,) = node.blocks()
-        iteration = 0
+        return self._run_rounds(_Loop(node, env, call, limit), 0, condition, carried)
+
+    def _run_rounds(
+        self, loop: _Loop, iteration: int, condition: Any, carried: list[Any]
+    ) -> list[Any]:
+        """The rounds of a loop from one on, unrolled."""
+        node, call, limit = loop.node, loop.call, loop.limit
         while True:
-            if isinstance(condition, Undecided):
-                raise self._control_flow("a loop", condition, node, call)
             if isinstance(limit, (DimExpr, Undecided)):
                 doubt = limit if isinstance(limit, Undecided) else prims.dynamic_count(limit)
                 raise self._control_flow("a loop", doubt, node, call)
-            if not condition or iteration >= limit:
+            if iteration >= limit:
+                return carried
+            if isinstance(condition, Undecided):
+                return self._run_round_on_data(loop, iteration, condition, carried)
+            if not condition:
                 return carried
             if iteration >= UNROLL_LIMIT:
                 raise ConversionError(
@@ -181,21 +239,45 @@ class Interpreter:
                     where=self._where(node, call),
                     hint="use tensor operators over an axis instead of a Python loop",
                 )
-            names = [value.debugName() for value in body.inputs()]
-            env.update(zip(names, [iteration, *carried], strict=True))
-            condition, *carried = self._run_block(body, env, call)
+            condition, *carried = self._run_round(loop, iteration, carried)
             iteration += 1
+
+    def _run_round(self, loop: _Loop, iteration: int, carried: list[Any]) -> list[Any]:
+        (body,) = loop.node.blocks()
+        names = [value.debugName() for value in body.inputs()]
+        loop.env.update(zip(names, [iteration, *carried], strict=True))
+        return self._run_block(body, loop.env, loop.call)
+
+    def _run_round_on_data(
+        self, loop: _Loop, iteration: int, condition: Undecided, carried: list[Any]
+    ) -> list[Any]:
+        """A round that the engine may leave out, with all that follow."""
+
+        def more() -> list[Any]:
+            again, *results = self._run_round(loop, iteration, carried)
+            return self._run_rounds(loop, iteration + 1, again, results)
+
+        if condition.value is None or len(self._rounds) >= ROUNDS_LIMIT:
+            if self._rounds:  # what the rounds so far had is found once by the look at the whole
+                self.session.problems.restore(self._rounds[0])
+            raise self._control_flow("a loop", condition, loop.node, loop.call)
+        self._rounds.append(self.session.problems.copy())
+        try:
+            return self._choose(condition, [more, lambda: carried], loop.node, loop.call)
+        finally:
+            self._rounds.pop()
 
     def _control_flow(
         self, what: str, doubt: Undecided, node: Any, call: _Call
     ) -> UnsupportedModelError:
         where = self._where(node, call)
         problems = self.session.problems
-        problems.add(node.kind(), refusals.control_flow(node.kind(), doubt), where, doubt.hint)
+        hint = refusals.LOOP_HINT if node.kind() == "prim::Loop" and doubt.data else doubt.hint
+        problems.add(node.kind(), refusals.control_flow(node.kind(), doubt), where, hint)
         return UnsupportedModelError(
             f"the model has control flow that is not fixed: {what} {doubt.reason}",
             where=where,
-            hint=doubt.hint,
+            hint=hint,
             problems=problems.listed(),
         )
 
@@ -232,6 +314,12 @@ class Interpreter:
         if not isinstance(owner, ModuleRef):
             raise self._unsupported(node, call)
         where = self._where(node, call)
+        if self.session.guards.in_branch:
+            raise ConversionError(
+                f"a branch on data sets an attribute of the model, {name!r}",
+                where=where,
+                hint="give the value as a result of both branches, and set it after them",
+            )
         held = owner.owner.getattr(name) if owner.owner.hasattr(name) else None
         if isinstance(held, torch.Tensor):
             self.session.note_change(f"{owner.path}.{name}" if owner.path else name, where)
@@ -274,3 +362,15 @@ class Interpreter:
         return UnsupportedModelError(
             f"{node.kind()}: {reason}", where=where, hint=hint, problems=problems.listed()
         )
+
+
+def _message(block: Any) -> str:
+    """What a branch that raises says, where it always says the same."""
+    (node, *_) = [one for one in block.nodes() if one.kind() == "prim::RaiseException"]
+    said = node.inputsAt(0)
+    return str(said.toIValue()) if said.node().kind() == "prim::Constant" else "with a message"
+
+
+def _raises(block: Any) -> bool:
+    """Whether a branch does nothing but raise an exception, whatever it was given."""
+    return any(node.kind() == "prim::RaiseException" for node in block.nodes())

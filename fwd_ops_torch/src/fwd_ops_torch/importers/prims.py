@@ -9,8 +9,11 @@ import torch
 
 from fwd_core.errors import ConversionError
 from fwd_core.ir import DimExpr, DType, Location, ops
-from fwd_ops_torch.importers import refusals, scalars, sizes
+from fwd_ops_torch.importers import numbers, refusals, sizes
 from fwd_ops_torch.importers.aliasing import TensorRef
+from fwd_ops_torch.importers.branches import ModelRaisesError
+from fwd_ops_torch.importers.containers import doubt_in
+from fwd_ops_torch.importers.merging import UNINITIALIZED
 from fwd_ops_torch.importers.undecided import Undecided, depends_on_data, depends_on_size
 from fwd_ops_torch.tensors import dtype_of, torch_dtype
 
@@ -58,7 +61,9 @@ def _tuple_slice(_session: Session, node: Any, inputs: list[Any], _where: Locati
 
 def _number_to_tensor(session: Session, _node: Any, inputs: list[Any], where: Location) -> Any:
     if isinstance(inputs[0], Undecided):
-        raise inputs[0].error("a tensor is made of a number that")
+        if inputs[0].value is None:
+            raise inputs[0].error("a tensor is made of a number that")
+        return numbers.tensor(session, inputs[0], where)
     return sizes.from_number(session.graph, inputs[0], where)
 
 
@@ -69,12 +74,16 @@ def _tensor(session: Session, _node: Any, inputs: list[Any], where: Location) ->
     if not _mentions_dim(data):
         return TensorRef(torch.tensor(data, dtype=wanted))
     flat = data if isinstance(data, list) else [data]
-    if any(isinstance(item, (list, float, Undecided)) for item in flat):
+    if doubt := next((d for item in flat if (d := doubt_in(item)) and not d.value), None):
+        raise doubt.error("a tensor is made of a number that")
+    if any(isinstance(item, list) for item in flat):
         raise ConversionError(
-            "a tensor of dynamic sizes and other numbers is not supported", got=data
+            "a tensor of lists of dynamic sizes or numbers read from tensors is not supported",
+            got=data,
         )
-    target = DType.INT64 if wanted is None else dtype_of(wanted)
-    parts = [session.value(sizes.from_number(session.graph, item, where)) for item in flat]
+    kind = numbers.common_kind(*flat)
+    parts = [numbers.value(session, item, kind, where) for item in flat]
+    target = parts[0].type.dtype if wanted is None else dtype_of(wanted)
     if isinstance(data, list):
         rows = [
             session.graph.add(ops.Unsqueeze(p, (0,)), name="size", location=where) for p in parts
@@ -97,12 +106,16 @@ def _first(_session: Session, _node: Any, inputs: list[Any], _where: Location) -
     return inputs[0]
 
 
+def _uninitialized(_session: Session, _node: Any, _inputs: list[Any], _where: Location) -> Any:
+    return UNINITIALIZED
+
+
 def _none(_session: Session, _node: Any, _inputs: list[Any], _where: Location) -> Any:
     return None
 
 
 def _raise(_session: Session, _node: Any, inputs: list[Any], where: Location) -> Any:
-    raise ConversionError(
+    raise ModelRaisesError(
         f"the model raises an exception for these inputs: {inputs[0]}",
         where=where,
         hint="check shapes and dtypes of the example inputs",
@@ -137,8 +150,8 @@ def _is_of(value: Any, kind: Any) -> bool:
 
 
 def _scalar(name: str) -> Handler:
-    def run(_session: Session, _node: Any, inputs: list[Any], _where: Location) -> Any:
-        return scalars.compute(name, inputs)
+    def run(session: Session, _node: Any, inputs: list[Any], where: Location) -> Any:
+        return numbers.compute(session, name, inputs, where)
 
     return run
 
@@ -196,7 +209,7 @@ HANDLERS: dict[str, Handler] = {
     "prim::unchecked_cast": _first,
     "prim::unchecked_unwrap_optional": _first,
     "prim::data": _first,
-    "prim::Uninitialized": _none,
+    "prim::Uninitialized": _uninitialized,
     "prim::Print": _none,
     "prim::Enter": _enter,
     "prim::Exit": _none,

@@ -143,6 +143,18 @@ class Problems:
             if count > self._found.get(key, ([], "", 0))[2]:
                 self._found[key] = (places, hint, count)
 
+    def copy(self) -> Problems:
+        """What was found up to now."""
+        twin = Problems(self._plugins)
+        twin.restore(self)
+        return twin
+
+    def restore(self, before: Problems) -> None:
+        """Forget what was found since a copy was made."""
+        self._found = {
+            key: (list(places), hint, count) for key, (places, hint, count) in before._found.items()
+        }
+
     def listed(self) -> list[Problem]:
         """All problems, the most frequent first."""
         problems = [
@@ -202,8 +214,8 @@ class Problems:
 def _values(session: Session, result: Any) -> Any:
     if isinstance(result, torch.Tensor):
         kind = type_of(result)
-        name = session.graph.unique_name("unsupported")
-        return session.graph.add_input(name, TensorType(kind.dtype, kind.shape))
+        root = session.scopes.root  # branches have no inputs but what they read
+        return root.add_input(root.unique_name("unsupported"), TensorType(kind.dtype, kind.shape))
     if isinstance(result, (tuple, list)):
         return type(result)(_values(session, item) for item in result)
     raise CannotContinueError

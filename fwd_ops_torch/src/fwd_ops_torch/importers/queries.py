@@ -8,11 +8,11 @@ from typing import Any
 import torch
 
 from fwd_core.errors import ConversionError
-from fwd_core.ir import Dim
+from fwd_core.ir import Dim, DimExpr, DType, Value, is_equal
 from fwd_ops_torch.converting.schemas import Schema
 from fwd_ops_torch.importers import sizes
 from fwd_ops_torch.importers.aliasing import TensorRef
-from fwd_ops_torch.importers.undecided import depends_on_data
+from fwd_ops_torch.importers.undecided import Undecided, depends_on_data, depends_on_size
 from fwd_ops_torch.tensors import scalar_type, torch_dtype
 
 #: Returned by :func:`answer` for operators that are no questions.
@@ -52,14 +52,37 @@ def _length(ref: TensorRef) -> Dim:
     return shape[0]
 
 
-def _number(convert: Callable[[Any], Any]) -> Callable[[TensorRef], Any]:
-    def read(ref: TensorRef) -> Any:
-        known = sizes.known_number(ref)
-        if known is None:
-            return depends_on_data(str(ref.type))
-        return convert(known) if isinstance(known, (bool, int, float)) else known
+def _number(kind: type | None) -> Callable[[TensorRef], Any]:
+    """What reads a number, of a kind or of that of the tensor."""
+    return lambda ref: number(ref, kind)
 
-    return read
+
+def number(ref: TensorRef, kind: type | None) -> Any:
+    """The number that a tensor of one element holds, as ``bool``, ``int`` or ``float``.
+
+    Args:
+        ref: The tensor.
+        kind: What it is taken for; by default what its dtype says.
+    """
+    known = sizes.known_number(ref)
+    if known is None:
+        return _read_later(ref, kind)
+    if isinstance(known, DimExpr):
+        return _is_not_zero(known) if kind is bool else known
+    return known if kind is None else kind(known)
+
+
+def _read_later(ref: TensorRef, kind: type | None) -> Undecided:
+    """A number that is known when the engine runs, if the tensor has one element for certain."""
+    content, dtype = ref.read(), ref.type.dtype
+    own = bool if dtype is DType.BOOL else float if dtype.is_float else int
+    one = content if isinstance(content, Value) and ref.type.numel == 1 else None
+    return depends_on_data(str(ref.type), one, kind or own)
+
+
+def _is_not_zero(size: DimExpr) -> Any:
+    answer = is_equal(size, 0)
+    return depends_on_size(f"whether {size} is 0") if answer is None else not answer
 
 
 def _dtype(ref: TensorRef) -> int:
@@ -72,14 +95,15 @@ def _requires_grad(ref: TensorRef) -> bool:
 
 
 _NUMBERS: dict[str, Callable[..., Any]] = {
-    "aten::item": _number(lambda number: number),
-    "aten::_local_scalar_dense": _number(lambda number: number),
+    "aten::item": _number(None),
+    "aten::_local_scalar_dense": _number(None),
     "aten::Int": _number(int),
     "aten::IntImplicit": _number(int),
     "aten::Float": _number(float),
     "aten::FloatImplicit": _number(float),
     "aten::Bool": _number(bool),
-    "aten::ScalarImplicit": _number(lambda number: number),
+    "aten::is_nonzero": _number(bool),
+    "aten::ScalarImplicit": _number(None),
 }
 #: Questions about the contents of a tensor.
 NUMBERS = frozenset(_NUMBERS)

@@ -36,6 +36,8 @@ _REASONS = {
 }
 _OTHER = ("it is TorchScript's own and no operator of torch", "trace the model")
 _IN_PLACE = "it changes {} in place, and no converter does"
+#: What to do about loops whose end depends on data.
+LOOP_HINT = "run a fixed number of rounds, and let torch.where keep what is finished"
 AUTOCAST = (
     "autocast changes dtypes by torch's own tables",
     "export or save the model without autocast and build it with mode float16",
@@ -77,16 +79,16 @@ def control_flow(kind: str, doubt: Undecided) -> str:
 def higher_order(name: str, arguments: Sequence[Any]) -> tuple[str, str, str] | None:
     """How a higher-order operator of torch.export is listed: its name, why, and what to do.
 
-    ``None`` for regions of a mode that changes no result, which are walked through.
+    ``None`` for ``torch.cond``, and for regions of a mode that changes no result, which are walked
+    through.
     """
-    if name == "wrap_with_set_grad_enabled":
+    if name in ("cond", "wrap_with_set_grad_enabled"):
         return None
     if name == "wrap_with_autocast":
         enabled = arguments[2]
         return (name, *AUTOCAST) if enabled else None
-    if name in ("cond", "while_loop"):
-        why = ("control flow on data is not supported", "use torch.where instead of torch.cond")
-        return (f"higher_order::{name}", *why)
+    if name == "while_loop":
+        return (f"higher_order::{name}", "a loop on data is not supported", LOOP_HINT)
     return f"higher_order::{name}", "no converter", ""
 
 

@@ -2,9 +2,9 @@
 
 A value is *live* if it depends on the contents of the model's inputs. Sizes and types of live
 tensors are not: they are known, or expressions that are. So a condition that is live is on data and
-either branch may be taken, which makes both worth looking at. A condition that is not live is
-decided at import. If the import came by it, the branch that it took is looked at; if not, neither
-is, because one of them is dead. What they return may be live all the same.
+the engine will choose: both branches are looked at. A condition that is not live is decided at
+import. If the import came by it, the branch that it took is looked at; if not, neither is, because
+one of them is dead. What they return may be live all the same.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from fwd_ops_torch.importers.nearby import frames_of
 from fwd_ops_torch.importers.problems import tags
 from fwd_ops_torch.importers.scan import Scan
 from fwd_ops_torch.importers.session import Session
-from fwd_ops_torch.importers.undecided import ON_DATA_HINT, depends_on_data
+from fwd_ops_torch.importers.undecided import depends_on_data
 
 #: Operators without a schema that say what the program is, and are no problem by themselves.
 _STRUCTURE = frozenset({"prim::Constant", "prim::GetAttr", "prim::SetAttr", "prim::CallFunction"})
@@ -69,8 +69,6 @@ class _Walk:
 
     def _if(self, node: Any, *, see: bool) -> None:
         on_data = self._is_live(node.inputsAt(0))
-        if on_data and see:
-            self._refuse_control_flow(node)
         taken = {True, False} if on_data else self._taken(node)
         for chosen, branch in zip((True, False), node.blocks(), strict=True):
             self.block(branch, see=see and chosen in taken)
@@ -97,7 +95,7 @@ class _Walk:
             self.block(body, see=False)
         on_data = any(map(self._is_live, (limit, condition, again)))
         if on_data and see:
-            self._refuse_control_flow(node)
+            self._refuse_loop(node)
         self.block(body, see=see)
         for output, entry in zip(node.outputs(), entries, strict=True):
             self._mark(output, on_data or self._is_live(entry))
@@ -139,9 +137,9 @@ class _Walk:
         if live:
             self._live.add(value.debugName())
 
-    def _refuse_control_flow(self, node: Any) -> None:
+    def _refuse_loop(self, node: Any) -> None:
         reason = refusals.control_flow(node.kind(), depends_on_data(""))
-        self._scan.refuse(node.kind(), reason, _where(node), ON_DATA_HINT)
+        self._scan.refuse(node.kind(), reason, _where(node), refusals.LOOP_HINT)
 
 
 def _holds_tensors(value: Any) -> bool:

@@ -17,17 +17,25 @@ from fwd_core.errors import ConversionError, ForwardError, GraphError, PluginErr
 from fwd_core.events import Event
 from fwd_core.importing import ImportRequest
 from fwd_core.ir import DimExpr, DType, Graph, Location, Value
+from fwd_ops_torch.converting import schemas
 from fwd_ops_torch.converting.context import ConversionContext, UnsupportedArgumentError
 from fwd_ops_torch.converting.schemas import Argument, Schema
 from fwd_ops_torch.converting.table import ConverterTable
-from fwd_ops_torch.importers import queries, sizes, views
+from fwd_ops_torch.importers import journal, numbers, queries, sizes, views
 from fwd_ops_torch.importers.aliasing import Content, Storage, TensorRef
+from fwd_ops_torch.importers.branches import ModelRaisesError, Scopes, tell_unchecked
+from fwd_ops_torch.importers.containers import doubt_in
+from fwd_ops_torch.importers.guards import Guards
 from fwd_ops_torch.importers.problems import Problems
 from fwd_ops_torch.importers.undecided import Undecided
 from fwd_ops_torch.tensors import dtype_of, to_host
 
 #: A computed constant larger than this, and than its operands, stays an operator.
 FOLD_LIMIT = 1 << 20
+
+
+#: Checks that a tensor holds true.
+ASSERTIONS = frozenset({"aten::_assert_async"})
 
 
 class Session:
@@ -41,19 +49,25 @@ class Session:
     """
 
     def __init__(self, name: str, request: ImportRequest, *, owned: bool) -> None:
-        self.graph = Graph(name)
+        self.scopes = Scopes(Graph(name))
+        self.guards = Guards()
         self.request = request
         self.table = ConverterTable.of(request.plugins)
         self.problems = Problems(request.plugins)
         self.owned = owned
         #: Calls that converters have taken.
         self.converted = 0
-        self._constants: dict[int, tuple[torch.Tensor, Value]] = {}
+        self._constants: dict[tuple[Graph, int], tuple[torch.Tensor, Value]] = {}
         self._attributes: dict[str, TensorRef] = {}
         self._literals: list[tuple[str, TensorRef]] = []
         #: Where storages, and refs that came to lie otherwise in theirs, were written first.
         self._writes: dict[Storage | TensorRef, Location] = {}
         self._changes: dict[str, Location | None] = {}
+
+    @property
+    def graph(self) -> Graph:
+        """Where operators go now: the model's graph, or that of a branch under way."""
+        return self.scopes.graph
 
     # --- calls ----------------------------------------------------------------------------------
 
@@ -124,12 +138,15 @@ class Session:
         return known
 
     def _call(self, schema: Schema, arguments: dict[str, Any], where: Location) -> Any:
-        for name, value in arguments.items():
-            for one in value if isinstance(value, (list, tuple)) else (value,):
-                if isinstance(one, Undecided):
-                    raise one.error(f"argument {name!r} of {schema.name}")
+        if any(doubt_in(value) is not None for value in arguments.values()):
+            schema, arguments = self._with_tensors(schema, arguments, where)
         if (answer := queries.answer(schema, arguments)) is not queries.UNKNOWN:
             return answer
+        if schema.name == "aten::equal":
+            return numbers.are_equal(self, arguments["self"], arguments["other"], where)
+        if schema.name in ASSERTIONS:
+            self._assert(arguments, where)
+            return None
         if schema.has_names:
             raise ConversionError(f"{schema.name}: named dimensions are not supported")
         if schema.has_out:
@@ -144,6 +161,41 @@ class Session:
             if result is not None:
                 return views.wrap(self, schema, arguments, result, where)
         return views.wrap(self, schema, arguments, self.convert(schema, arguments, where), where)
+
+    def _assert(self, arguments: Mapping[str, Any], where: Location) -> None:
+        holds = queries.number(arguments["self"], bool)
+        message = arguments.get("assert_msg") or "a condition does not hold"
+        if isinstance(holds, Undecided):
+            tell_unchecked(f"the model may raise an exception: {message}", where)
+        elif not holds:
+            raise ModelRaisesError(f"the model raises an exception for these inputs: {message}")
+
+    def _with_tensors(
+        self, schema: Schema, arguments: dict[str, Any], where: Location
+    ) -> tuple[Schema, dict[str, Any]]:
+        """The overload of a call that takes tensors for the numbers that tensors hold.
+
+        Raises:
+            ConversionError: There is none, or what holds a number is not known.
+        """
+        held = {
+            name: value
+            for name, value in arguments.items()
+            if isinstance(value, Undecided) and numbers.is_number(value)
+        }
+        for name, value in arguments.items():
+            doubt = doubt_in(value)
+            if doubt is not None and name not in held:
+                raise doubt.error(f"argument {name!r} of {schema.name}")
+        other = schemas.with_tensors(schema, held)
+        if other is None:
+            (name, doubt), *_ = held.items()
+            raise doubt.error(f"argument {name!r} of {schema.name}")
+        refs = tensors_in(arguments)
+        if any(ref.type.dtype is not DType.BOOL for ref in refs):
+            refs = [ref for ref in refs if ref.type.dtype is not DType.BOOL]
+        tensors = {name: numbers.beside(self, one, refs, where) for name, one in held.items()}
+        return other, self._complete(other, {**arguments, **tensors})
 
     # --- the two ways to compute ----------------------------------------------------------------
 
@@ -238,29 +290,32 @@ class Session:
     def value(self, ref: TensorRef | Value) -> Value:
         """The graph value of a tensor; a constant is added to the graph when first used."""
         if isinstance(ref, Value):
-            return ref
+            return self.scopes.own(ref)
         return self.materialize(ref.read(), ref.storage.attribute if ref.view is None else "")
 
     def materialize(self, content: Content, name: str = "") -> Value:
         """The graph value of contents."""
         if isinstance(content, Value):
-            return content
-        held = self._constants.get(id(content))
+            return self.scopes.own(content)
+        key = (self.graph, id(content))
+        held = self._constants.get(key)
         if held is None:
             tensor = to_host(content, copy=not self.owned)
             value = self.graph.constant(tensor, name=name or "constant")
-            held = self._constants[id(content)] = (content, value)  # keeps the id alive
+            held = self._constants[key] = (content, value)  # keeps the id alive
         return held[1]
 
     def attribute(self, name: str, tensor: torch.Tensor) -> TensorRef:
         """The ref of a parameter or buffer; the same one for the same name."""
         if name not in self._attributes:
-            self._attributes[name] = TensorRef(tensor, attribute=name)
+            with journal.keeping(None):  # a branch that reads it first did not make it
+                self._attributes[name] = TensorRef(tensor, attribute=name)
         return self._attributes[name]
 
     def literal(self, tensor: torch.Tensor) -> TensorRef:
         """The ref of a tensor that the program holds itself, without a name."""
-        ref = TensorRef(tensor)
+        with journal.keeping(None):
+            ref = TensorRef(tensor)
         self._literals.append((f"a constant ({tensor.dtype}{list(tensor.shape)})", ref))
         return ref
 

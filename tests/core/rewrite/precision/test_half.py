@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 from blocks import residual_block, transformer_block
+from control_graphs import if_, is_positive
 from toy_ops import Halves, Twice
 
 from fwd_core.ir import DType, Graph, Operator, Tensor, TensorType, Value, operator, ops, symbol
@@ -385,3 +386,46 @@ def test_tensors_of_words_stay() -> None:
     graph.set_outputs([value], ["y"])
     to_half(graph)
     assert graph.value("words").constant is words
+
+
+def test_branches_compute_in_half_between_their_edges() -> None:
+    def product(graph: Graph, x: Value, y: Value) -> list[Value]:
+        return [graph.add(ops.MatMul(x, y), name="product")]
+
+    def root(graph: Graph, x: Value, _y: Value) -> list[Value]:
+        return [graph.add(ops.Sqrt(x), name="root")]
+
+    graph = Graph()
+    x, y = (graph.add_input(name, TensorType(SINGLE, (4, 4))) for name in "xy")
+    (chosen,) = graph.add_all(if_(is_positive(graph, x), product, root, x, y), name="if")
+    graph.set_outputs([graph.add(ops.Mul(chosen, y), name="after")], ["out"])
+    assert to_half(graph) == 1, "the product; what follows combines a branch left in float32"
+    (node,) = [node for node in graph.verify() if isinstance(node.op, ops.If)]
+    assert isinstance(node.op, ops.If)
+    assert _dtype(node.op.then, "product") is HALF
+    assert _dtype(node.op.otherwise, "root") is SINGLE
+    assert [value.type.dtype for value in node.outputs] == [SINGLE]
+
+
+def test_what_is_known_outside_is_known_in_branches_and_after_them() -> None:
+    low = float(np.finfo(np.float32).min)
+
+    def mask(graph: Graph, x: Value) -> list[Value]:
+        return [graph.add(ops.Add(x, x), name="doubled")]
+
+    def masked(graph: Graph, x: Value) -> list[Value]:
+        number = graph.constant(np.array(low, np.float32), name="low")
+        return [graph.add(ops.Expand(number, x.type.shape), name="filled")]
+
+    graph = Graph()
+    positions = graph.add_input("positions", TensorType(DType.INT64, (4, 4)))
+    y = graph.add_input("y", TensorType(SINGLE, (4, 4)))
+    counted = graph.add(ops.Cast(positions, SINGLE), name="counted")
+    (chosen,) = graph.add_all(if_(is_positive(graph, y), mask, masked, counted), name="if")
+    graph.set_outputs([graph.add(ops.MatMul(chosen, y), name="after")], ["out"])
+    to_half(graph)
+    (node,) = [node for node in graph.verify() if isinstance(node.op, ops.If)]
+    assert isinstance(node.op, ops.If)
+    assert _dtype(node.op.then, "doubled") is SINGLE, "positions keep all their digits"
+    clamps = [node.op for node in graph if isinstance(node.op, ops.Clamp)]
+    assert [one.minimum for one in clamps] == [-65504.0]

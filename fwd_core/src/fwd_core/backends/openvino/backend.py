@@ -210,7 +210,7 @@ def passed_through(model: Model, compiled: CompiledModel) -> list[int]:
 def blamed(graph: Graph, message: str) -> str | None:
     """Name and location of the node that OpenVINO's message is about, if it names one."""
     words = set(re.findall(r"[^\s'\"(),:\[\]]+", message))
-    named = [node for node in graph if node.name in words]
+    named = [node for node in graph.walk() if node.name in words]
     if not named:
         return None
     node = max(named, key=lambda one: len(one.name))

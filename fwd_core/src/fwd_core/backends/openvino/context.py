@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fwd_core.backends.lowering import LoweringContext
 from fwd_core.backends.openvino.sizes import Sizes
 from fwd_core.backends.openvino.types import INT32_LIMITS, computed, element_type, writable
-from fwd_core.ir.dims import Dim, DimExpr, bounds
+from fwd_core.ir.dims import Dim, DimExpr, Symbol, bounds
 from fwd_core.ir.dtypes import DType
 from fwd_core.ir.graph import Graph, Value
 from fwd_core.ir.tensor import Tensor
@@ -29,6 +29,7 @@ class OpenVINOLowering(LoweringContext["Output"]):
 
     Attributes:
         opset: OpenVINO's operators, ``openvino.opset16``.
+        compute: The type that OpenVINO will compute floats in.
         parameters: OpenVINO's tensors of the graph's inputs, in their own types.
         memo: Tensors that several lowerings share, under keys that they choose.
     """
@@ -38,11 +39,12 @@ class OpenVINOLowering(LoweringContext["Output"]):
         from openvino import opset16
 
         self.opset = opset16
+        self.compute = compute
         self._limits = compute.limits
         self.memo: dict[object, Output] = {}
         self._named: set[str] = set()
         self.parameters = [self._parameter(value) for value in graph.inputs]
-        self._sizes = Sizes(opset16, graph, self.parameters)
+        self._sizes = Sizes(opset16, graph, self.parameters, self._size_from_outside)
 
     def __setitem__(self, value: Value, tensor: Output | Node) -> None:
         output = tensor if hasattr(tensor, "get_node") else tensor.output(0)
@@ -63,6 +65,10 @@ class OpenVINOLowering(LoweringContext["Output"]):
     def vector(self, dims: Sequence[Dim]) -> Output:
         """Sizes as a 1-d int64 tensor; a constant where all are fixed."""
         return self._sizes.vector(dims)
+
+    def symbol(self, symbol: Symbol) -> Output:
+        """The value of a symbol as a 0-d int64 tensor."""
+        return self._sizes.symbol(symbol)
 
     def number(self, value: float, dtype: DType) -> Output:
         """A 0-d constant of the type that stands for ``dtype``."""
@@ -112,11 +118,18 @@ class OpenVINOLowering(LoweringContext["Output"]):
                 target[left] = -1
         return self.opset.reshape(tensor, self.vector(target), copies).output(0)
 
+    def _size_from_outside(self, symbol: Symbol) -> Output:
+        raise self.error(
+            f"the size {symbol.name!r} cannot be read when the engine runs",
+            expected="an input with this size as an axis of its own",
+            got="no such input",
+        )
+
     def _parameter(self, value: Value) -> Output:
         import openvino
 
         dtype = value.type.dtype
-        shape = openvino.PartialShape([_dimension(dim) for dim in value.type.shape])
+        shape = openvino.PartialShape([dimension(dim) for dim in value.type.shape])
         node = self.opset.parameter(shape, element_type(dtype), name=value.name)
         output = node.output(0)
         output.get_tensor().set_names({value.name})
@@ -159,7 +172,8 @@ class OpenVINOLowering(LoweringContext["Output"]):
             )
 
 
-def _dimension(dim: Dim) -> Any:
+def dimension(dim: Dim) -> Any:
+    """A size as OpenVINO's: its range where it is not fixed."""
     import openvino
 
     if isinstance(dim, int):

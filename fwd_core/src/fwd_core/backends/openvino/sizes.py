@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fwd_core.backends.openvino import integers
-from fwd_core.errors import BuildError
 from fwd_core.ir.dims import Dim, DimExpr, Operation, Symbol, bounds, single_symbol
 from fwd_core.ir.graph import Graph
 
@@ -28,10 +27,18 @@ class Sizes:
         opset: OpenVINO's operator set.
         graph: Its inputs say where each symbol can be read.
         parameters: OpenVINO's tensors of the inputs.
+        from_outside: Gives symbols that are the size of no input's axis, or raises.
     """
 
-    def __init__(self, opset: Any, graph: Graph, parameters: Sequence[Output]) -> None:
+    def __init__(
+        self,
+        opset: Any,
+        graph: Graph,
+        parameters: Sequence[Output],
+        from_outside: Callable[[Symbol], Output],
+    ) -> None:
         self._opset = opset
+        self._from_outside = from_outside
         self._places: dict[Symbol, tuple[Output, int]] = {}
         self._shapes: dict[Output, Output] = {}
         self._made: dict[Dim | Symbol | Operation, Output] = {}
@@ -71,6 +78,14 @@ class Sizes:
             parts.append(self._constant(fixed))
         return parts[0] if len(parts) == 1 else self._opset.concat(parts, 0).output(0)
 
+    def symbol(self, symbol: Symbol) -> Output:
+        """The value of a symbol as a 0-d int64 tensor.
+
+        Raises:
+            BuildError: It is not the size of any input's axis.
+        """
+        return self._atom(symbol)
+
     def _constant(self, value: int | list[int]) -> Output:
         return self._opset.constant(np.array(value, np.int64)).output(0)
 
@@ -103,11 +118,7 @@ class Sizes:
 
     def _symbol(self, symbol: Symbol) -> Output:
         if symbol not in self._places:
-            raise BuildError(
-                f"the size {symbol.name!r} cannot be read when the engine runs",
-                expected="an input with this size as an axis of its own",
-                got="no such input",
-            )
+            return self._from_outside(symbol)
         parameter, axis = self._places[symbol]
         if parameter not in self._shapes:
             self._shapes[parameter] = self._opset.shape_of(parameter, "i64").output(0)

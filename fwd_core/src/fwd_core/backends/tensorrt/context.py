@@ -123,16 +123,25 @@ class TensorRTLowering(LoweringContext[ITensor]):
             BuildError: TensorRT refuses the layer or a setting.
         """
         layer = getattr(self.network, f"add_{method}")(*args)
-        self.check(method, layer)
-        base = self.node.name if self.node is not None else "network"
-        count = self._layer_counts[base] = self._layer_counts.get(base, -1) + 1
-        layer.name = f"{base}/{count}:{method}"
-        layer.metadata = base
+        self.named(layer, method)
         for name, value in settings.items():
             setattr(layer, name, value)
             self.check(f"{method}.{name} = {value}")
         if method not in _UNTYPED:
             self._constrain(layer)
+        return layer
+
+    def named(self, layer: ILayer, method: str) -> ILayer:
+        """A layer that was just added, after it was checked and called after the node under way.
+
+        Raises:
+            BuildError: TensorRT refused the layer.
+        """
+        self.check(method, layer)
+        base = self.node.name if self.node is not None else "network"
+        count = self._layer_counts[base] = self._layer_counts.get(base, -1) + 1
+        layer.name = f"{base}/{count}:{method}"
+        layer.metadata = base
         return layer
 
     def set_input(self, layer: ILayer, index: int, tensor: ITensor) -> None:

@@ -125,6 +125,11 @@ class Features:
         return self.int64
 
     @property
+    def nested_conditionals(self) -> bool:
+        """Whether conditionals of dynamic sizes may be in others (RTX 1.7 cannot compile them)."""
+        return not self.ahead_of_time
+
+    @property
     def ahead_of_time(self) -> bool:
         """Whether builds need no GPU."""
         return bool(self.compute_capabilities)

@@ -73,6 +73,9 @@ class _Question(LoweringContext[Any]):
 
 
 def _check_ranks(graph: Graph) -> None:
+    for node in graph:
+        for inner in node.op.graphs():
+            _check_ranks(inner)
     for value in graph.values():
         if value.type.rank > MAX_RANK:
             place = (

@@ -7,7 +7,7 @@ the host from the shapes of the inputs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,12 +28,20 @@ _OPERATIONS = {"//": "FLOOR_DIV", "min": "MIN", "max": "MAX"}
 class Sizes:
     """Sizes as tensors of one element: computed once per size, from the shapes of the inputs.
 
+    Args:
+        ctx: The context.
+        outside: Gives symbols that are the size of no input's axis, in a branch.
+
     Attributes:
-        inputs: The network's inputs, whose shapes give the symbols their values.
+        inputs: The network's inputs, or those of a branch, whose shapes give the symbols their
+            values.
     """
 
-    def __init__(self, ctx: TensorRTLowering) -> None:
+    def __init__(
+        self, ctx: TensorRTLowering, outside: Callable[[Symbol], ITensor] | None = None
+    ) -> None:
         self._ctx = ctx
+        self._outside = outside
         self.inputs: dict[Value, ITensor] = {}
         self._symbols: dict[Symbol, ITensor] = {}
         self._known: dict[Dim, ITensor] = {}
@@ -69,7 +77,7 @@ class Sizes:
             if coefficient != 1 or not monomial:
                 term = self[coefficient]
             for atom, power in monomial:
-                factor = self._symbol(atom) if isinstance(atom, Symbol) else self._operation(atom)
+                factor = self.symbol(atom) if isinstance(atom, Symbol) else self._operation(atom)
                 for _ in range(power):
                     term = factor if term is None else self._combined("PROD", term, factor)
             total = term if total is None else self._combined("SUM", total, term)
@@ -82,22 +90,34 @@ class Sizes:
             return self._combined("SUB", left, self._combined("PROD", quotient, right))
         return self._combined(_OPERATIONS[atom.kind], left, right)
 
-    def _symbol(self, symbol: Symbol) -> ITensor:
+    def symbol(self, symbol: Symbol) -> ITensor:
+        """A symbol's value as a 1-d shape tensor of one element.
+
+        Raises:
+            BuildError: No input has an axis that is just the symbol.
+        """
         if symbol not in self._symbols:
-            value, axis = self._source(symbol)
-            shape = self._ctx("shape", self.inputs[value])
-            self._symbols[symbol] = self._ctx("slice", shape, (axis,), (1,), (1,))
+            self._symbols[symbol] = self._read(symbol)
         return self._symbols[symbol]
 
-    def _source(self, symbol: Symbol) -> tuple[Value, int]:
-        for value in self.inputs:
-            for axis, dim in enumerate(value.type.shape):
-                if single_symbol(dim) == symbol:
-                    return value, axis
+    def _read(self, symbol: Symbol) -> ITensor:
+        if (found := self._source(symbol)) is not None:
+            value, axis = found
+            shape = self._ctx("shape", self.inputs[value])
+            return self._ctx("slice", shape, (axis,), (1,), (1,))
+        if self._outside is not None:
+            return self._outside(symbol)
         raise self._ctx.error(
             f"size {symbol.name!r} is not the size of an axis of any input",
             got=", ".join(f"{value.name}: {value.type}" for value in self.inputs),
         )
+
+    def _source(self, symbol: Symbol) -> tuple[Value, int] | None:
+        for value in self.inputs:
+            for axis, dim in enumerate(value.type.shape):
+                if single_symbol(dim) == symbol:
+                    return value, axis
+        return None
 
     def _combined(self, operation: str, a: ITensor, b: ITensor) -> ITensor:
         return self._ctx.elementwise(operation, a, b)

@@ -8,6 +8,7 @@ from fwd_core.ir.operator import Operator
 from fwd_core.ir.ops import (
     activation,
     attention,
+    control,
     convolution,
     creation,
     cumulative,
@@ -34,6 +35,7 @@ from fwd_core.ir.ops.activation import (
     Silu,
 )
 from fwd_core.ir.ops.attention import Attention
+from fwd_core.ir.ops.control import If
 from fwd_core.ir.ops.convolution import Convolution
 from fwd_core.ir.ops.creation import Arange, Constant, DimValue, Full
 from fwd_core.ir.ops.cumulative import CumSum
@@ -133,6 +135,7 @@ FAMILIES = (
     creation,
     sorting,
     cumulative,
+    control,
 )
 
 

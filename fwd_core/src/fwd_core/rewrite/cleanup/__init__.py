@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fwd_core.rewrite.base import Rewrite
+from fwd_core.rewrite.cleanup.branches import SimplifyBranches
 from fwd_core.rewrite.cleanup.chains import MergeReshapes, MergeTransposes
 from fwd_core.rewrite.cleanup.constants import FoldConstants
 from fwd_core.rewrite.cleanup.dead_code import RemoveDeadCode
@@ -21,6 +22,7 @@ __all__ = [
     "RemoveEmpty",
     "RemoveIdentities",
     "ReshapeBeforeLinear",
+    "SimplifyBranches",
     "all_rewrites",
 ]
 
@@ -29,6 +31,7 @@ def all_rewrites() -> list[Rewrite]:
     """The clean-up stage in order."""
     return [
         RemoveDeadCode(),
+        SimplifyBranches(),
         RemoveEmpty(),
         RemoveIdentities(),
         MergeReshapes(),

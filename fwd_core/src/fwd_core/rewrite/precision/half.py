@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 from fwd_core.ir import ops
 from fwd_core.ir.dtypes import DType
@@ -34,11 +35,7 @@ def to_half(graph: Graph) -> int:
     """
     narrow_float64(graph)
     rewriting = _Rewriting(graph)
-    for node in list(graph):
-        rewriting.visit(node)
-    rewriting.versions.finish()
-    RemoveDeadCode().apply(graph)  # constants that are now half
-    graph.collect_constants()
+    rewriting.run()
     return rewriting.count
 
 
@@ -46,11 +43,49 @@ class _Rewriting:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.versions = Versions(graph)
+        #: Operators that compute in half, also in graphs inside others.
         self.count = 0
         #: Values left in float32 on purpose.
         self.islands: set[Value] = set()
         #: Values that are made of integers only: positions must keep all their digits.
         self.counted: set[Value] = set()
+        #: Which of the graph's outputs are known to be these, once it has been run.
+        self.facts: list[list[bool]] = []
+
+    def run(self) -> None:
+        """Visit all nodes, and bring the graph's outputs back to their types."""
+        for node in list(self.graph):
+            inside = [self._inside(node, graph) for graph in node.op.graphs()]
+            results = node.outputs
+            self.visit(node)
+            if isinstance(node.op, ops.If):
+                self._note_branches(results, inside)
+        self.facts = [[value in known for value in self.graph.outputs] for known in self._known()]
+        self.versions.finish()
+        RemoveDeadCode().apply(self.graph)  # constants that are now half
+        self.graph.collect_constants()
+
+    def _known(self) -> tuple[set[Value], set[Value], set[Value]]:
+        return self.islands, self.counted, self.versions.wide
+
+    def _inside(self, node: Node, graph: Graph) -> _Rewriting:
+        """Rewrite a graph inside an operator, which keeps the types of its inputs and outputs."""
+        inner = _Rewriting(graph)
+        if isinstance(node.op, ops.If):
+            for value, entry in zip(node.op.captured, graph.inputs, strict=True):
+                for outside, inside in zip(self._known(), inner._known(), strict=True):
+                    if value in outside:
+                        inside.add(entry)
+        inner.run()
+        self.count += inner.count
+        return inner
+
+    def _note_branches(self, results: Sequence[Value], inside: list[_Rewriting]) -> None:
+        """What is known of what either branch gives is known of the result."""
+        for known, *facts in zip(self._known(), *[one.facts for one in inside], strict=True):
+            for value, *told in zip(results, *facts, strict=True):
+                if value.type.dtype is SINGLE and any(told):
+                    known.add(value)
 
     def visit(self, node: Node) -> None:
         op = node.op
@@ -153,6 +188,8 @@ class _Rewriting:
 
     def _note(self, node: Node, op: Operator, floats: list[Value]) -> None:
         """What is known of the results of an operator that stays in float32."""
+        if isinstance(op, ops.If):
+            return  # its branches say what is known
         rule = rule_of(op)
         moving = [value for value in floats if not self.versions.is_material(value)]
         results = [value for value in node.outputs if value.type.dtype is SINGLE]

@@ -80,6 +80,7 @@ _FLOAT32: tuple[type[Operator], ...] = (
     ops.FloorDiv,
     ops.TruncDiv,
     ops.Mod,
+    ops.If,  # its edges; what its branches compute follows the rules again
 )
 _ARITHMETIC: tuple[type[Operator], ...] = (
     ops.Add,

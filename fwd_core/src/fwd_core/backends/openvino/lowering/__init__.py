@@ -9,6 +9,7 @@ a NaN, and exp is infinite from 88.4 on (torch: 88.7).
 from fwd_core.backends.openvino.lowering import (
     activation,
     attention,
+    control,
     convolution,
     creation,
     cumulative,
@@ -42,12 +43,14 @@ FAMILIES = (
     creation,
     sorting,
     cumulative,
+    control,
 )
 
 __all__ = [
     "FAMILIES",
     "activation",
     "attention",
+    "control",
     "convolution",
     "creation",
     "cumulative",

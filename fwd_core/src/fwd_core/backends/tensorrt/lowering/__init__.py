@@ -3,6 +3,7 @@
 from fwd_core.backends.tensorrt.lowering import (
     activation,
     attention,
+    control,
     convolution,
     creation,
     cumulative,
@@ -36,4 +37,5 @@ FAMILIES = (
     creation,
     sorting,
     cumulative,
+    control,
 )
