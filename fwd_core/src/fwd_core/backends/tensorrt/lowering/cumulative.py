@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fwd_core.backends.tensorrt.context import ITensor, TensorRTLowering
-from fwd_core.backends.tensorrt.lowering.elementwise import wrapped
+from fwd_core.backends.tensorrt.numbers import wrapped
 from fwd_core.ir import ops
 from fwd_core.ir.tensor import Tensor
 from fwd_core.plugins.markers import lowering
