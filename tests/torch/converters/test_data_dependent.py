@@ -25,7 +25,9 @@ REFUSED = {
         "x.masked_scatter(m, x)", "aten::masked_scatter", "how many the mask takes", "torch.where"
     ),
     "unique": ("torch._unique2(x)[0]", "aten::_unique2", SIZE, "keep duplicates"),
-    "unique of an axis": ("torch.ops.aten.unique_dim(x, 0)[0]", "aten::unique_dim", SIZE, "duplicates"),
+    "unique of an axis": (
+        "torch.ops.aten.unique_dim(x, 0)[0]", "aten::unique_dim", SIZE, "duplicates"
+    ),
     "unique in a row": (
         "torch.unique_consecutive(x)[0]", "aten::unique_consecutive", SIZE, "duplicates"
     ),
