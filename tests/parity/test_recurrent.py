@@ -133,6 +133,8 @@ MODULES: dict[str, Any] = {
 }
 
 
+# Tracing and export copy weights out of the one piece of memory that torch wants them in.
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::torch.jit.TracerWarning")
 @pytest.mark.parametrize("dynamic", [False, True], ids=["static", "dynamic"])
 @pytest.mark.parametrize("name", MODULES)
 def test_modules(name: str, dynamic: bool) -> None:
