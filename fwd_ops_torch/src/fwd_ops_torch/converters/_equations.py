@@ -88,10 +88,10 @@ def labelled(ctx: ConversionContext, value: Value, term: Sequence[str]) -> Opera
             expected="".join(term),
             got=value.type,
         )
-    for label in dict.fromkeys(labels):
-        while labels.count(label) > 1:
-            first = labels.index(label)
-            second = labels.index(label, first + 1)
+    for name in dict.fromkeys(labels):
+        while labels.count(name) > 1:
+            first = labels.index(name)
+            second = labels.index(name, first + 1)
             sizes = value.type.shape[first], value.type.shape[second]
             if is_equal(*sizes) is not True:
                 raise ConversionError(
@@ -101,7 +101,7 @@ def labelled(ctx: ConversionContext, value: Value, term: Sequence[str]) -> Opera
                 )
             value = diagonal(ctx, value, 0, first, second)
             del labels[second], labels[first]
-            labels.append(label)
+            labels.append(name)
     return Operand(value, tuple(labels))
 
 

@@ -290,8 +290,9 @@ def _kernel(
 def _scores(ctx: ConversionContext, op: ops.Attention) -> Value:
     """Scaled and masked products of queries and keys."""
     dtype = op.query.type.dtype
-    scaled = ctx.emit(ops.Mul(op.query, ctx.number(op.factor(), dtype, "scale")), "scaled")
-    scores = ctx.emit(ops.MatMul(scaled, op.key, transpose_b=True), "scores")
+    # TensorRT-RTX 1.7 cannot compile products that share a scaled query with its attention layer.
+    scaled = ctx.emit(ops.Mul(op.key, ctx.number(op.factor(), dtype, "scale")), "scaled")
+    scores = ctx.emit(ops.MatMul(op.query, scaled, transpose_b=True), "scores")
     lowest = ctx.number(float("-inf"), dtype, "lowest")
     if op.mask is not None and op.mask.type.dtype is DType.BOOL:
         scores = ctx.emit(ops.Where(op.mask, scores, lowest), "masked")
