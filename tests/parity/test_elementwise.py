@@ -253,6 +253,8 @@ SAME = {
     "detach": "x.detach()",
     "detach_": "x.clone().detach_()",
     "alias": "torch.ops.aten.alias(x)",
+    "alias_copy": "torch.ops.aten.alias_copy(x)",
+    "detach_copy": "torch.ops.aten.detach_copy(x)",
     "lift_fresh": "torch.ops.aten.lift_fresh(x)",
     "lift_fresh_copy": "torch.ops.aten.lift_fresh_copy(x)",
 }
