@@ -93,6 +93,15 @@ _BINARY = [
         "broadcast",
     ),
 ]
+_BITWISE = [
+    *(
+        case
+        for operator in (ops.BitAnd, ops.BitOr, ops.BitXor)
+        for case in _binary(operator, INTEGERS)
+    ),
+    *(case for operator in (ops.ShiftLeft, ops.ShiftRight) for case in _binary(operator, INTEGERS)),
+    Case(ops.BitAnd, ops.BitAnd, lambda b: [Weight((3,)), (b, 3)], INTEGERS, "mask"),
+]
 _LINEAR = [
     Case(ops.MatMul, ops.MatMul, lambda b: [(b, 2, 3), (b, 3, 4)], NUMBERS),
     Case(ops.MatMul, ops.MatMul, lambda b: [(b, 5, 2, 3), (3, 4)], NUMBERS, "broadcast"),
@@ -468,6 +477,7 @@ CASES: list[Case] = [
     *_CONTROL,
     *_UNARY,
     *_BINARY,
+    *_BITWISE,
     *_LINEAR,
     *_CONVOLUTION,
     *_POOLING,

@@ -11,21 +11,20 @@ from hypothesis import strategies as st
 from parity_cases import ANY, FLOATS, QUICK, check, covers, number, operand
 
 from fwd_core.ir import DType
-from fwd_core.testing import EXACT, Tolerance
+from fwd_core.testing import EXACT
 from fwd_core.testing import strategies as fwd
 
 WANTED = (*FLOATS, DType.INT64, DType.INT32, DType.UINT8, DType.BOOL)
 VALUES = (0, 1, 2.5, -3, True)
 
 
-def made(data: st.DataObject, call: str, tolerance: Tolerance = EXACT) -> None:
+def made(data: st.DataObject, call: str) -> None:
     """Made tensors are outputs beside x, so that the graph has an input; sizes follow from it."""
     shape = data.draw(fwd.shapes(1, 3), label="shape of x")
     x = operand(data, "x", ANY, shape)
     # TorchScript makes bool numbers integers, which eager torch does not.
     forms = ("exported",) if "True" in call else QUICK
-    check(data, f"x, {call}", x=x, batch=["x"], tolerance=tolerance, may_raise=True,
-          forms=forms)  # fmt: skip
+    check(data, f"x, {call}", x=x, batch=["x"], tolerance=EXACT, may_raise=True, forms=forms)
 
 
 def dtype(data: st.DataObject) -> str:
@@ -78,32 +77,35 @@ def test_scalar_tensor(value: str, data: st.DataObject) -> None:
     made(data, f"torch.scalar_tensor({value}, dtype={dtype(data)})")
 
 
-STEPS = Tolerance(1e-6, 1e-6, reason="start + i * step may be rounded once more")
+EMPTY = {
+    "empty": "torch.empty({sizes}, dtype={dtype})",
+    "empty_like": "torch.empty_like(x, dtype={dtype})",
+    "new_empty": "x.new_empty({sizes}, dtype={dtype})",
+}
 
 
-def _quarters(number: int) -> float:
-    return number / 4
+@covers("aten::{name}", name=EMPTY)
+def test_empty(name: str, data: st.DataObject) -> None:
+    call = EMPTY[name].format(sizes=sizes(data), dtype=dtype(data))
+    made(data, f"{call}.fill_({data.draw(st.sampled_from([0, 1]), label='value')})")
 
 
-@covers(
-    "aten::arange",
-    each={"bounds": ["sizes", "integers", "floats"], "given": ["end", "both", "step"]},
-    without={"start": "TorchScript resolves it to start_step"},
-    examples=2,
+IN_SOME_ORDER = (
+    "torch.empty_permuted({sizes}, {order}, dtype={dtype})",
+    "torch.empty_strided({sizes}, {strides}, dtype={dtype})",
+    "x.new_empty_strided({sizes}, {strides}, dtype={dtype})",
 )
-def test_arange(bounds: str, given: str, data: st.DataObject) -> None:
-    whole = st.integers(-6, 6)
-    sizes_of_x = st.sampled_from(["x.shape[0]", "x.shape[0] * 2 + 1", "3"])
-    ends, starts, steps = {
-        "sizes": (sizes_of_x, st.just(0), st.sampled_from([1, 2])),
-        "integers": (whole, whole, st.sampled_from([1, 2, -1])),
-        "floats": (whole.map(_quarters), whole.map(_quarters), st.sampled_from([0.5, -1.5])),
-    }[bounds]
-    end, start = data.draw(ends, label="end"), data.draw(starts, label="start")
-    step = data.draw(steps, label="step")
-    listed = {"end": [end], "both": [start, end], "step": [start, end, step]}[given]
-    # torch.export fails for float bounds and integer dtypes.
-    dtypes = (DType.FLOAT32, *((DType.INT64, DType.INT32) if bounds != "floats" else ()))
-    wanted = data.draw(st.none() | fwd.dtypes(dtypes), label="dtype")
-    kind = "None" if wanted is None else f"torch.{wanted}"
-    made(data, f"torch.arange({', '.join(map(str, listed))}, dtype={kind})", tolerance=STEPS)
+
+
+@covers("aten::empty_permuted", "aten::empty_strided", "aten::new_empty_strided",
+        each={"call": IN_SOME_ORDER, "dynamic": [False, True]}, examples=1.5)  # fmt: skip
+def test_empty_in_some_order(call: str, dynamic: bool, data: st.DataObject) -> None:
+    shape = data.draw(fwd.shapes(0, 2, max_size=3), label="sizes")
+    order = [len(shape), *data.draw(st.permutations(range(len(shape))), label="order")]
+    listed = f"[{', '.join(map(str, [*shape, 'x.shape[0]']))}]"
+    strides = [data.draw(st.integers(1, 2), label="stride")] * len(order)
+    made_so = call.format(sizes=listed, order=order, strides=strides, dtype=dtype(data))
+    x = operand(data, "x", ANY, data.draw(fwd.shapes(1, 3, min_size=2), label="shape of x"))
+    # torch.export writes down the number that a size was.
+    check(data, f"x, torch.zeros_like({made_so})", x=x, batch=["x"] * dynamic, tolerance=EXACT,
+          forms=("scripted",) if dynamic else QUICK)  # fmt: skip

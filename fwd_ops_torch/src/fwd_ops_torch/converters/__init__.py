@@ -2,8 +2,11 @@
 
 from fwd_ops_torch.converters import (
     activation,
+    arithmetic,
     assignment,
     attention,
+    bitwise,
+    casts,
     contraction,
     convolution,
     creation,
@@ -17,9 +20,11 @@ from fwd_ops_torch.converters import (
     joining,
     layout,
     linear,
+    logic,
     norm,
     normalization,
     pooling,
+    ranges,
     recurrent,
     reduction,
     scattering,
@@ -37,6 +42,10 @@ FAMILIES = (
     elementwise,
     unary,
     activation,
+    arithmetic,
+    logic,
+    bitwise,
+    casts,
     linear,
     contraction,
     convolution,
@@ -64,6 +73,7 @@ FAMILIES = (
     sorting,
     searching,
     cumulative,
+    ranges,
 )
 
 __all__ = ["FAMILIES"]

@@ -98,10 +98,12 @@ def require_float(ctx: ConversionContext, x: Value) -> None:
         raise ConversionError(f"{ctx.operator}: floats only", got=x.type)
 
 
-def comparison(module: str, name: str, op: Callable[[Value, Value], Operator]) -> Binary:
-    """A converter of ``aten::name`` with a tensor or a number; bool out."""
+def comparison(
+    module: str, name: str, op: Callable[[Value, Value], Operator], *aliases: str
+) -> Binary:
+    """A converter of ``aten::name`` and its aliases with a tensor or a number; bool out."""
 
-    @converts(f"aten::{name}")
+    @converts(*(f"aten::{key}{end}" for key in (name, *aliases) for end in ("", "_")))
     def convert(ctx: ConversionContext, x: Operand, other: Operand) -> Value:
         a, b = ctx.promote(x, other)
         if a.type.dtype is DType.BOOL and name not in ("eq", "ne"):

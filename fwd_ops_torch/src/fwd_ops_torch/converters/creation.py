@@ -2,53 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import Any, Union
 
 from fwd_core.errors import ConversionError
 from fwd_core.ir import Dim, DimExpr, DType, Value, ops
-from fwd_core.ir.dims import maximum
 from fwd_ops_torch.converting import ConversionContext, Number, converts
 from fwd_ops_torch.converting.context import default_float
 
-_PLACE = dict.fromkeys(
+#: Arguments that every operator which makes a tensor has.
+PLACE = dict.fromkeys(
     ("layout", "device", "pin_memory", "memory_format"), "a graph has one device and one layout"
 )
-Bound = Union[int, float, DimExpr]
 
 
-@converts("aten::arange", no_effect=_PLACE)
-def arange(
-    ctx: ConversionContext,
-    start: Bound = 0,
-    end: Bound | None = None,
-    step: Bound = 1,
-    dtype: DType | None = None,
-) -> Value:
-    """aten::arange.start_step(Scalar start, Scalar end, Scalar step=1, *, ScalarType? dtype=None, ...) -> Tensor.
-
-    Numbers or sizes; float bounds give torch's default float dtype.
-    """
-    assert end is not None
-    bounds = (start, end, step)
-    if any(isinstance(bound, float) for bound in bounds):
-        if any(isinstance(bound, DimExpr) for bound in bounds):
-            raise ctx.unsupported("end", "sizes and floats together")
-        length: Dim = max(0, math.ceil((end - start) / step))  # type: ignore[operator]
-        target = dtype if dtype is not None else default_float()
-    else:
-        target = dtype if dtype is not None else DType.INT64
-        if isinstance(step, DimExpr) or step == 0:
-            raise ctx.unsupported("step", "a step that is dynamic or zero")
-        span: Any = end - start  # type: ignore[operator]
-        length = maximum(-(-span // step), 0)
-    if target is DType.BOOL:
-        raise ctx.unsupported("dtype", "a range of bool")
-    return ctx.emit(ops.Arange(length, start, step, target))
-
-
-@converts("aten::full", no_effect=_PLACE)
+@converts("aten::full", no_effect=PLACE)
 def full(
     ctx: ConversionContext, size: Sequence[Dim], fill_value: Number, dtype: DType | None = None
 ) -> Value:
@@ -56,19 +23,52 @@ def full(
     return _full(ctx, size, fill_value, dtype if dtype is not None else _dtype_of(fill_value))
 
 
-@converts("aten::zeros", no_effect=_PLACE)
+@converts("aten::zeros", no_effect=PLACE)
 def zeros(ctx: ConversionContext, size: Sequence[Dim], dtype: DType | None = None) -> Value:
     """aten::zeros(SymInt[] size, *, ScalarType? dtype=None, ...) -> Tensor."""
     return _full(ctx, size, 0, dtype if dtype is not None else default_float())
 
 
-@converts("aten::ones", no_effect=_PLACE)
+@converts("aten::ones", no_effect=PLACE)
 def ones(ctx: ConversionContext, size: Sequence[Dim], dtype: DType | None = None) -> Value:
     """aten::ones(SymInt[] size, *, ScalarType? dtype=None, ...) -> Tensor."""
     return _full(ctx, size, 1, dtype if dtype is not None else default_float())
 
 
-@converts("aten::new_zeros", no_effect=_PLACE)
+@converts(
+    "aten::empty",
+    "aten::empty_permuted",
+    "aten::empty_strided",
+    no_effect=PLACE | dict.fromkeys(("physical_layout", "stride"), "a graph has one layout"),
+)
+def empty(ctx: ConversionContext, size: Sequence[Dim], dtype: DType | None = None) -> Value:
+    """aten::empty.memory_format(SymInt[] size, *, ScalarType? dtype=None, ...) -> Tensor. Zeros.
+
+    Torch leaves what was in the memory, so any number is right; zeros are the same in every
+    build and no NaN.
+    """
+    return zeros(ctx, size, dtype)
+
+
+@converts(
+    "aten::new_empty",
+    "aten::new_empty_strided",
+    no_effect=PLACE | {"stride": "a graph has one layout"},
+)
+def new_empty(
+    ctx: ConversionContext, x: Value, size: Sequence[Dim], dtype: DType | None = None
+) -> Value:
+    """aten::new_empty(Tensor self, SymInt[] size, *, ScalarType? dtype=None, ...) -> Tensor. Zeros."""
+    return new_zeros(ctx, x, size, dtype)
+
+
+@converts("aten::empty_like", no_effect=PLACE)
+def empty_like(ctx: ConversionContext, x: Value, dtype: DType | None = None) -> Value:
+    """aten::empty_like(Tensor self, *, ScalarType? dtype=None, ...) -> Tensor. Zeros."""
+    return zeros_like(ctx, x, dtype)
+
+
+@converts("aten::new_zeros", no_effect=PLACE)
 def new_zeros(
     ctx: ConversionContext, x: Value, size: Sequence[Dim], dtype: DType | None = None
 ) -> Value:
@@ -76,7 +76,7 @@ def new_zeros(
     return _full(ctx, size, 0, dtype if dtype is not None else x.type.dtype)
 
 
-@converts("aten::new_ones", no_effect=_PLACE)
+@converts("aten::new_ones", no_effect=PLACE)
 def new_ones(
     ctx: ConversionContext, x: Value, size: Sequence[Dim], dtype: DType | None = None
 ) -> Value:
@@ -84,7 +84,7 @@ def new_ones(
     return _full(ctx, size, 1, dtype if dtype is not None else x.type.dtype)
 
 
-@converts("aten::new_full", no_effect=_PLACE)
+@converts("aten::new_full", no_effect=PLACE)
 def new_full(
     ctx: ConversionContext,
     x: Value,
@@ -96,19 +96,19 @@ def new_full(
     return _full(ctx, size, fill_value, dtype if dtype is not None else x.type.dtype)
 
 
-@converts("aten::zeros_like", no_effect=_PLACE)
+@converts("aten::zeros_like", no_effect=PLACE)
 def zeros_like(ctx: ConversionContext, x: Value, dtype: DType | None = None) -> Value:
     """aten::zeros_like(Tensor self, *, ScalarType? dtype=None, ...) -> Tensor."""
     return _full(ctx, x.type.shape, 0, dtype if dtype is not None else x.type.dtype)
 
 
-@converts("aten::ones_like", no_effect=_PLACE)
+@converts("aten::ones_like", no_effect=PLACE)
 def ones_like(ctx: ConversionContext, x: Value, dtype: DType | None = None) -> Value:
     """aten::ones_like(Tensor self, *, ScalarType? dtype=None, ...) -> Tensor."""
     return _full(ctx, x.type.shape, 1, dtype if dtype is not None else x.type.dtype)
 
 
-@converts("aten::full_like", no_effect=_PLACE)
+@converts("aten::full_like", no_effect=PLACE)
 def full_like(
     ctx: ConversionContext, x: Value, fill_value: Number, dtype: DType | None = None
 ) -> Value:
@@ -116,7 +116,7 @@ def full_like(
     return _full(ctx, x.type.shape, fill_value, dtype if dtype is not None else x.type.dtype)
 
 
-@converts("aten::scalar_tensor", no_effect=_PLACE)
+@converts("aten::scalar_tensor", no_effect=PLACE)
 def scalar_tensor(ctx: ConversionContext, s: Number, dtype: DType | None = None) -> Value:
     """aten::scalar_tensor(Scalar s, *, ScalarType? dtype=None, ...) -> Tensor."""
     target = dtype if dtype is not None else default_float()

@@ -9,11 +9,11 @@ from fwd_ops_torch.converting import ConversionContext, Number, Operand, convert
 from fwd_ops_torch.converting.promotion import result_dtype
 
 eq = comparison(__name__, "eq", ops.Equal)
-ne = comparison(__name__, "ne", ops.NotEqual)
-lt = comparison(__name__, "lt", ops.Less)
-le = comparison(__name__, "le", ops.LessEqual)
-gt = comparison(__name__, "gt", ops.Greater)
-ge = comparison(__name__, "ge", ops.GreaterEqual)
+ne = comparison(__name__, "ne", ops.NotEqual, "not_equal")
+lt = comparison(__name__, "lt", ops.Less, "less")
+le = comparison(__name__, "le", ops.LessEqual, "less_equal")
+gt = comparison(__name__, "gt", ops.Greater, "greater")
+ge = comparison(__name__, "ge", ops.GreaterEqual, "greater_equal")
 
 
 @converts("aten::add", "aten::add_")
@@ -25,7 +25,7 @@ def add(ctx: ConversionContext, x: Operand, other: Operand, alpha: Number = 1) -
     return ctx.emit(ops.Add(a, _scaled(ctx, b, alpha)))
 
 
-@converts("aten::sub", "aten::sub_")
+@converts("aten::sub", "aten::sub_", "aten::subtract", "aten::subtract_")
 def sub(ctx: ConversionContext, x: Operand, other: Operand, alpha: Number = 1) -> Value:
     """aten::sub.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor. Not bool."""
     if _is_bool(x) or _is_bool(other):
@@ -143,97 +143,6 @@ def clamp(
     return value
 
 
-@converts("aten::logical_not", "aten::logical_not_")
-def logical_not(ctx: ConversionContext, x: Value) -> Value:
-    """aten::logical_not(Tensor self) -> Tensor. Any dtype; bool out."""
-    return ctx.emit(ops.Not(ctx.cast(x, DType.BOOL)))
-
-
-@converts("aten::bitwise_not", "aten::bitwise_not_")
-def bitwise_not(ctx: ConversionContext, x: Value) -> Value:
-    """aten::bitwise_not(Tensor self) -> Tensor. bool; integers as -x - 1."""
-    if x.type.dtype is DType.BOOL:
-        return ctx.emit(ops.Not(x))
-    if x.type.dtype.is_float:
-        raise ConversionError("bitwise_not: not for floats", got=x.type)
-    return ctx.emit(ops.Sub(ctx.emit(ops.Neg(x)), ctx.number(1, x.type.dtype)))
-
-
-@converts("aten::logical_and")
-def logical_and(ctx: ConversionContext, x: Value, other: Value) -> Value:
-    """aten::logical_and(Tensor self, Tensor other) -> Tensor. Any dtypes; bool out."""
-    return ctx.emit(ops.And(ctx.cast(x, DType.BOOL), ctx.cast(other, DType.BOOL)))
-
-
-@converts("aten::logical_or")
-def logical_or(ctx: ConversionContext, x: Value, other: Value) -> Value:
-    """aten::logical_or(Tensor self, Tensor other) -> Tensor. Any dtypes; bool out."""
-    return ctx.emit(ops.Or(ctx.cast(x, DType.BOOL), ctx.cast(other, DType.BOOL)))
-
-
-@converts("aten::bitwise_and", "aten::bitwise_and_", "aten::__and__", "aten::__iand__")
-def bitwise_and(ctx: ConversionContext, x: Operand, other: Operand) -> Value:
-    """aten::bitwise_and.Tensor(Tensor self, Tensor other) -> Tensor. bool only."""
-    return ctx.emit(ops.And(*_both_bool(ctx, x, other)))
-
-
-@converts("aten::bitwise_or", "aten::bitwise_or_", "aten::__or__", "aten::__ior__")
-def bitwise_or(ctx: ConversionContext, x: Operand, other: Operand) -> Value:
-    """aten::bitwise_or.Tensor(Tensor self, Tensor other) -> Tensor. bool only."""
-    return ctx.emit(ops.Or(*_both_bool(ctx, x, other)))
-
-
-@converts("aten::where")
-def where(
-    ctx: ConversionContext,
-    condition: Value,
-    self: Operand | None = None,
-    other: Operand | None = None,
-) -> Value:
-    """aten::where.self(Tensor condition, Tensor self, Tensor other) -> Tensor. Tensors or numbers."""
-    if self is None or other is None:
-        raise ctx.unsupported(
-            "condition", "the size of the result depends on data", "use where with three arguments"
-        )
-    a, b = ctx.promote(self, other)
-    return ctx.emit(ops.Where(ctx.cast(condition, DType.BOOL), a, b))
-
-
-@converts("aten::masked_fill", "aten::masked_fill_")
-def masked_fill(ctx: ConversionContext, x: Value, mask: Value, value: Operand) -> Value:
-    """aten::masked_fill.Scalar(Tensor self, Tensor mask, Scalar value) -> Tensor. Keeps the dtype."""
-    filler = ctx.tensor(value, x.type.dtype)
-    return ctx.emit(ops.Where(ctx.cast(mask, DType.BOOL), filler, x))
-
-
-@converts(
-    "aten::to",
-    "aten::_to_copy",
-    no_effect=dict.fromkeys(
-        ("device", "layout", "pin_memory", "non_blocking", "memory_format"),
-        "a graph has one device and one layout",
-    )
-    | {"copy": "values of a graph are never written"},
-)
-def to(
-    ctx: ConversionContext, x: Value, dtype: DType | None = None, other: Value | None = None
-) -> Value:
-    """aten::to.dtype(Tensor(a) self, ScalarType dtype, ...) -> Tensor(a). All overloads."""
-    target = other.type.dtype if other is not None else dtype
-    if target is None:
-        return x
-    held = x.producer.op if x.producer is not None else None
-    if isinstance(held, ops.DimValue) and target in (DType.INT32, DType.INT64):
-        return x if target is held.dtype else ctx.emit(ops.DimValue(held.dim, target))
-    return ctx.cast(x, target)
-
-
-@converts("aten::type_as")
-def type_as(ctx: ConversionContext, x: Value, other: Value) -> Value:
-    """aten::type_as(Tensor self, Tensor other) -> Tensor."""
-    return ctx.cast(x, other.type.dtype)
-
-
 @converts(
     "aten::contiguous",
     "aten::clone",
@@ -258,6 +167,9 @@ def identity(ctx: ConversionContext, x: Value) -> Value:
     "aten::feature_dropout",
     "aten::feature_dropout_",
     "aten::alpha_dropout",
+    "aten::alpha_dropout_",
+    "aten::feature_alpha_dropout",
+    "aten::feature_alpha_dropout_",
     no_effect={"p": "dropout does nothing in evaluation mode"},
 )
 def dropout(ctx: ConversionContext, x: Value, train: bool) -> Value:
@@ -283,7 +195,7 @@ def fill(ctx: ConversionContext, x: Value, value: Operand) -> Value:
     return _filled(ctx, x, value)
 
 
-@converts("aten::zero_")
+@converts("aten::zero_", "aten::zero")
 def zero(ctx: ConversionContext, x: Value) -> Value:
     """aten::zero_(Tensor(a!) self) -> Tensor(a!)."""
     return _filled(ctx, x, 0)
@@ -309,9 +221,3 @@ def _is_bool(operand: Operand) -> bool:
     if isinstance(operand, Value):
         return operand.type.dtype is DType.BOOL
     return isinstance(operand, bool)
-
-
-def _both_bool(ctx: ConversionContext, x: Operand, other: Operand) -> list[Value]:
-    if result_dtype((x, other)) is not DType.BOOL:
-        raise ctx.unsupported("self", "bitwise operators on integers have no converter yet")
-    return ctx.promote(x, other)

@@ -29,6 +29,7 @@ ASSERTIONS = frozenset(
         "aten::sym_constrain_range",
         "aten::sym_constrain_range_for_size",
         "aten::_assert_scalar",
+        "aten::_assert_async",
     }
 )
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _BY_DATA = "the size of its result depends on data"
 _TAKEN = "which element goes where depends on how many the mask takes before"
+_TRIANGLE = "the number of its indices is no simple function of a dynamic size"
+_MASK = "make a mask of the full matrix: torch.{}(torch.ones(n, n, dtype=torch.bool))"
 #: Operators that no graph of fixed operators can hold, with why and a way round.
 NEVER = {
     **dict.fromkeys(
@@ -62,8 +64,26 @@ NEVER = {
         ("packed sequences have sizes that depend on data", "hand over padded sequences"),
     ),
     **FAMILIES,
+    "aten::tril_indices": (_TRIANGLE, _MASK.format("tril")),
+    "aten::triu_indices": (_TRIANGLE, _MASK.format("triu")),
 }
 _RANDOM = "it draws random numbers"
+_COMPLEX = "there are no complex numbers in a graph"
+#: Operators that make or take complex numbers, beside the Fourier transforms.
+_OF_COMPLEX = frozenset(
+    {
+        "aten::complex",
+        "aten::polar",
+        "aten::view_as_complex",
+        "aten::view_as_real",
+        "aten::real",
+        "aten::imag",
+        "aten::angle",
+        "aten::stft",
+        "aten::istft",
+    }
+)
+_FOURIER = ("aten::fft_", "aten::_fft_")
 _NO_CONVERTER = "no installed pack converts it"
 
 
@@ -106,6 +126,10 @@ class Problems:
             reason, hint = NEVER[name]
         elif torch.Tag.nondeterministic_seeded in said:
             reason, hint = _RANDOM, "draw outside the model and pass the numbers as an input"
+            if "dropout" in name:
+                hint = "call model.eval() before the model is exported or saved"
+        elif name in _OF_COMPLEX or name.startswith(_FOURIER):
+            reason, hint = _COMPLEX, "compute with real and imaginary parts as two tensors"
         elif torch.Tag.dynamic_output_shape in said:
             reason, hint = _BY_DATA, ""
         else:

@@ -32,6 +32,18 @@ from fwd_ops_torch.tensors import dtype_of, to_host
 
 #: A computed constant larger than this, and than its operands, stays an operator.
 FOLD_LIMIT = 1 << 20
+#: Operators that leave in a tensor what was in its memory.
+_UNINITIALIZED = frozenset(
+    f"aten::{name}"
+    for name in (
+        "empty",
+        "empty_like",
+        "empty_permuted",
+        "empty_strided",
+        "new_empty",
+        "new_empty_strided",
+    )
+)
 
 
 #: Checks that a tensor holds true.
@@ -216,6 +228,8 @@ class Session:
             raise ConversionError(
                 f"{schema.name} fails in torch itself", details=[str(error).splitlines()[0]]
             ) from None
+        if schema.name in _UNINITIALIZED:
+            result.zero_()  # or every build of a model would hold other numbers
         made = sum(t.numel() * t.element_size() for t in _torch_tensors(result))
         taken = sum(t.numel() * t.element_size() for t in _torch_tensors(list(plain.values())))
         if made > max(FOLD_LIMIT, taken) and schema.name in self.table:

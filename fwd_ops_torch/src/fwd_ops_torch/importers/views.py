@@ -38,7 +38,14 @@ OF_SEVERAL = frozenset({*AT_LEAST, "aten::broadcast_tensors"})
 #: These return their operand itself when nothing changes, and a copy otherwise.
 CASTS = frozenset({"aten::to", "aten::type_as"})
 #: These return their operand itself when they do not train, although their schemas are silent.
-DROPOUTS = frozenset({"aten::dropout", "aten::feature_dropout", "aten::alpha_dropout"})
+DROPOUTS = frozenset(
+    {
+        "aten::dropout",
+        "aten::feature_dropout",
+        "aten::alpha_dropout",
+        "aten::feature_alpha_dropout",
+    }
+)
 #: Operators whose results lie one after the other along ``dim``.
 CUTS = frozenset(
     {

@@ -26,6 +26,7 @@ IDENTITIES = frozenset(
         "aten::dropout",
         "aten::feature_dropout",
         "aten::alpha_dropout",
+        "aten::feature_alpha_dropout",
     }
 )
 

@@ -8,6 +8,7 @@ from fwd_core.ir.operator import Operator
 from fwd_core.ir.ops import (
     activation,
     attention,
+    bitwise,
     control,
     convolution,
     creation,
@@ -35,6 +36,7 @@ from fwd_core.ir.ops.activation import (
     Silu,
 )
 from fwd_core.ir.ops.attention import Attention
+from fwd_core.ir.ops.bitwise import BitAnd, BitOr, BitXor, ShiftLeft, ShiftRight
 from fwd_core.ir.ops.control import If
 from fwd_core.ir.ops.convolution import Convolution
 from fwd_core.ir.ops.creation import Arange, Constant, DimValue, Full
@@ -122,6 +124,7 @@ FAMILIES = (
     elementwise,
     unary,
     activation,
+    bitwise,
     linear,
     convolution,
     pooling,

@@ -9,6 +9,7 @@ a NaN, and exp is infinite from 88.4 on (torch: 88.7).
 from fwd_core.backends.openvino.lowering import (
     activation,
     attention,
+    bitwise,
     control,
     convolution,
     creation,
@@ -30,6 +31,7 @@ FAMILIES = (
     elementwise,
     unary,
     activation,
+    bitwise,
     linear,
     convolution,
     pooling,
@@ -50,6 +52,7 @@ __all__ = [
     "FAMILIES",
     "activation",
     "attention",
+    "bitwise",
     "control",
     "convolution",
     "creation",
