@@ -1,0 +1,97 @@
+"""What converters that move, join, cut, pick or put elements refuse, and in what words."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch_models import importing, scripted
+
+from fwd_core.errors import ConversionError, UnsupportedModelError
+from fwd_ops_torch.testing import module_from_source
+
+I64 = torch.int64
+
+
+def of(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    return torch.ones(shape, dtype=dtype)
+
+
+#: Expression, inputs, the error's text.
+REFUSED: dict[str, tuple[str, list[torch.Tensor], str]] = {
+    "matrix_H": ("x.H", [of(2, 2, 2)], "matrix_H: 2 axes or none"),
+    "mT": ("x.mT", [of(2)], "mT: 2 axes or more"),
+    "movedim": ("x.movedim([0], [0, 1])", [of(2, 2)], "as many destinations as sources"),
+    "movedim twice": ("x.movedim([0, 0], [0, 1])", [of(2, 2)], "a dimension is repeated"),
+    "flip": ("x.flip([0, 0])", [of(2)], "flip: a dimension is repeated"),
+    "fliplr": ("torch.fliplr(x)", [of(2)], "fliplr: 2 axes or more"),
+    "flipud": ("torch.flipud(x)", [of()], "flipud: 1 axis or more"),
+    "rot90": ("torch.rot90(x, 1, [0])", [of(2, 2)], "rot90: 2 of 2 axes or more"),
+    "roll": ("x.roll([1, 2], [0])", [of(2)], "as many shifts as dims"),
+    "roll of a number": ("x.roll(1, 0)", [of()], "a 0-d tensor has no axis to roll"),
+    "unfold": ("x.unfold(0, 3, 1)", [of(2)], "a window of 0 … 2 elements"),
+    "block_diag": ("torch.block_diag([x])", [of(1, 1, 1)], "block_diag: at most 2 axes"),
+    "repeat": ("x.repeat(2)", [of(2, 2)], "a number of 0 or more for each axis"),
+    "repeat_interleave of a number": (
+        "torch.repeat_interleave(x, 2, 0)", [of()], "a 0-d tensor has no axis to repeat"
+    ),
+    "negative repeats": ("torch.repeat_interleave(x, -1)", [of(2)], "must not be negative"),
+    "narrow": ("x.narrow(0, 0, -1)", [of(2)], "length must not be negative"),
+    "narrow of a number": ("x.narrow(0, 0, 0)", [of()], "has no axis to narrow"),
+    "narrow from floats": ("x.narrow(0, y, 1)", [of(2), of()], "an integer tensor without axes"),
+    "strides": ("x.t().as_strided([2], [1])", [of(2, 2)], "how its elements lie in memory"),
+    "too few strides": ("x.as_strided([2], [])", [of(2)], "as many strides as sizes"),
+    "beyond its memory": ("x.as_strided([2], [9])", [of(2)], "out of the bounds of its memory"),
+    "tensor_split of a number": ("x.tensor_split(1)[0]", [of()], "no axis to split"),
+    "hsplit": ("x.hsplit(1)[0]", [of()], "hsplit: 1 axes or more"),
+    "uneven hsplit": ("x.hsplit(2)[0]", [of(3)], "does not divide evenly"),
+    "diagonal": ("x.diagonal()", [of(2)], "dimension out of range"),
+    "diagonal of one axis": ("x.diagonal(0, 1, 1)", [of(2, 2)], "diagonal: two axes"),
+    "diagonal_scatter": ("torch.diagonal_scatter(x, y)", [of(2, 2), of(3)], "not of the shape"),
+    "diag_embed": ("torch.diag_embed(x, 0, 1, 1)", [of(2)], "two axes beyond those"),
+    "diag": ("torch.diag(x)", [of(2, 2, 2)], "diag: 1 or 2 axes"),
+    "indices": ("torch.take_along_dim(x, y, 0)", [of(2), of(2)], "indices are int64"),
+    "axes of indices": (
+        "torch.take_along_dim(x, y, 0)", [of(2), of(1, 1, dtype=I64)], "as many axes in indices"
+    ),
+    "mask of other sizes": ("x[y]", [of(2), of(3).bool()], "a mask of other sizes"),
+    "dtype of values": (
+        "torch.index_put(x, [y], y)", [of(2), of(1, dtype=I64)], "values are not of the tensor's"
+    ),
+    "values": (
+        "torch.index_put(x, [y], x)", [of(2), of(1, dtype=I64)], "do not broadcast to what they"
+    ),
+    "reduce": (
+        "torch.scatter(x, 0, y, x, reduce='max')", [of(2), of(1, dtype=I64)], "unknown reduce"
+    ),
+    "reduction": (
+        "torch.scatter_reduce(x, 0, y, x, 'max')", [of(2), of(1, dtype=I64)], "unknown reduce"
+    ),
+    "dtype of src": ("torch.scatter(x, 0, y, y)", [of(2), of(1, dtype=I64)], "not of the tensor's"),
+    "axes of src": (
+        "torch.scatter(x, 0, y, x)", [of(2), of(1, 1, dtype=I64)], "as many axes in index and src"
+    ),
+    "more indices": (
+        "torch.scatter(x, 0, y, x)", [of(2), of(3, dtype=I64)], "more indices than elements of src"
+    ),
+    "index_add": (
+        "torch.index_add(x, 0, y, x)", [of(2), of(1, 1, dtype=I64)], "index has at most 1 axis"
+    ),
+    "source": ("torch.index_add(x, 0, y, x)", [of(2), of(1, dtype=I64)], "the shape that it repl"),
+    "float alpha": ("torch.index_add(x, 0, x, x, alpha=1.5)", [of(1, dtype=I64)], "alpha must not"),
+    "value": (
+        "torch.index_fill(x, 0, y, x)", [of(2), of(1, dtype=I64)], "index_fill: value has no axes"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("source", "given", "text"), REFUSED.values(), ids=REFUSED)
+def test_refused(source: str, given: list[torch.Tensor], text: str) -> None:
+    names = ["x", "y"][: len(given)]
+    model = scripted(module_from_source(source, *names))
+    with pytest.raises((ConversionError, UnsupportedModelError)) as caught:
+        importing(model, given)
+    assert re.search(text, str(caught.value), re.DOTALL)
