@@ -2,8 +2,9 @@
 
 Numbers, strings, lists, dicts, modules and sizes are Python values and the program runs on
 them as TorchScript would; only tensors become values of the graph. Conditions that are known
-choose their branch, and of others both become graphs; loops with a known count are unrolled. Walking method calls as calls keeps
-the module path of every operator, which inlining and freezing lose.
+choose their branch, and of others both become graphs; loops with a known count are unrolled.
+Walking method calls as calls keeps the module path of every operator, which inlining and freezing
+lose.
 """
 
 from __future__ import annotations
