@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import operator_cases_of_axes
+import spatial_cases
 from operator_case import (
     ALL,
     BATCH,
@@ -463,6 +464,7 @@ CASES: list[Case] = [
     *_LINEAR,
     *_CONVOLUTION,
     *_POOLING,
+    *spatial_cases.CASES,
     *_SHAPE,
     *_INDEXING,
     *_SCATTERING,

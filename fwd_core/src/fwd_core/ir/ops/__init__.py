@@ -18,6 +18,8 @@ from fwd_core.ir.ops import (
     pooling,
     recurrent,
     reduction,
+    resize,
+    sampling,
     scattering,
     shape,
     sorting,
@@ -34,7 +36,7 @@ from fwd_core.ir.ops.activation import (
     Silu,
 )
 from fwd_core.ir.ops.attention import Attention
-from fwd_core.ir.ops.convolution import Convolution
+from fwd_core.ir.ops.convolution import Convolution, ConvolutionTranspose
 from fwd_core.ir.ops.creation import Arange, Constant, DimValue, Full
 from fwd_core.ir.ops.cumulative import CumSum
 from fwd_core.ir.ops.elementwise import (
@@ -76,6 +78,8 @@ from fwd_core.ir.ops.reduction import (
     ReduceProd,
     ReduceSum,
 )
+from fwd_core.ir.ops.resize import Resize
+from fwd_core.ir.ops.sampling import GridSample
 from fwd_core.ir.ops.scattering import ScatterElements, ScatterND
 from fwd_core.ir.ops.shape import (
     Concat,
@@ -123,6 +127,8 @@ FAMILIES = (
     linear,
     convolution,
     pooling,
+    resize,
+    sampling,
     normalization,
     reduction,
     shape,
