@@ -7,6 +7,7 @@ from typing import Any
 
 import operator_cases_of_axes
 from control_graphs import IFS
+import spatial_cases
 from operator_case import (
     ALL,
     BATCH,
@@ -481,6 +482,7 @@ CASES: list[Case] = [
     *_LINEAR,
     *_CONVOLUTION,
     *_POOLING,
+    *spatial_cases.CASES,
     *_SHAPE,
     *_INDEXING,
     *_SCATTERING,

@@ -28,7 +28,13 @@ class Drawn:
     """A convolution's operands and attributes."""
 
     def __init__(
-        self, data: st.DataObject, spatial: int, *, same: bool = False, batched: bool = False
+        self,
+        data: st.DataObject,
+        spatial: int,
+        *,
+        same: bool = False,
+        batched: bool = False,
+        least: int = 0,
     ) -> None:
         pick = data.draw
         self.spatial = spatial
@@ -39,9 +45,10 @@ class Drawn:
         self.stride = [1 if same else pick(st.integers(1, 3), label="stride")
                        for _ in range(spatial)]  # fmt: skip
         self.padding = [pick(st.integers(0, 2), label="padding") for _ in range(spatial)]
+        self.output_padding = [0] * spatial
         reach = [(k - 1) * d + 1 for k, d in zip(kernel, self.dilation, strict=True)]
         image = [r + pick(st.integers(0, 3), label="more") for r in reach]
-        batch = pick(st.integers(0, 3), label="batch")
+        batch = pick(st.integers(least, 3), label="batch")
         self.batched = batched or pick(st.integers(0, 3), label="no batch axis at 2") != 2
         dtype = pick(fwd.dtypes(FLOATS), label="dtype")
         lead = (batch,) * self.batched
@@ -60,11 +67,26 @@ class Drawn:
         batch = ["x"] if self.batched else []
         own = "self." if self.constant else ""
         spelled = call.format(w=f"{own}w", b=f"{own}bias" if self.with_bias else "None")
-        more = {"w": self.w, "bias": self.bias}
-        if self.constant:
-            check(data, spelled, x=self.x, batch=batch, tolerance=TAPS, buffers=more)
-        else:
-            check(data, spelled, x=self.x, batch=batch, tolerance=TAPS, **more)
+        more: dict[str, Any] = {"w": self.w, "bias": self.bias}
+        given = {"buffers": more} if self.constant else more
+        check(data, spelled, x=self.x, batch=batch, tolerance=TAPS, may_raise=True, **given)
+
+
+class Transposed(Drawn):
+    """The same for a transposed convolution, whose weight has the channels of x first."""
+
+    def __init__(self, data: st.DataObject, spatial: int, *, batched: bool = False) -> None:
+        super().__init__(data, spatial, batched=batched, least=1)  # torch itself fails at 0
+        pick, shape = data.draw, list(self.w.shape)
+        channels = shape[1] * self.groups
+        # So little that something is left of the result.
+        reach = [(k - 1) * d for k, d in zip(shape[2:], self.dilation, strict=True)]
+        self.padding = [min(p, r // 2) for p, r in zip(self.padding, reach, strict=True)]
+        most = [max(pair) - 1 for pair in zip(self.stride, self.dilation, strict=True)]
+        self.output_padding = [pick(st.integers(0, m), label="output_padding") for m in most]
+        dtype = DType.of(self.w.dtype)
+        maps = shape[0] // self.groups
+        self.w = draw_array(data, "w", dtype, (channels, maps, *shape[2:]), low=-1, high=1)
 
 
 EVEN = "ignore:Using padding='same' with even kernel lengths:UserWarning"
@@ -85,17 +107,44 @@ def test_conv(n: int, padding: str, data: st.DataObject) -> None:
     "aten::convolution",
     "aten::_convolution",
     without={"deprecated": "old TorchScript programs only"},
-    fixed={
-        "transposed": "transposed convolution is refused, see the tests of importers",
-        "output_padding": "for transposed convolution only",
-    },
-    each={"name": ["convolution", "_convolution"]},
+    each={"name": ["convolution", "_convolution"], "transposed": [False, True]},
+    examples=1.5,
 )
-def test_convolution(name: str, data: st.DataObject) -> None:
-    drawn = Drawn(data, data.draw(st.integers(1, 3), label="spatial"), batched=True)
+def test_convolution(name: str, transposed: bool, data: st.DataObject) -> None:
+    spatial = data.draw(st.integers(1, 3), label="spatial")
+    drawn = (Transposed if transposed else Drawn)(data, spatial, batched=True)
     more = ", False, False, True, True" if name.startswith("_") else ""
-    sizes = f"{drawn.stride}, {drawn.padding}, {drawn.dilation}, False, {[0] * drawn.spatial}"
+    sizes = (f"{drawn.stride}, {drawn.padding}, {drawn.dilation}, {transposed}, "
+             f"{drawn.output_padding}")  # fmt: skip
     drawn.check(data, f"torch.{name}(x, {{w}}, {{b}}, {sizes}, {drawn.groups}{more})")
+
+
+@covers("aten::conv_transpose{n}d", n=[1, 2, 3], each={"one": [False, True]})
+def test_conv_transpose(n: int, one: bool, data: st.DataObject) -> None:
+    drawn = Transposed(data, n)
+    sizes = [drawn.stride, drawn.padding, drawn.output_padding, drawn.dilation]
+    if one:
+        sizes = [drawn.stride[0], drawn.padding[0], 0, drawn.dilation[0]]
+    drawn.check(data, f"F.conv_transpose{n}d(x, {{w}}, {{b}}, {sizes[0]}, {sizes[1]}, {sizes[2]}, "
+                f"{drawn.groups}, {sizes[3]})")  # fmt: skip
+
+
+@covers("aten::conv_tbc")
+def test_conv_tbc(data: st.DataObject) -> None:
+    sizes = fwd.shapes(4, 4, min_size=1, max_size=3)
+    batch, channels, maps, kernel = data.draw(sizes, label="sizes")
+    pad = data.draw(st.integers(0, 2), label="pad")
+    time = kernel + data.draw(st.integers(0, 3), label="more")
+    dtype = data.draw(fwd.dtypes(FLOATS), label="dtype")
+    x, w, b = (
+        draw_array(data, name, dtype, shape, low=-1, high=1)
+        for name, shape in (
+            ("x", (time, batch, channels)),
+            ("w", (kernel, channels, maps)),
+            ("b", (maps,)),
+        )
+    )
+    check(data, f"torch.conv_tbc(x, w, b, {pad})", x=x, w=w, b=b, tolerance=TAPS)  # fmt: skip
 
 
 @pytest.mark.filterwarnings(EVEN)

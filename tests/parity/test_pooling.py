@@ -11,12 +11,21 @@ pytest.importorskip("torch")
 pytest.importorskip("openvino")
 
 from hypothesis import strategies as st
-from parity_cases import FLOATS, check, covers, operand
+from parity_cases import FLOATS, check, covers, operand, plugins
 
 from fwd_core.ir import DType
+from fwd_core.testing import Tolerance
 from fwd_core.testing import strategies as fwd
 
 NUMBERS = (*FLOATS, DType.INT64, DType.INT32, DType.UINT8)
+
+
+SUMS = {
+    DType.FLOAT32: Tolerance(1e-5, 1e-5, reason="sums and roots of up to 27 numbers"),
+    DType.FLOAT16: Tolerance(4e-3, 4e-3, reason="the mean is rounded before it is a sum again"),
+    DType.BFLOAT16: Tolerance(3e-2, 3e-2, reason="the mean is rounded before it is a sum again"),
+}
+NOT_OF_LP = ("padding", "ceil_mode", "count_include_pad", "divisor_override")
 
 
 class Drawn:
@@ -48,25 +57,40 @@ def test_max_pool(n: int, data: st.DataObject) -> None:
     check(data, call, x=p.x, batch=p.batch, may_raise=True)
 
 
-@covers("aten::max_pool{n}d_with_indices", n=[2, 3])
-def test_max_pool_with_indices(n: int, data: st.DataObject) -> None:
+@covers("aten::max_pool{n}d_with_indices", n=[1, 2, 3], each={"results": ["", "[1]"]})
+def test_max_pool_with_indices(n: int, results: str, data: st.DataObject) -> None:
     p = Drawn(data, n, NUMBERS)
     call = (f"torch.ops.aten.max_pool{n}d_with_indices(x, {p.kernel}, {p.stride}, {p.padding}, "
-            f"{p.dilation}, {p.ceil})[0]")  # fmt: skip
+            f"{p.dilation}, {p.ceil}){results}")  # fmt: skip
     check(data, call, x=p.x, batch=p.batch, may_raise=True)
 
 
-@covers(
-    "aten::avg_pool{n}d",
-    n=[1, 2, 3],
-    fixed={"divisor_override": "other values are refused, see the tests of importers"},
-)
-def test_avg_pool(n: int, data: st.DataObject) -> None:
+@covers("aten::avg_pool1d")
+def test_avg_pool1d(data: st.DataObject) -> None:
+    p = Drawn(data, 1, FLOATS)
+    include = data.draw(st.booleans(), label="count_include_pad")
+    call = f"F.avg_pool1d(x, {p.kernel}, {p.stride}, {p.padding}, {p.ceil}, {include})"
+    check(data, call, x=p.x, batch=p.batch, may_raise=True)
+
+
+@covers("aten::avg_pool{n}d", n=[2, 3], each={"divisor": ["None", "3", "-2"]})
+def test_avg_pool(n: int, divisor: str, data: st.DataObject) -> None:
     p = Drawn(data, n, FLOATS if n < 3 else FLOATS[:1])  # torch's CPU has no more kernels
     include = data.draw(st.booleans(), label="count_include_pad")
-    call = f"F.avg_pool{n}d(x, {p.kernel}, {p.stride}, {p.padding}, {p.ceil}, {include})"
-    check(data, call.replace("[],", "None,") if n > 1 else call, x=p.x, batch=p.batch,
-          may_raise=True)  # fmt: skip
+    call = (f"F.avg_pool{n}d(x, {p.kernel}, {p.stride or None}, {p.padding}, {p.ceil}, {include}, "
+            f"{divisor})")  # fmt: skip
+    check(data, call, x=p.x, batch=p.batch, tolerance=SUMS, may_raise=True)
+
+
+@pytest.mark.skipif("aten::sign" not in plugins().converters, reason="lp_pool needs aten::sign")
+@covers("aten::avg_pool{n}d", n=[1, 2], examples=0.4,
+        fixed=dict.fromkeys(NOT_OF_LP, "lp_pool has none of it"))  # fmt: skip
+def test_lp_pool(n: int, data: st.DataObject) -> None:
+    p = Drawn(data, n, FLOATS[:1])
+    power = data.draw(st.sampled_from([2.0, 3.0]), label="norm_type")
+    call = f"F.lp_pool{n}d(x, {power}, {p.kernel[0]}, {p.stride[0] if p.stride else None})"
+    x = abs(p.x) + 0.5  # torch's root of a sum near zero has no digits
+    check(data, call, x=x, batch=p.batch, tolerance=SUMS, may_raise=True)
 
 
 @covers("aten::adaptive_avg_pool{n}d", n=[1, 2, 3])
@@ -77,6 +101,11 @@ def test_adaptive_avg_pool(n: int, data: st.DataObject) -> None:
 @covers("aten::_adaptive_avg_pool{n}d", n=[2, 3])
 def test_adaptive_avg_pool_without_a_shortcut(n: int, data: st.DataObject) -> None:
     adaptive(data, f"torch._adaptive_avg_pool{n}d(x, {{sizes}})", n)
+
+
+@covers("aten::adaptive_max_pool{n}d", n=[1, 2, 3], each={"results": ["", "[1]"]})
+def test_adaptive_max_pool(n: int, results: str, data: st.DataObject) -> None:
+    adaptive(data, f"torch.ops.aten.adaptive_max_pool{n}d(x, {{sizes}}){results}", n)
 
 
 def adaptive(data: st.DataObject, call: str, spatial: int) -> None:

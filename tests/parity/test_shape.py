@@ -9,7 +9,7 @@ pytest.importorskip("openvino")
 
 from hypothesis import strategies as st
 from moving_cases import array, count_of, divided, moved
-from parity_cases import ANY, check, covers, operand
+from parity_cases import check, covers
 
 from fwd_core.testing import EXACT
 from fwd_core.testing import strategies as fwd
@@ -134,36 +134,3 @@ def test_squeeze(which: str, written: str, data: st.DataObject) -> None:
     ]
     batch = ["x"] if which and shape and 0 not in {i % len(shape) for i in (axis, *axes)} else []
     moved(data, f"{call}{given})", array(data, shape), batch=batch)
-
-
-@covers("aten::constant_pad_nd")
-def test_constant_pad_nd(data: st.DataObject) -> None:
-    shape = data.draw(fwd.shapes(1, 4, min_size=1), label="shape")
-    pads = padding(data, shape)
-    value = data.draw(st.sampled_from([0, 2, 1.5]), label="value")
-    moved(data, f"torch.constant_pad_nd(x, {pads}, {value})", array(data, shape), batch=[])
-
-
-@covers("aten::pad", each={"mode": ["constant", "reflect", "replicate"]}, examples=1.5)
-def test_pad(mode: str, data: st.DataObject) -> None:
-    if mode == "constant":
-        shape = data.draw(fwd.shapes(1, 4, min_size=1), label="shape")
-        value = data.draw(st.sampled_from([None, 0.0, 2.0, 1.5]), label="value")
-        call = f"F.pad(x, {padding(data, shape)}, 'constant', {value})"
-        moved(data, call, array(data, shape), batch=[])
-        return
-    shape = data.draw(fwd.shapes(2, 5, min_size=1), label="shape")
-    least = max(1, len(shape) - 2)
-    axes = data.draw(st.sampled_from(sorted({least, min(least + 1, 3, len(shape))})), label="axes")
-    pads = [p for size in reversed(shape[-axes:])
-            for p in data.draw(st.tuples(st.integers(0, 2), st.integers(0, 2)))]  # fmt: skip
-    x = operand(data, "x", ANY[:2], shape)
-    batch = ["x"] if axes < len(shape) else []
-    moved(data, f"F.pad(x, {pads}, '{mode}')", x, batch=batch)
-
-
-def padding(data: st.DataObject, shape: tuple[int, ...]) -> list[int]:
-    """Torch lists pairs from the last axis backwards, and may leave out the first axes."""
-    pairs = data.draw(fwd.pads(shape, negative=True), label="pads")
-    kept = data.draw(st.integers(0, len(shape)), label="padded axes")
-    return [pad for pair in reversed(pairs[len(shape) - kept :]) for pad in pair]

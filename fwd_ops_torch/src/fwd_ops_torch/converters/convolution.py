@@ -29,14 +29,14 @@ def convolution(
 ) -> Value:
     """aten::convolution(Tensor input, Tensor weight, Tensor? bias, SymInt[] stride, SymInt[] padding, SymInt[] dilation, bool transposed, SymInt[] output_padding, SymInt groups) -> Tensor.
 
-    1 to 3 spatial axes. Not transposed.
+    1 to 3 spatial axes.
     """
     if x.type.rank != weight.type.rank:
         raise ConversionError(
             f"{ctx.operator}: input and weight have one rank", got=f"{x.type}, {weight.type}"
         )
     if transposed:
-        raise ctx.unsupported("transposed", "transposed convolution has no converter yet")
+        return _transposed(ctx, x, weight, bias, stride, padding, output_padding, groups, dilation)
     if any(output_padding):
         raise ConversionError(
             "output_padding is for transposed convolution only", got=output_padding
@@ -83,6 +83,71 @@ def convolution_mode(
     What ``padding="same"`` or ``"valid"`` becomes in a trace.
     """
     return _convolve(ctx, x, weight, bias, stride, padding, dilation, groups)
+
+
+@converts("aten::conv_transpose1d", "aten::conv_transpose2d", "aten::conv_transpose3d")
+def conv_transpose(
+    ctx: ConversionContext,
+    x: Value,
+    weight: Value,
+    bias: Value | None = None,
+    stride: Sequence[int] = (1,),
+    padding: Sequence[int] = (0,),
+    output_padding: Sequence[int] = (0,),
+    groups: int = 1,
+    dilation: Sequence[int] = (1,),
+) -> Value:
+    """aten::conv_transpose2d.input(Tensor input, Tensor weight, Tensor? bias=None, SymInt[2] stride=1, SymInt[2] padding=0, SymInt[2] output_padding=0, SymInt groups=1, SymInt[2] dilation=1) -> Tensor.
+
+    Also 1-d and 3-d. Floats.
+    """
+    spatial = int(ctx.operator[-2])
+    if weight.type.rank != spatial + 2:
+        raise ConversionError(
+            f"{ctx.operator}: wrong rank of weight", expected=f"{spatial + 2} axes", got=weight.type
+        )
+    return _transposed(ctx, x, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+@converts("aten::conv_tbc")
+def conv_tbc(ctx: ConversionContext, x: Value, weight: Value, bias: Value, pad: int = 0) -> Value:
+    """aten::conv_tbc(Tensor self, Tensor weight, Tensor bias, int pad=0) -> Tensor.
+
+    x is [time, batch, channels], weight [kernel, channels, maps]. Floats.
+    """
+    for what, value, rank in (("self", x, 3), ("weight", weight, 3), ("bias", bias, 1)):
+        if value.type.rank != rank:
+            raise ConversionError(
+                f"conv_tbc: wrong rank of {what}", expected=f"{rank} axes", got=value.type
+            )
+    image = ctx.emit(ops.Transpose(x, (1, 2, 0)), "channels_first")
+    kernel = ctx.emit(ops.Transpose(weight, (2, 1, 0)), "kernel")
+    result = ctx.emit(ops.Convolution(image, kernel, bias, (1,), (pad,), (pad,), (1,)))
+    return ctx.emit(ops.Transpose(result, (2, 0, 1)))
+
+
+def _transposed(
+    ctx: ConversionContext,
+    x: Value,
+    weight: Value,
+    bias: Value | None,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    output_padding: Sequence[int],
+    groups: int,
+    dilation: Sequence[int],
+) -> Value:
+    rank = weight.type.rank
+    if x.type.rank == rank - 1:
+        image = ctx.emit(ops.Unsqueeze(x, (0,)))
+        result = _transposed(
+            ctx, image, weight, bias, stride, padding, output_padding, groups, dilation
+        )
+        return ctx.emit(ops.Squeeze(result, (0,)))
+    steps, pads, more, rates = (
+        _spread(entries, rank - 2) for entries in (stride, padding, output_padding, dilation)
+    )
+    return ctx.emit(ops.ConvolutionTranspose(x, weight, bias, steps, pads, more, rates, groups))
 
 
 def _convolve(

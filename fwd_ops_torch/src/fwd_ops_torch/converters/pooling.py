@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from fwd_core.errors import ConversionError
-from fwd_core.ir import Dim, Value, ops
+from fwd_core.ir import Dim, DType, Value, ops
+from fwd_core.ir.dims import divide_exactly
+from fwd_ops_torch.converters._maxima import Axis, first_maxima, first_maximum
 from fwd_ops_torch.converting import ConversionContext, converts
-from fwd_ops_torch.importers.undecided import Undecided
 
 
 @converts("aten::max_pool1d", "aten::max_pool2d", "aten::max_pool3d")
@@ -25,12 +26,20 @@ def max_pool(
 
     Also 1-d and 3-d, with or without a batch axis.
     """
-    return _max_pool(
-        ctx, x, int(ctx.operator[-2]), kernel_size, stride, padding, dilation, ceil_mode
-    )
+    spatial = int(ctx.operator[-2])
+    kernel, steps, pads, rates = _geometry(spatial, kernel_size, stride, padding, dilation)
+
+    def pool(image: Value) -> tuple[Value, ...]:
+        return (ctx.emit(ops.MaxPool(image, kernel, steps, pads, rates, ceil_mode)),)
+
+    return _batched(ctx, x, spatial, pool)[0]
 
 
-@converts("aten::max_pool2d_with_indices", "aten::max_pool3d_with_indices")
+@converts(
+    "aten::max_pool1d_with_indices",
+    "aten::max_pool2d_with_indices",
+    "aten::max_pool3d_with_indices",
+)
 def max_pool_with_indices(
     ctx: ConversionContext,
     x: Value,
@@ -39,12 +48,70 @@ def max_pool_with_indices(
     padding: Sequence[int] = (0,),
     dilation: Sequence[int] = (1,),
     ceil_mode: bool = False,
-) -> tuple[Any, ...]:
-    """aten::max_pool2d_with_indices(Tensor self, ...) -> (Tensor, Tensor). The indices may not be used."""
+) -> tuple[Value, ...]:
+    """aten::max_pool2d_with_indices(Tensor self, int[2] kernel_size, int[2] stride=[], int[2] padding=0, int[2] dilation=1, bool ceil_mode=False) -> (Tensor, Tensor).
+
+    Also 1-d and 3-d. The int64 indices count the elements of an image without its padding. A NaN
+    has no index of its own.
+    """
     spatial = int(ctx.operator.split("pool")[1][0])
-    pooled = _max_pool(ctx, x, spatial, kernel_size, stride, padding, dilation, ceil_mode)
-    reason = f"is the second result of {ctx.operator}, which has no converter yet"
-    return pooled, Undecided(reason, "use the pooled values only", data=True)
+    kernel, steps, pads, rates = _geometry(spatial, kernel_size, stride, padding, dilation)
+
+    def pool(image: Value) -> tuple[Value, ...]:
+        pooled = ctx.emit(ops.MaxPool(image, kernel, steps, pads, rates, ceil_mode))
+        listed = zip(image.type.shape[2:], kernel, steps, pads, rates, strict=True)
+        axes = [Axis(size, k, s, p, d) for size, k, s, p, d in listed]
+        return pooled, first_maxima(ctx, image, pooled, axes)
+
+    return _batched(ctx, x, spatial, pool)
+
+
+@converts("aten::adaptive_max_pool1d", "aten::adaptive_max_pool2d", "aten::adaptive_max_pool3d")
+def adaptive_max_pool(
+    ctx: ConversionContext, x: Value, output_size: Sequence[Dim]
+) -> tuple[Value, ...]:
+    """aten::adaptive_max_pool2d(Tensor self, int[2] output_size) -> (Tensor, Tensor).
+
+    Also 1-d and 3-d; floats. A dynamic size gives 1 on all axes, or parts of one fixed length.
+    """
+    if not x.type.dtype.is_float:
+        raise ConversionError(f"{ctx.operator}: floats only", got=x.type)
+    spatial = int(ctx.operator[-2])
+    wanted = tuple(output_size) * (spatial if len(output_size) == 1 else 1)
+
+    def pool(image: Value) -> tuple[Value, ...]:
+        if all(size == 1 for size in wanted):
+            spread = tuple(range(2, 2 + spatial))
+            greatest = ctx.emit(ops.ReduceMax(image, spread, keepdims=True))
+            return greatest, first_maximum(ctx, image, greatest)
+        axes = []
+        for place, parts in enumerate(wanted, 2):
+            image, axis = _parts(ctx, image, place, parts)
+            axes.append(axis)
+        kernel = tuple(axis.kernel for axis in axes)
+        none, ones = (0,) * spatial, (1,) * spatial
+        pooled = ctx.emit(ops.MaxPool(image, kernel, kernel, none, ones))
+        return pooled, first_maxima(ctx, image, pooled, axes)
+
+    return _batched(ctx, x, spatial, pool)
+
+
+def _parts(ctx: ConversionContext, x: Value, place: int, parts: Dim) -> tuple[Value, Axis]:
+    """An axis divided into parts: x with parts of one length there, and where they begin.
+
+    Shorter parts repeat their last element, which changes neither a maximum nor its first place.
+    """
+    size = x.type.shape[place]
+    even = divide_exactly(size, parts)
+    if isinstance(even, int):
+        return x, Axis(size, even, even)
+    fixed, count = ctx.static(size, "self"), ctx.static(parts, "output_size")
+    bounds = [(i * fixed // count, -(-(i + 1) * fixed // count)) for i in range(count)]
+    longest = max((end - start for start, end in bounds), default=0)
+    taken = [min(start + i, end - 1) for start, end in bounds for i in range(longest)]
+    starts = ctx.constant([start for start, _ in bounds], DType.INT64, "starts")
+    picked = ctx.emit(ops.Gather(x, ctx.constant(taken, DType.INT64, "parts"), place), "parts")
+    return picked, Axis(size, longest, longest, starts=starts)
 
 
 @converts("aten::avg_pool1d", "aten::avg_pool2d", "aten::avg_pool3d")
@@ -60,22 +127,27 @@ def avg_pool(
 ) -> Value:
     """aten::avg_pool2d(Tensor self, int[2] kernel_size, int[2] stride=[], int[2] padding=0, bool ceil_mode=False, bool count_include_pad=True, int? divisor_override=None) -> Tensor.
 
-    Also 1-d and 3-d. divisor_override must be None.
+    Also 1-d and 3-d. Floats.
     """
-    if divisor_override is not None:
-        raise ctx.unsupported("divisor_override", "it has no converter yet")
+    if divisor_override == 0:
+        raise ConversionError(f"{ctx.operator}: divisor_override must not be 0")
     spatial = int(ctx.operator[-2])
-    kernel = _spread(kernel_size, spatial)
-    steps = _spread(stride, spatial) if stride else kernel
-    pads = _spread(padding, spatial)
-    return _batched(
-        ctx,
-        x,
-        spatial,
-        lambda image: ctx.emit(
-            ops.AveragePool(image, kernel, steps, pads, ceil_mode, count_include_pad)
-        ),
-    )
+    kernel, steps, pads, _ = _geometry(spatial, kernel_size, stride, padding)
+
+    def pool(image: Value) -> tuple[Value, ...]:
+        plain = ops.AveragePool(image, kernel, steps, pads, ceil_mode, count_include_pad)
+        if divisor_override is None:
+            return (ctx.emit(plain),)
+        # The mean of whole windows: zeros where a window is beyond the image make it a sum.
+        listed = zip(image.type.shape[2:], plain.infer().shape[2:], kernel, steps, pads,
+                     strict=True)  # fmt: skip
+        after = [(count - 1) * s + k - size - p for size, count, k, s, p in listed]
+        whole = ctx.emit(ops.Pad(image, (0, 0, *pads), (0, 0, *after)), "padded")
+        mean = ctx.emit(ops.AveragePool(whole, kernel, steps, (0,) * spatial), "mean")
+        ratio = ctx.number(math.prod(kernel) / divisor_override, image.type.dtype, "ratio")
+        return (ctx.emit(ops.Mul(mean, ratio)),)
+
+    return _batched(ctx, x, spatial, pool)[0]
 
 
 @converts("aten::adaptive_avg_pool1d", "aten::adaptive_avg_pool2d", "aten::adaptive_avg_pool3d",
@@ -85,39 +157,31 @@ def adaptive_avg_pool(ctx: ConversionContext, x: Value, output_size: Sequence[Di
     spatial = int(ctx.operator[-2])
     wanted = tuple(output_size) * (spatial if len(output_size) == 1 else 1)
 
-    def pool(image: Value) -> Value:
+    def pool(image: Value) -> tuple[Value, ...]:
         if all(size == 1 for size in wanted):
             axes = tuple(range(2, 2 + spatial))
-            return ctx.emit(ops.ReduceMean(image, axes, keepdims=True))
-        return ctx.emit(ops.AdaptiveAveragePool(image, wanted))
+            return (ctx.emit(ops.ReduceMean(image, axes, keepdims=True)),)
+        return (ctx.emit(ops.AdaptiveAveragePool(image, wanted)),)
 
-    return _batched(ctx, x, spatial, pool)
+    return _batched(ctx, x, spatial, pool)[0]
 
 
-def _max_pool(
-    ctx: ConversionContext,
-    x: Value,
+def _geometry(
     spatial: int,
     kernel_size: Sequence[int],
     stride: Sequence[int],
     padding: Sequence[int],
-    dilation: Sequence[int],
-    ceil_mode: bool,
-) -> Value:
+    dilation: Sequence[int] = (1,),
+) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """Kernel, stride, padding and dilation with an entry per axis; no stride is the kernel."""
     kernel = _spread(kernel_size, spatial)
     steps = _spread(stride, spatial) if stride else kernel
-    pads, rates = _spread(padding, spatial), _spread(dilation, spatial)
-    return _batched(
-        ctx,
-        x,
-        spatial,
-        lambda image: ctx.emit(ops.MaxPool(image, kernel, steps, pads, rates, ceil_mode)),
-    )
+    return kernel, steps, _spread(padding, spatial), _spread(dilation, spatial)
 
 
 def _batched(
-    ctx: ConversionContext, x: Value, spatial: int, pool: Callable[[Value], Value]
-) -> Value:
+    ctx: ConversionContext, x: Value, spatial: int, pool: Callable[[Value], tuple[Value, ...]]
+) -> tuple[Value, ...]:
     if x.type.rank == spatial + 2:
         return pool(x)
     if x.type.rank != spatial + 1:
@@ -126,7 +190,8 @@ def _batched(
             expected=f"{spatial + 1} or {spatial + 2} axes",
             got=x.type,
         )
-    return ctx.emit(ops.Squeeze(pool(ctx.emit(ops.Unsqueeze(x, (0,)))), (0,)))
+    results = pool(ctx.emit(ops.Unsqueeze(x, (0,))))
+    return tuple(ctx.emit(ops.Squeeze(result, (0,))) for result in results)
 
 
 def _spread(entries: Sequence[int], spatial: int) -> tuple[int, ...]:

@@ -157,61 +157,6 @@ atleast_2d = _at_least(2)
 atleast_3d = _at_least(3)
 
 
-@converts("aten::constant_pad_nd")
-def constant_pad_nd(
-    ctx: ConversionContext, x: Value, pad: Sequence[Dim], value: float = 0
-) -> Value:
-    """aten::constant_pad_nd(Tensor self, SymInt[] pad, Scalar value=0) -> Tensor. Negative pads cut."""
-    before, after = _pads(x, pad)
-    number = float(value) if x.type.dtype.is_float else int(value)
-    return ctx.emit(ops.Pad(x, before, after, "constant", number))
-
-
-@converts("aten::pad")
-def pad_(
-    ctx: ConversionContext,
-    x: Value,
-    pad: Sequence[Dim],
-    mode: str = "constant",
-    value: float | None = None,
-) -> Value:
-    """aten::pad(Tensor self, SymInt[] pad, str mode="constant", float? value=None) -> Tensor.
-
-    Modes constant, and reflect and replicate of the last 1, 2 or 3 axes.
-    """
-    if mode == "constant":
-        return constant_pad_nd(ctx, x, pad, 0 if value is None else value)
-    if value:
-        raise ConversionError(f"pad: mode {mode!r} takes no value", got=value)
-    before, after = _pads(x, pad)
-    if len(pad) not in (2, 4, 6) or x.type.rank - len(pad) // 2 not in (1, 2):
-        raise ConversionError(
-            f"pad: mode {mode!r} pads the last 1, 2 or 3 axes, with 1 or 2 axes before them",
-            expected="2, 4 or 6 sizes",
-            got=f"{len(pad)} sizes for {x.type}",
-        )
-    if mode == "reflect":
-        return ctx.emit(ops.Pad(x, before, after, "reflect"))
-    if mode == "replicate":
-        return ctx.emit(ops.Pad(x, before, after, "edge"))
-    raise ctx.unsupported("mode", f"{mode!r} has no converter yet")
-
-
-def _pads(x: Value, pad: Sequence[Dim]) -> tuple[tuple[Dim, ...], tuple[Dim, ...]]:
-    """Torch lists pairs from the last axis backwards."""
-    rank = x.type.rank
-    if len(pad) % 2 or len(pad) > 2 * rank:
-        raise ConversionError(
-            "pad: pairs of sizes, for at most all axes", expected=x.type, got=list(pad)
-        )
-    before, after = [0] * rank, [0] * rank
-    listed: tuple[list[Dim], list[Dim]] = (list(before), list(after))
-    for i in range(0, len(pad), 2):
-        axis = rank - 1 - i // 2
-        listed[0][axis], listed[1][axis] = pad[i], pad[i + 1]
-    return tuple(listed[0]), tuple(listed[1])
-
-
 def _resolved(x: Value, shape: Sequence[Dim]) -> tuple[Dim, ...]:
     return _with_inferred(x.type.numel, shape)
 

@@ -110,3 +110,51 @@ def test_window_count_of_a_dynamic_size() -> None:
         count = window_count(H, 3, 2, 2, 1, ceil=ceil)
         for size in (8, 9, 17):
             assert evaluate(count, {"h": size}) == window_count(size, 3, 2, 2, 1, ceil=ceil)
+
+
+def _transposed(
+    x: tuple[Dim, ...] = (B, 4, 5, 5), weight: tuple[Dim, ...] = (4, 3, 3, 3), **more: Any
+) -> Operator:
+    spatial = len(x) - 2
+    fields: dict[str, Any] = {
+        "stride": (1,) * spatial,
+        "padding": (0,) * spatial,
+        "output_padding": (0,) * spatial,
+        "dilation": (1,) * spatial,
+        "bias": None,
+        **more,
+    }
+    return ops.ConvolutionTranspose(x=value(*x), weight=value(*weight), **fields)
+
+
+@pytest.mark.parametrize(
+    ("op", "wanted"),
+    [
+        (_transposed(), (B, 3, 7, 7)),
+        (_transposed(groups=2, bias=value(6)), (B, 6, 7, 7)),
+        (_transposed(stride=(2, 3), padding=(1, 0)), (B, 3, 9, 15)),
+        (_transposed(stride=(2, 2), output_padding=(1, 0)), (B, 3, 12, 11)),
+        (_transposed(dilation=(2, 1)), (B, 3, 9, 7)),
+        (_transposed(x=(B, 4, H), weight=(4, 3, 2), stride=(2,)), (B, 3, 2 * H)),
+    ],
+)
+def test_shapes_of_the_transpose(op: Operator, wanted: tuple[Dim, ...]) -> None:
+    assert op.infer() == kind(*wanted)
+
+
+@pytest.mark.parametrize(
+    ("op", "text"),
+    [
+        (_transposed(x=(4, 5)), "fwd.ConvolutionTranspose: wrong rank"),
+        (_transposed(stride=(1,)), "fwd.ConvolutionTranspose: 2 entries per spatial attribute"),
+        (_transposed(x=(B, 3, 5, 5)), "fwd.ConvolutionTranspose channels: sizes differ"),
+        (_transposed(groups=3), "fwd.ConvolutionTranspose channels over groups: sizes differ"),
+        (_transposed(bias=value(4)), "fwd.ConvolutionTranspose bias: sizes differ"),
+        (_transposed(output_padding=(0, 1)), "output_padding is less than the stride or the dil"),
+        (_transposed(padding=(4, 0)), "nothing is left of the padded result"),
+    ],
+)
+def test_what_the_transpose_refuses(op: Operator, text: str) -> None:
+    with pytest.raises(GraphError) as caught:
+        op.infer()
+    assert text in str(caught.value)

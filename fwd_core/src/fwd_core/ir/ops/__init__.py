@@ -20,6 +20,8 @@ from fwd_core.ir.ops import (
     pooling,
     recurrent,
     reduction,
+    resize,
+    sampling,
     scattering,
     shape,
     sorting,
@@ -39,6 +41,7 @@ from fwd_core.ir.ops.attention import Attention
 from fwd_core.ir.ops.bitwise import BitAnd, BitOr, BitXor, ShiftLeft, ShiftRight
 from fwd_core.ir.ops.control import If
 from fwd_core.ir.ops.convolution import Convolution
+from fwd_core.ir.ops.convolution import Convolution, ConvolutionTranspose
 from fwd_core.ir.ops.creation import Arange, Constant, DimValue, Full
 from fwd_core.ir.ops.cumulative import CumSum
 from fwd_core.ir.ops.elementwise import (
@@ -80,6 +83,8 @@ from fwd_core.ir.ops.reduction import (
     ReduceProd,
     ReduceSum,
 )
+from fwd_core.ir.ops.resize import Resize
+from fwd_core.ir.ops.sampling import GridSample
 from fwd_core.ir.ops.scattering import ScatterElements, ScatterND
 from fwd_core.ir.ops.shape import (
     Concat,
@@ -128,6 +133,8 @@ FAMILIES = (
     linear,
     convolution,
     pooling,
+    resize,
+    sampling,
     normalization,
     reduction,
     shape,

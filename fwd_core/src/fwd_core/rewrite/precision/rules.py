@@ -42,6 +42,7 @@ _HALF: tuple[type[Operator], ...] = (
     ops.MatMul,
     ops.Linear,
     ops.Convolution,
+    ops.ConvolutionTranspose,
     ops.Attention,  # backends keep its softmax in float32
     ops.Lstm,
     ops.Gru,
@@ -56,6 +57,7 @@ _FLOAT32: tuple[type[Operator], ...] = (
     ops.ReduceMean,
     ops.ReduceProd,
     ops.AdaptiveAveragePool,
+    ops.GridSample,  # a position in half is off by elements of large images
     ops.Exp,
     ops.Log,
     ops.Pow,
@@ -99,6 +101,7 @@ _ARITHMETIC: tuple[type[Operator], ...] = (
     ops.PRelu,
     ops.Elu,
     ops.Mish,
+    ops.Resize,  # positions are float32 all the same
 )
 _FOLLOW: tuple[type[Operator], ...] = (
     ops.Relu,

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from openvino import Output
 
 
-def weight_of_dynamic_shape(_ctx: OpenVINOLowering, op: ops.Convolution) -> str | None:
+def weight_of_dynamic_shape(
+    _ctx: OpenVINOLowering, op: ops.Convolution | ops.ConvolutionTranspose
+) -> str | None:
     """OpenVINO chooses a kernel by the weight's shape when it compiles."""
     if op.weight.type.is_static:
         return None
@@ -34,5 +36,29 @@ def convolution(ctx: OpenVINOLowering, op: ops.Convolution) -> Output:
         result = ctx.opset.group_convolution(x, ctx.reshaped(op.weight, grouped), *geometry)
     if op.bias is not None:
         bias = ctx.reshaped(op.bias, (1, maps, *(1 for _ in kernel)))
+        result = ctx.opset.add(result, bias)
+    return result.output(0)
+
+
+@lowering("openvino", ops.ConvolutionTranspose, unless=weight_of_dynamic_shape)
+def convolution_transpose(ctx: OpenVINOLowering, op: ops.ConvolutionTranspose) -> Output:
+    """ConvolutionBackpropData, or GroupConvolutionBackpropData with the groups first; then Add."""
+    channels, maps, *kernel = op.weight.type.static_shape()
+    dilation = [1 if size == 1 else step for size, step in zip(kernel, op.dilation, strict=True)]
+    geometry = {
+        "strides": list(op.stride),
+        "pads_begin": list(op.padding),
+        "pads_end": list(op.padding),
+        "dilations": dilation,
+        "output_padding": list(op.output_padding),
+    }
+    x = ctx[op.x]
+    if op.groups == 1:
+        result = ctx.opset.convolution_backprop_data(x, ctx[op.weight], **geometry)
+    else:
+        grouped = ctx.reshaped(op.weight, (op.groups, channels // op.groups, maps, *kernel))
+        result = ctx.opset.group_convolution_backprop_data(x, grouped, **geometry)
+    if op.bias is not None:
+        bias = ctx.reshaped(op.bias, (1, maps * op.groups, *(1 for _ in kernel)))
         result = ctx.opset.add(result, bias)
     return result.output(0)

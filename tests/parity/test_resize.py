@@ -1,0 +1,78 @@
+"""Converters that resample spatial axes, against eager torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("openvino")
+
+from hypothesis import strategies as st
+from parity_cases import FLOATS, check, covers, operand
+
+from fwd_core.ir import DType
+from fwd_core.testing import EXACT, Tolerance
+from fwd_core.testing import strategies as fwd
+
+#: Positions are float32 in torch; weights follow from them.
+WEIGHED = {
+    DType.FLOAT32: Tolerance(1e-5, 2e-5, reason="weights from positions rounded to float32"),
+    DType.FLOAT16: Tolerance(4e-3, 2e-2, reason="torch weighs in float16"),
+    DType.BFLOAT16: Tolerance(3e-2, 1e-1, reason="torch weighs in bfloat16"),
+}
+
+
+class Drawn:
+    """An image, sizes for it and scales, of which the sizes need not follow."""
+
+    def __init__(
+        self, data: st.DataObject, spatial: int, dtypes: Sequence[DType], least: int = 1
+    ) -> None:
+        image = data.draw(fwd.shapes(spatial, spatial, min_size=least, max_size=6), label="image")
+        lead = data.draw(fwd.shapes(2, 2, min_size=1, max_size=3), label="lead")
+        factors = st.sampled_from([2.0, 2.0, 3.0, 0.5, 1.0, 1.3, 0.7, 1.5, 2.6])
+        drawn = [(size, data.draw(factors, label="scale")) for size in image]
+        self.scales = [s if math.floor(size * s) >= least else 1.0 for size, s in drawn]
+        self.sizes = list(data.draw(fwd.shapes(spatial, spatial, min_size=least, max_size=9)))
+        self.x = operand(data, "x", dtypes, (*lead, *image))
+
+    def given(self, data: st.DataObject) -> list[str]:
+        """Sizes alone, scales alone in a list, or sizes with scales: as the overloads take them."""
+        kind = data.draw(st.sampled_from(["size", "scales", "both"]), label="given")
+        if kind == "scales":
+            return ["None", str(self.scales)]
+        if kind == "size":
+            return [str(self.sizes), "None"]
+        follow = [math.floor(n * s) for n, s in zip(self.x.shape[2:], self.scales, strict=True)]
+        return [str(follow), ", ".join(map(str, self.scales))]
+
+
+@covers("aten::{name}{n}d", name=["upsample_nearest", "_upsample_nearest_exact"], n=[1, 2, 3])
+def test_nearest(name: str, n: int, data: st.DataObject) -> None:
+    p = Drawn(data, n, (*FLOATS, DType.UINT8))
+    size, scales = p.given(data)
+    check(data, f"torch.ops.aten.{name}{n}d(x, {size}, {scales})", x=p.x, batch=["x"],
+          tolerance=EXACT)  # fmt: skip
+
+
+@covers("aten::{name}", name=["upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d",
+                              "upsample_bicubic2d"])  # fmt: skip
+def test_weighed(name: str, data: st.DataObject) -> None:
+    p = Drawn(data, int(name[-2]), FLOATS)
+    size, scales = p.given(data)
+    corners = data.draw(st.booleans(), label="align_corners")
+    check(data, f"torch.ops.aten.{name}(x, {size}, {corners}, {scales})", x=p.x, batch=["x"],
+          tolerance=WEIGHED)  # fmt: skip
+
+
+@covers("aten::_upsample_{name}2d_aa", name=["bilinear", "bicubic", "lanczos"], examples=0.6)
+def test_antialiased(name: str, data: st.DataObject) -> None:
+    # torch's CPU has no more kernels, and reads the first row for all if the result is a column.
+    p = Drawn(data, 2, FLOATS[:1], least=2)
+    size, scales = p.given(data)
+    corners = data.draw(st.booleans(), label="align_corners")
+    check(data, f"torch.ops.aten._upsample_{name}2d_aa(x, {size}, {corners}, {scales})", x=p.x,
+          batch=["x"], tolerance=WEIGHED)  # fmt: skip
