@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import operator_cases_of_axes
-from control_graphs import IFS
 import spatial_cases
+from control_graphs import IFS
 from operator_case import (
     ALL,
     BATCH,

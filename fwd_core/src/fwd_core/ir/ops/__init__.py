@@ -40,7 +40,6 @@ from fwd_core.ir.ops.activation import (
 from fwd_core.ir.ops.attention import Attention
 from fwd_core.ir.ops.bitwise import BitAnd, BitOr, BitXor, ShiftLeft, ShiftRight
 from fwd_core.ir.ops.control import If
-from fwd_core.ir.ops.convolution import Convolution
 from fwd_core.ir.ops.convolution import Convolution, ConvolutionTranspose
 from fwd_core.ir.ops.creation import Arange, Constant, DimValue, Full
 from fwd_core.ir.ops.cumulative import CumSum
