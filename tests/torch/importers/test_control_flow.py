@@ -310,6 +310,16 @@ def test_assertions_on_tensors_are_left_out_with_a_warning() -> None:
         importing(program, (POSITIVE,))
 
 
+def test_assertions_of_torchs_own_operators_are_left_out() -> None:
+    class Model(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return nn.functional.one_hot(x, 5)
+
+    x = torch.tensor([1, 2])
+    program = torch.export.export(Model().eval(), (x,)).run_decompositions()
+    check(Model(), (x,), model=program)
+
+
 def test_assertions_on_tensors_that_are_known_are_made() -> None:
     class Model(nn.Module):
         def __init__(self, limit: float) -> None:

@@ -29,7 +29,6 @@ ASSERTIONS = frozenset(
         "aten::sym_constrain_range",
         "aten::sym_constrain_range_for_size",
         "aten::_assert_scalar",
-        "aten::_assert_async",
     }
 )
 
@@ -85,6 +84,8 @@ class FxInterpreter:
             if isinstance(args[0], Undecided) and args[0].data:
                 told = args[1] if len(args) > 1 else "a condition does not hold"
                 tell_unchecked(f"the model may raise an exception: {told}", location_of(node, path))
+            return None
+        if schema.name == "aten::_assert_async" and _is_torchs_own(node):
             return None
         names = [argument.name for argument in schema.arguments]
         return self.session.call(
@@ -167,6 +168,15 @@ def location_of(node: Node, path: str = "") -> Location:
     target: Any = node.target
     schema = getattr(target, "_schema", None)
     return locate(module or path, schema.name if schema is not None else str(target), frames)
+
+
+def _is_torchs_own(node: Node) -> bool:
+    """Whether a check stands for an operator's own, as ``one_hot`` has: values are undefined then.
+
+    torch says which of its functions the model called.
+    """
+    called = node.meta.get("torch_fn")
+    return called is not None and "_assert_async" not in str(called)
 
 
 _PYTHON: dict[Any, str] = {
