@@ -118,7 +118,8 @@ def repeat_interleave(
 
     A tensor of repeats has to be constant: the size of the result depends on it.
     """
-    counts = repeats.constant if isinstance(repeats, Value) else None
+    known = repeats.constant if isinstance(repeats, Value) else None
+    counts = None if known is None else known.data.astype(np.int64)
     if isinstance(repeats, Value) and counts is None:
         raise ctx.unsupported(
             "repeats",
@@ -128,7 +129,7 @@ def repeat_interleave(
     assert repeats is not None
     if x is None:
         assert counts is not None
-        return ctx.constant(np.repeat(np.arange(counts.data.size), counts.data), DType.INT64)
+        return ctx.constant(np.repeat(np.arange(counts.size), counts), DType.INT64)
     if dim is None:
         x, dim = ctx.emit(ops.Reshape(x, (x.type.numel,)), "flat"), 0
     if x.type.rank == 0:
@@ -139,7 +140,7 @@ def repeat_interleave(
         if is_less(repeats, 0) is True:
             raise ConversionError(f"{ctx.operator}: repeats must not be negative", got=repeats)
         return _repeated(ctx, x, axis, repeats, whole=False)
-    data = counts.data.reshape(-1)
+    data = counts.reshape(-1)
     if data.size == 1:
         return _repeated(ctx, x, axis, int(data[0]), whole=False)
     if x.type.shape[axis] != data.size:

@@ -100,8 +100,8 @@ def put(ctx: ConversionContext, base: Value, part: Value, span: Span) -> Value:
         return part if len(pieces) == 1 else ctx.emit(ops.Concat(tuple(pieces), axis))
     sizes = (size, span.start, span.length)
     if not all(isinstance(one, int) for one in sizes):
-        places = ctx.emit(ops.Arange(span.length, span.start, span.step), "places")
-        return scattered(ctx, base, part, places, axis)
+        counted = ctx.emit(ops.Arange(span.length, span.start, span.step), "places")
+        return scattered(ctx, base, part, counted, axis)
     # Old and new elements side by side, then for each place the one that belongs there.
     fixed, start, length = (int(one) for one in sizes)  # type: ignore[arg-type]
     places = np.arange(fixed)
