@@ -33,6 +33,8 @@ CALLS = [
     "F.interpolate(x, size=(7, 9), mode='bilinear')",
     "F.interpolate(x, size=(7, 9), mode='bilinear', align_corners=True)",
     "F.interpolate(x, scale_factor=0.5, mode='bilinear')",
+    "F.interpolate(x[:, :, :2], scale_factor=1.3, mode='bilinear')",
+    "F.interpolate(x, scale_factor=1.125, mode='bilinear')",  # 6 stays, 9 does not
     "F.interpolate(x, scale_factor=1.5, mode='bicubic')",
     "F.interpolate(x, scale_factor=1.5, mode='bicubic', align_corners=True)",
     "F.interpolate(x, size=(x.shape[2] * 2, x.shape[3] + 1), mode='bilinear')",

@@ -54,6 +54,8 @@ def test_refusals(op: ops.Resize, text: str) -> None:
         (_resize(size=(5, 7), mode="linear"), True),
         (_resize(size=(5, 7), mode="linear", scales=(1.3, 1.3)), False),
         (_resize(size=(5, 7), mode="linear", scales=(1.3, 1.3), align_corners=True), True),
+        (_resize(size=(4, 6), mode="linear", scales=(1.2, 1.1)), True),  # its sizes stay
+        (_resize(size=(4, 6), mode="cubic", scales=(1.2, 1.1)), False),
         (_resize(value(B, 3, 1, 1), (41, 82)), True),
         (_resize(value(B, 3, 2, 2), (82, 82)), False),  # 41 * float32(1 / 41) is less than 1
         (_resize(value(B, 3, H), (H * 2,)), True),

@@ -16,7 +16,18 @@ from fwd_core.ir.graph import Value
 from fwd_core.ir.operator import Operator, operator
 from fwd_core.ir.ops import _checks as check
 from fwd_core.ir.ops.creation import Arange, DimValue
-from fwd_core.ir.ops.elementwise import Add, Cast, Clamp, Div, FloorDiv, Minimum, Mul, Sub
+from fwd_core.ir.ops.elementwise import (
+    Add,
+    Cast,
+    Clamp,
+    Div,
+    Equal,
+    FloorDiv,
+    Minimum,
+    Mul,
+    Sub,
+    Where,
+)
 from fwd_core.ir.ops.indexing import Gather
 from fwd_core.ir.ops.shape import Reshape
 from fwd_core.ir.ops.unary import Floor
@@ -44,8 +55,9 @@ class Resize(Operator):
     (i + 0.5) * d - 0.5 (``nearest_exact`` rounds it to the nearest, ties up). d is 1 / scale
     where ``scales`` has one, (in - 1) / (out - 1) with ``align_corners``, else in / out.
     ``linear`` weighs the two neighbours of the position, ``cubic`` the four, with coefficient
-    -0.75; what is outside repeats the edge, and linear positions below 0 count as 0. Floats;
-    nearest modes take any dtype. ``aten::upsample_bilinear2d`` and the like.
+    -0.75; what is outside repeats the edge, and linear positions below 0 count as 0. ``linear``
+    leaves an axis whose size stays as it is, whatever its scale. Floats; nearest modes take any
+    dtype. ``aten::upsample_bilinear2d`` and the like.
     """
 
     x: Value
@@ -69,7 +81,10 @@ class Resize(Operator):
 
     def scale(self, axis: int) -> float | None:
         """The scale of a spatial axis, if it has one that counts."""
-        return self.scales[axis] if self.scales and not self.align_corners else None
+        if not self.scales or self.align_corners:
+            return None
+        stays = self.x.type.shape[axis + 2] == self.size[axis]
+        return None if stays and self.mode == "linear" else self.scales[axis]
 
     @property
     def plain(self) -> bool:
@@ -180,6 +195,10 @@ class Resize(Operator):
         scale = self.scale(axis)
         if scale is not None:
             step = _number(emit, 1.0 / scale)
+            if self.mode == "linear":
+                sizes = (emit(DimValue(size), "size") for size in (before, after))
+                stays = emit(Equal(*sizes), "stays")
+                step = emit(Where(stays, _number(emit, 1.0), step), "distance")
         else:
             less = 1 if self.align_corners else 0
             upper, lower = (
