@@ -9,6 +9,7 @@ WITHOUT_FLOATS = {
     ops.Or,
     ops.Xor,
     ops.Not,
+    *(ops.BitAnd, ops.BitOr, ops.BitXor, ops.ShiftLeft, ops.ShiftRight),
     ops.ReduceAny,
     ops.ReduceAll,
     ops.Constant,

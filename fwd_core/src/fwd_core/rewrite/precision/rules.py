@@ -52,10 +52,15 @@ _HALF: tuple[type[Operator], ...] = (
 )
 _FLOAT32: tuple[type[Operator], ...] = (
     ops.LayerNorm,
+    ops.GroupNorm,
     ops.Softmax,
     ops.ReduceSum,
     ops.ReduceMean,
     ops.ReduceProd,
+    ops.CumSum,
+    ops.ScatterElements,  # many elements may be summed at one place
+    ops.ScatterND,
+    ops.TopK,  # numbers that differ in float32 only would tie
     ops.AdaptiveAveragePool,
     ops.GridSample,  # a position in half is off by elements of large images
     ops.Exp,
