@@ -155,9 +155,20 @@ def test_random_numbers_are_refused_by_name(name: str, source: str, form: str) -
 
 
 def random_operators() -> list[str]:
-    """All operators of torch that it calls random, but for kernels of attention and RNNs."""
+    """All operators of torch that it calls random, but for kernels of attention, RNNs and nested tensors."""
     names = {schema.name for schema in torch._C._jit_get_all_schemas()}
-    parts = ("attention", "sdp", "cudnn", "miopen", "mps", "mem_eff", "lstm", "gru", "rnn")
+    parts = (
+        "attention",
+        "sdp",
+        "cudnn",
+        "miopen",
+        "mps",
+        "mem_eff",
+        "lstm",
+        "gru",
+        "rnn",
+        "nested",
+    )
     found = []
     for name in sorted(name for name in names if name.startswith("aten::")):
         packet = getattr(torch.ops.aten, name.removeprefix("aten::"), None)
