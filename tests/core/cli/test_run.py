@@ -125,6 +125,11 @@ def test_an_engine_of_another_machine_is_rebuilt_when_asked_for() -> None:
     [
         (["missing.engine"], "error: there is no file missing.engine\n"),
         (
+            ["m.engine", "-i", "@x.npy", "-o", "./x.npy"],
+            "error: cannot write ./x.npy: it is what is read here\n"
+            "  Hint: choose another name for --output\n",
+        ),
+        (
             ["m.engine"],
             "error: inputs by name: missing x\n  expected: x: float32[1, 4]\n  got:      nothing\n",
         ),

@@ -50,6 +50,8 @@ def build(
     start = time.perf_counter()
     examples, dynamic = inputs.examples(specs, dynamic_batch=dynamic_batch, opt_batch=opt_batch)
     output.require_writable(out)
+    output.require_other(out, [model], "the model itself")
+    output.require_replaceable(out)
     with phases(session) as progress:
         builder = Builder(
             backend=backend,

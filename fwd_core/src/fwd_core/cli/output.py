@@ -119,3 +119,43 @@ def require_writable(path: str) -> None:
         raise EngineFileError(
             f"cannot write {path}: {error.strerror}", hint="create the folder, or choose another"
         ) from None
+
+
+def require_other(path: str, sources: Iterable[str], what: str) -> None:
+    """Check that a result does not take the place of what it is made from.
+
+    Args:
+        path: File to write.
+        sources: Files to read.
+        what: What those are, as in ``the model itself``.
+
+    Raises:
+        EngineFileError: It is one of them.
+    """
+    for source in sources:
+        if os.path.exists(path) and os.path.exists(source) and os.path.samefile(path, source):
+            raise EngineFileError(
+                f"cannot write {path}: it is {what}", hint="choose another name for --output"
+            )
+
+
+def require_replaceable(path: str) -> None:
+    """Check that an engine may be written to a path: it is free, empty, or an engine file.
+
+    Raises:
+        EngineFileError: Another kind of file is there, which would be lost.
+    """
+    from fwd_core import files
+    from fwd_core.engine.file import FORMAT
+
+    if not os.path.isfile(path) or not os.path.getsize(path):
+        return
+    try:
+        kind = files.format_of(path)
+    except EngineFileError:
+        kind = None
+    if kind != FORMAT:
+        raise EngineFileError(
+            f"cannot write {path}: the file that is there is no engine, and it would be lost",
+            hint="choose another name for --output, or delete that file first",
+        )

@@ -51,6 +51,7 @@ def run(
         if not out.endswith((".npy", ".npz")):
             raise typer.BadParameter(f"{out} is no .npz or .npy file", param_hint="--output")
         output.require_writable(out)
+        output.require_other(out, [engine, *(spec.path for spec in specs)], "what is read here")
     from fwd_core.engine import Engine
 
     with Engine.load(engine, plugins=session.plugins, rebuild=rebuild) as loaded:
