@@ -13,10 +13,17 @@ from fwd_core.backends.base import Backend, BuildConfig, Mode, Options, Port
 from fwd_core.engine.engine import Engine
 from fwd_core.errors import BuildError, InputError, OptionError, Problem, UnsupportedModelError
 from fwd_core.events import Events, Listener
-from fwd_core.importing import DynamicDims, Importer, ImportRequest, OptBatch, check_dynamic
+from fwd_core.importing import (
+    DynamicDims,
+    Importer,
+    ImportRequest,
+    OptBatch,
+    check_dynamic,
+    hidden,
+)
 from fwd_core.ir.graph import Graph
 from fwd_core.plugins import Plugins
-from fwd_core.plugins.advice import to_have_torch
+from fwd_core.plugins.advice import pip_install, to_have_torch
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -184,7 +191,8 @@ class Builder:
         shown = source if isinstance(source, str) else type(source).__name__
         raise UnsupportedModelError(
             f"no importer takes {shown}",
-            expected=", ".join(one.name for one in importers) or "a pack with importers",
+            expected=", ".join(one.name for one in importers if not hidden(one))
+            or "a pack with importers",
             details=self.plugins.failures(),
             hint=None if importers else to_have_torch(self.plugins, "reads PyTorch models"),
         )
@@ -207,7 +215,9 @@ class Builder:
                 )
             if not (state := chosen.availability()).build:
                 raise BuildError(
-                    f"backend {chosen.name!r} cannot build here", details=[state.reason]
+                    f"backend {chosen.name!r} cannot build here",
+                    details=[state.reason],
+                    hint=state.advice or None,
                 )
             return chosen
         reasons = []
@@ -219,7 +229,7 @@ class Builder:
         raise BuildError(
             "no backend can run on this machine",
             details=reasons + self.plugins.failures(),
-            hint="`pip install fwd-core[openvino]` runs on any CPU",
+            hint=f"{pip_install('openvino')} runs on any CPU",
         )
 
     def _prepare(self, graph: Graph, backend: Backend) -> None:
@@ -235,7 +245,9 @@ class Builder:
 
     def _target(self) -> tuple[Backend, Options]:
         backend = self.backend()
-        return backend, backend.options.parse(backend.name, self.options)
+        options = backend.options.parse(backend.name, self.options)
+        backend.require(self.mode, options)
+        return backend, options
 
     def _rewrites(self, stage: str) -> list[Rewrite]:
         return [rewrite for rewrite, at in self.plugins.rewrites.values() if at == stage]

@@ -63,6 +63,9 @@ class ImportRequest:
 class Importer(Protocol):
     """Reads one kind of model.
 
+    One that has ``hidden = True`` only tells what is wrong with a source that none reads, and is
+    left out where importers are listed.
+
     Attributes:
         name: Unique, for example ``torchscript``.
         priority: Importers with greater numbers are asked first.
@@ -84,6 +87,11 @@ class Importer(Protocol):
             InputError: Example inputs or dynamic dims do not fit the model.
         """
         ...
+
+
+def hidden(importer: Importer) -> bool:
+    """Whether an importer is left out where those that read models are listed."""
+    return bool(getattr(importer, "hidden", False))
 
 
 def resolve_dynamic(

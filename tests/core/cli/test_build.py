@@ -120,8 +120,8 @@ def test_the_graph_is_kept_when_asked_for() -> None:
         ),
         (
             ["model.layers", "-i", "2x4", "-o", "other.layers"],
-            "error: cannot write other.layers: the file that is there is no engine, and it would be "
-            "lost\n"
+            "error: cannot write other.layers: the file that is there is no engine, and it would "
+            "be lost\n"
             "  Hint: choose another name for --output, or delete that file first\n",
         ),
         (

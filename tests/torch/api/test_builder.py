@@ -254,5 +254,6 @@ def test_constants_of_the_document() -> None:
     assert (forward.ENTROPY_CALIBRATION, forward.ENTROPY_CALIBRATION_2) == ("entropy", "entropy_2")
     assert forward.MINMAX_CALIBRATION == "minmax"
     assert forward.__version__
+    assert set(forward.__all__) <= set(dir(forward))
     with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
         forward.Nothing  # noqa: B018

@@ -13,6 +13,7 @@ from fwd_core.cli.codes import ExitCode
 from fwd_core.cli.progress import loading
 from fwd_core.cli.session import Session, session_of
 from fwd_core.errors import PluginError
+from fwd_core.importing import hidden
 from fwd_core.plugins import Pack, Plugins, Registry
 from fwd_core.plugins.manager import DISABLE, ONLY
 
@@ -72,7 +73,11 @@ def held(found: Plugins, pack: str, clashes: Container[str]) -> dict[str, list[s
         if kind in clashes:
             continue
         registry: Registry[Any] = getattr(found, kind)
-        keys = [entry.key for entry in registry.entries() if entry.owner == pack]
+        keys = [
+            entry.key
+            for entry in registry.entries()
+            if entry.owner == pack and not (kind == "importers" and hidden(entry.item))
+        ]
         if keys:
             result[kind] = keys
     return result
