@@ -15,7 +15,6 @@ from fwd_core.cli.codes import ExitCode
 from fwd_core.cli.plugins import collect_clashes
 from fwd_core.cli.progress import loading
 from fwd_core.cli.session import session_of
-from fwd_core.importing import hidden
 from fwd_core.plugins import Plugins
 from fwd_core.plugins.advice import pip_install, to_have_torch
 from fwd_core.plugins.manager import DISABLE, ONLY
@@ -116,6 +115,8 @@ def torch() -> Finding:
 
 def importing(found: Plugins) -> Finding:
     """What kinds of models can be read."""
+    from fwd_core.importing import hidden
+
     if names := ", ".join(
         name for name, importer in found.importers.items() if not hidden(importer)
     ):

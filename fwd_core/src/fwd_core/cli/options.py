@@ -58,7 +58,7 @@ OptBatch = Annotated[
         "--opt-batch",
         metavar="N",
         min=1,
-        help="Tune for batch N. Implies --dynamic-batch; made-up inputs grow to N.",
+        help="Tune for batch N. Implies --dynamic-batch; the greatest batch is at least N.",
     ),
 ]
 Gpu = Annotated[

@@ -13,7 +13,6 @@ from fwd_core.cli.codes import ExitCode
 from fwd_core.cli.progress import loading
 from fwd_core.cli.session import Session, session_of
 from fwd_core.errors import PluginError
-from fwd_core.importing import hidden
 from fwd_core.plugins import Pack, Plugins, Registry
 from fwd_core.plugins.manager import DISABLE, ONLY
 
@@ -68,6 +67,8 @@ def collect_clashes(found: Plugins) -> dict[str, str]:
 
 def held(found: Plugins, pack: str, clashes: Container[str]) -> dict[str, list[str]]:
     """Keys of what a pack registers, by kind; lowerings as ``backend:operator``."""
+    from fwd_core.importing import hidden
+
     result: dict[str, list[str]] = {}
     for kind in KINDS:
         if kind in clashes:
