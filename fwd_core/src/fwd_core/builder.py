@@ -35,6 +35,13 @@ if TYPE_CHECKING:
 
 MODES: tuple[str, ...] = typing.get_args(Mode)
 _ALIASES = {"float": "float32", "half": "float16"}
+#: What other programs call the modes, and the types that come near them.
+_MEANT = {
+    **dict.fromkeys(("fp32", "f32", "single", "tf32"), "float32"),
+    **dict.fromkeys(("fp16", "f16", "bf16", "bfloat16", "amp"), "float16"),
+}
+_NOT_YET = ("int8", "int8_calib")
+_THESE_MODES = f"float32 or float16 ({' and '.join(_NOT_YET)} are not in this version)"
 
 
 class Builder:
@@ -245,9 +252,31 @@ class Builder:
 
     def _target(self) -> tuple[Backend, Options]:
         backend = self.backend()
+        self._require_options(backend)
         options = backend.options.parse(backend.name, self.options)
         backend.require(self.mode, options)
         return backend, options
+
+    def _require_options(self, backend: Backend) -> None:
+        """Refuse an option that another backend has, with the way to get it."""
+        known = {item.name for item in dataclasses.fields(backend.options)}
+        for name in self.options:
+            owners = [] if name in known else self.owners(name)
+            if owners:
+                chosen = ", which 'auto' chose here," if self.backend_name == "auto" else ""
+                raise OptionError(
+                    f"backend {backend.name!r}{chosen} has no option {name!r}",
+                    expected=", ".join(sorted(known)),
+                    hint=f"leave it out, or choose backend={owners[0]!r}, which has it",
+                )
+
+    def owners(self, option: str) -> list[str]:
+        """Names of the backends that have an option."""
+        return [
+            name
+            for name, backend in self.plugins.backends.items()
+            if option in {item.name for item in dataclasses.fields(backend.options)}
+        ]
 
     def _rewrites(self, stage: str) -> list[Rewrite]:
         return [rewrite for rewrite, at in self.plugins.rewrites.values() if at == stage]
@@ -269,15 +298,19 @@ def parse_mode(mode: str) -> Mode:
     Raises:
         OptionError: There is no such mode, or this version cannot build it.
     """
-    _require("mode", mode, str, ", ".join(MODES))
+    plain = str(mode).removeprefix("torch.").lower()
+    if not isinstance(mode, str):
+        hint = f"pass its name, {plain!r}" if plain in ("float32", "float16") else None
+        raise OptionError("argument 'mode'", expected=_THESE_MODES, got=repr(mode), hint=hint)
     name = _ALIASES.get(mode, mode)
     if name not in MODES:
+        meant = _MEANT.get(plain, plain)
         raise OptionError(
             f"there is no mode {mode!r}",
-            expected=", ".join(MODES),
-            hint=_closest(mode, [*MODES, *_ALIASES]),
+            expected=_THESE_MODES,
+            hint=_closest(meant, [*MODES, *_ALIASES]),
         )
-    if name in ("int8", "int8_calib"):
+    if name in _NOT_YET:
         raise OptionError(
             f"mode {mode!r} is not in this version: quantization comes with the next",
             expected="float32 or float16",

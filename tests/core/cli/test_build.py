@@ -125,12 +125,6 @@ def test_the_graph_is_kept_when_asked_for() -> None:
             "  Hint: choose another name for --output, or delete that file first\n",
         ),
         (
-            ["model.layers", "-i", "2x4", "-o", "m.engine", "--mode", "flaot32"],
-            "error: there is no mode 'flaot32'\n"
-            "  expected: float32, float16, int8_calib, int8\n"
-            "  Hint: did you mean 'float32'?\n",
-        ),
-        (
             ["model.layers", "-i", "1x4", "-o", "m.engine", "--dynamic-batch"],
             "load: packs\n"
             "import: layers-file\n"

@@ -77,7 +77,9 @@ def test_unknown_modes_are_refused() -> None:
     builder = forward.TorchBuilder()
     with pytest.raises(OptionError, match="there is no mode 'float8'") as caught:
         builder.set_mode("float8")
-    assert "expected: float32, float16, int8_calib, int8" in str(caught.value)
+    assert "expected: float32 or float16 (int8 and int8_calib are not in this version)" in str(
+        caught.value
+    )
     with pytest.raises(OptionError, match="did you mean 'float16'"):
         builder.set_mode("flaot16")
     with pytest.raises(OptionError, match="mode 'int8' is not in this version"):
@@ -166,7 +168,7 @@ def test_workspace_reaches_a_backend_that_auto_chooses_and_that_has_it(path: str
 
 def test_arguments_of_other_types(path: str) -> None:
     for given, text in (
-        ({"mode": None}, "argument 'mode'\n  expected: float32, "),
+        ({"mode": None}, "argument 'mode'\n  expected: float32 or "),
         ({"backend": 5}, "argument 'backend'"),
         ({"dynamic": 5}, "dynamic dims are malformed"),
         ({"dynamic_batch": "yes"}, "argument 'dynamic_batch'\n  expected: True or False\n  got:"),
@@ -248,6 +250,14 @@ def test_example_inputs_may_be_arrays_or_types(model: nn.Module, path: str) -> N
 def test_a_missing_model_is_told() -> None:
     with pytest.raises(UnsupportedModelError, match="there is no file nothing.pth"):
         forward.TorchBuilder().build("nothing.pth", X)
+
+
+def test_a_mapping_is_for_build_with_name(path: str) -> None:
+    with pytest.raises(InputError) as caught:
+        forward.TorchBuilder().build(path, {"input": X})
+    hint = "build_with_name(module_path, dummy_inputs) takes them by name"
+    assert caught.value.hint == hint
+    assert hint in str(caught.value)
 
 
 def test_constants_of_the_document() -> None:

@@ -116,12 +116,11 @@ BAD = [
     (["."], "error: . is a folder, not a model file\n  expected: a TorchScript file or a torch.ex"),
     (
         ["model.pth", "-i", "y=1x3x8x8"],
-        "error: example inputs: missing x; the model has no y\n  expected: (x)\n  got:      y\n",
+        "error: example inputs: missing 'x'; the model has no 'y'\n  expected: (x)\n  got:  ",
     ),
     (["model.pth", "-i", "1x3x8x8", "-i", "3"], "error: example inputs: the model has no input 2"),
     (["model.pth", "-i", "1x4x8x8"], "error: aten::_convolution: "),
     (["model.pth", "-i", "1x3x8x8:int64"], "error: aten::_convolution: "),
-    (["model.pth", "-m", "float61"], "error: there is no mode 'float61'\n"),
     (["unsupported.pth"], "error: the model cannot be converted: 3 operators of 2 kinds not suppo"),
     (["loops.pth"], "error: the model cannot be converted: 1 operator of 1 kind not supported"),
 ]
@@ -256,6 +255,29 @@ def test_the_installed_program() -> None:
     done = call("check", "unsupported.pth", "-i", "1x3x8x8")
     assert done.returncode == ExitCode.UNSUPPORTED
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("file", ["model.pth", "model.pt2"])
+def test_a_model_in_place_of_an_engine(file: str) -> None:
+    kind = "torchscript" if file.endswith("pth") else "torch-export"
+    result = fwd("run", file, "-i", "x=@x.npy")
+    assert result.code == ExitCode.FAILED
+    assert result.err == (
+        f"error: {file} is a model, not an engine\n"
+        "  expected: an engine file, which a build writes\n"
+        f"  got:      a file that importer {kind!r} reads\n"
+        f"  Hint: `fwd build {file} --input SHAPE -o FILE.engine` makes an engine of it, and so "
+        "does forward.build\n"
+    )
+
+
+def test_inputs_are_asked_for() -> None:
+    result = fwd("check", "model.pth", "-b", "openvino")
+    assert result.code == ExitCode.FAILED
+    assert result.err.endswith(
+        "error: example inputs: missing 'x'\n  expected: (x)\n  got:      0 inputs\n"
+        "  Hint: give its inputs, as in --input 1x3x224x224 or --input @x.npy\n"
+    )
 
 
 def test_running_an_engine_imports_no_torch() -> None:

@@ -97,7 +97,7 @@ def test_example_inputs_must_fit_the_program() -> None:
     with pytest.raises(InputError, match="does not fit the exported program") as caught:
         importing(exported(), (X.double(), Y))
     assert "torch.float64" in str(caught.value)
-    with pytest.raises(InputError, match="missing y"):
+    with pytest.raises(InputError, match="missing 'y'"):
         importing(exported(), (X,))
     with pytest.raises(InputError, match="exported for one size"):
         importing(exported(), (X[:2], Y[:2]))

@@ -62,7 +62,8 @@ def run(
             )
         named = feeds.by_name(loaded.inputs, inputs.given(specs))
         start = time.perf_counter()
-        results = loaded.run(named)
+        with inputs.advising(specs, "@x.npy"):
+            results = loaded.run(named)
         spent = time.perf_counter() - start
         ports = loaded.outputs
     results = {one.name: feeds.readable(one, results[one.name]) for one in ports}

@@ -112,7 +112,12 @@ class TorchBuilder:
             ForwardError: A subclass that says which step failed, where and why.
         """
         several = isinstance(dummy_inputs, (list, tuple))
-        return self._build(module_path, tuple(dummy_inputs) if several else (dummy_inputs,))
+        try:
+            return self._build(module_path, tuple(dummy_inputs) if several else (dummy_inputs,))
+        except InputError as error:
+            if isinstance(dummy_inputs, Mapping):  # which some models take as one argument
+                error.hinted("build_with_name(module_path, dummy_inputs) takes them by name")
+            raise
 
     def build_with_name(
         self, module_path: Model, dummy_inputs: Mapping[str, torch.Tensor]
