@@ -298,8 +298,9 @@ def parse_mode(mode: str) -> Mode:
     Raises:
         OptionError: There is no such mode, or this version cannot build it.
     """
-    plain = str(mode).removeprefix("torch.").lower()
-    if not isinstance(mode, str):
+    given: object = mode
+    plain = str(given).removeprefix("torch.").lower()
+    if not isinstance(given, str):
         hint = f"pass its name, {plain!r}" if plain in ("float32", "float16") else None
         raise OptionError("argument 'mode'", expected=_THESE_MODES, got=repr(mode), hint=hint)
     name = _ALIASES.get(mode, mode)

@@ -352,7 +352,7 @@ def test_wrong_example_inputs_are_told() -> None:
     assert "expected: (a, b)" in str(caught.value)
     with pytest.raises(InputError, match="the model has no input 3"):
         importing(model, (X, X, X))
-    with pytest.raises(InputError, match="the model has no c"):
+    with pytest.raises(InputError, match="the model has no 'c'"):
         importing(model, {"a": X, "b": X, "c": X})
     with pytest.raises(ConversionError, match="do not broadcast"):
         importing(model, (X, torch.ones(5)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -90,8 +91,33 @@ def print_facts(console: Console, facts: Mapping[str, str], *, indent: int = 2) 
 
 
 def print_text(console: Console, text: str, *, style: str = "") -> None:
-    """Print text as it is."""
-    console.print(text, markup=False, style=style or None)
+    """Print text as it is; in a terminal, lines that do not fit go on at a word, indented."""
+    console.print(wrapped(console, text), markup=False, style=style or None, soft_wrap=True)
+
+
+def wrapped(console: Console, text: str, start: int = 0) -> str:
+    """Text with line breaks between words where a terminal is too narrow for it.
+
+    Args:
+        console: Where it will be printed. What is no terminal has no width.
+        text: Lines.
+        start: Columns that are taken before the first line.
+    """
+    if not console.is_terminal:
+        return text
+    lines: list[str] = []
+    for line in text.split("\n"):
+        indent = len(line) - len(line.lstrip())
+        pieces = textwrap.wrap(
+            line,
+            console.width,
+            initial_indent="" if lines else "\0" * start,
+            subsequent_indent=" " * (indent + 2),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        lines += [piece.lstrip("\0") for piece in pieces] or [""]
+    return "\n".join(lines)
 
 
 def _print(console: Console, table: RenderableType, indent: int) -> None:
