@@ -150,7 +150,7 @@ def backend(name: str, held: Backend, card: Finding | None = None) -> Finding:
         }[state.build, state.run],
         versions and f"with {versions}",
         devices and f"on {devices}",
-        state.targets and f"for {', '.join(state.targets)}",
+        f"for {', '.join(state.targets)}" if state.targets else "",
     ]
     text = " ".join(part for part in parts if part)
     if state.reason:
