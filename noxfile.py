@@ -33,7 +33,8 @@ PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 TORCH_FLOOR = ["2.13.0"]
 TWO_PROCESSES = ["-n", "2", "--dist", "loadfile"]
 TEST_TOOLS = ["pytest", "hypothesis", "pytest-xdist", "pytest-cov"]
-DOCS_TOOLS = ["mkdocs", "mkdocs-material", "mkdocstrings", "mkdocstrings-python"]
+#: mkdocstrings formats signatures with ruff.
+DOCS_TOOLS = ["mkdocs", "mkdocs-material", "mkdocstrings", "mkdocstrings-python", "ruff"]
 PEERS = ["onnx", "onnxruntime", "onnxscript"]
 
 nox.options.sessions = ["lint", "types", "tests", "core", "docs"]
@@ -172,7 +173,8 @@ def types(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def docs(session: nox.Session) -> None:
     """Build the documentation into site/; a broken link or reference fails. `-- serve` shows it."""
-    arguments = session.posargs or ["build", "--strict", "--quiet"]
+    # Not --quiet: it drops the warnings before --strict counts them.
+    arguments = session.posargs or ["build", "--strict"]
     Workspace(session, *DOCS_TOOLS).run(
         "python", "-m", "mkdocs", *arguments, NO_MKDOCS_2_WARNING="1"
     )

@@ -65,7 +65,13 @@ def difference(outputs: Sequence[torch.Tensor], expected: Sequence[torch.Tensor]
 
 def main() -> None:
     """Trace, build, run, compare, save, load, and compile for a GPU that is not here."""
-    folder = Path(tempfile.mkdtemp(prefix="forward-demo-"))
+    with tempfile.TemporaryDirectory(prefix="forward-demo-") as folder:
+        demonstrate(Path(folder))
+    console.print("[bold]done[/]    the files, 230 MB, are deleted again")
+
+
+def demonstrate(folder: Path) -> None:
+    """Do all of it in a folder."""
     model, batch = make_model(), torch.rand(4, 3, 224, 224)
     path = folder / "resnet50.pth"
     with warnings.catch_warnings():
@@ -73,7 +79,7 @@ def main() -> None:
         jit.trace(model, (batch,)).save(str(path))  # type: ignore[no-untyped-call]
     console.print(f"[bold]model[/]   {path}, {path.stat().st_size / 2**20:.0f} MB of TorchScript")
 
-    table = Table("engine", "computes in", "batch", "ms", "torch ms", "error")
+    table = Table("engine", "computes in", "batch", "ms", "torch ms", "greatest error, relative")
     for mode in ("float32", "float16"):
         try:
             engine = build(

@@ -53,7 +53,7 @@ def operators_page(plugins: Plugins) -> str:
         "|---|---|---|",
     ]
     for key in sorted(plugins.converters):
-        schema = _summary(plugins.converters[key])
+        schema = _schema(key, _summary(plugins.converters[key]))
         lines.append(f"| `{key}` | {_code(schema)} | {plugins.converters.owner(key)} |")
     backends = list(plugins.backends)
     lines += [
@@ -130,6 +130,20 @@ def _support(plugins: Plugins, backend: str, operator: type[Operator]) -> str:
 
 def _summary(item: object) -> str:
     return (inspect.getdoc(item) or "").split("\n\n", maxsplit=1)[0].replace("\n", " ")
+
+
+def _schema(key: str, summary: str) -> str:
+    """What a converter says of itself, with the operator's own schema in place of a sibling's."""
+    sibling = re.match(r"\w+::\w+(\.\w+)?\(.*?\) -> [^.]+", summary)
+    if sibling is None or summary.partition("(")[0].partition(".")[0] == key:
+        return summary
+    import torch
+
+    found = [str(one) for one in torch._C._jit_get_schemas_for_operator(key)]
+    found.sort(key=lambda text: (not text.startswith(f"{key}("), "Scalar other" in text))
+    own = found[0] if found else ""
+    plain = re.sub(r"^(\w+::\w+)\.\w+\(", r"\1(", own)
+    return (plain or sibling[0]) + summary[sibling.end() :]
 
 
 def _cell(text: str) -> str:

@@ -139,10 +139,25 @@ class TestModes:
     def test_unknown(self) -> None:
         with pytest.raises(
             OptionError,
-            match="there is no mode 'flaot32'\n  expected: float32, float16, int8_calib, int8\n"
-            "  Hint: did you mean 'float32'",
+            match="there is no mode 'flaot32'\n  expected: float32 or float16 .int8 and int8_calib "
+            "are not in this version.\n  Hint: did you mean 'float32'",
         ):
             _builder(mode="flaot32")
+
+    @pytest.mark.parametrize(
+        ("mode", "meant"), [("fp16", "16"), ("FP32", "32"), ("torch.float16", "16"), ("bf16", "16")]
+    )
+    def test_what_others_call_them(self, mode: str, meant: str) -> None:
+        with pytest.raises(OptionError, match=f"Hint: did you mean 'float{meant}'"):
+            parse_mode(mode)
+
+    def test_a_type_in_place_of_its_name(self) -> None:
+        class Type:
+            def __repr__(self) -> str:
+                return "torch.float16"
+
+        with pytest.raises(OptionError, match="got:      torch.float16\n  Hint: pass its name, 'f"):
+            parse_mode(Type())  # type: ignore[arg-type]
 
     @pytest.mark.parametrize("mode", ["int8", "int8_calib"])
     def test_not_yet(self, mode: str) -> None:
@@ -192,7 +207,8 @@ class TestBackends:
         with pytest.raises(
             BuildError,
             match="no backend can run on this machine\n  absent: its library is missing: .*"
-            r"absent\n  pack 'bad': fwd_register_backends: OSError: no driver \(.*\)\n  Hint: `pip",
+            r"absent\n  pack 'bad': fwd_register_backends: OSError: no driver \(.*\)\n"
+            "  Hint: pip install 'openvino>=",
         ):
             builder.backend()
 
@@ -221,7 +237,7 @@ class TestArguments:
     @pytest.mark.parametrize(
         ("given", "text"),
         [
-            ({"mode": None}, "argument 'mode'\n  expected: float32, .*\n  got:      None"),
+            ({"mode": None}, "argument 'mode'\n  expected: float32 or .*\n  got:      None"),
             ({"mode": ["half"]}, r"argument 'mode'\n  .*\n  got:      \['half'\]"),
             ({"backend": None}, "argument 'backend'\n  expected: the name .*\n  got:      None"),
             ({"options": 5}, "argument 'options'\n  expected: options .*\n  got:      5"),
@@ -262,7 +278,7 @@ class TestImporters:
         builder = Builder(plugins=Plugins())
         with pytest.raises(
             UnsupportedModelError,
-            match="expected: a pack with importers\n  Hint: pip install 'fwd-ops-torch.torch.'",
+            match="expected: a pack with importers\n  Hint: pip install './fwd_ops_torch.torch.'",
         ):
             builder.importer(MODEL)
 

@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip("torch")
 pytest.importorskip("openvino")
+pytest.importorskip("tensorrt_rtx")
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -27,6 +28,24 @@ PAGES = [
 
 def test_there_are_pages() -> None:
     assert len(PAGES) >= 4
+
+
+def test_the_front_pages_say_the_same_of_what_runs_where() -> None:
+    tables = [
+        re.findall(
+            r"^\|.*\|$", page.read_text(encoding="utf-8").partition("## What runs")[2], re.MULTILINE
+        )
+        for page in (ROOT / "README.md", ROOT / "docs/index.md")
+    ]
+    assert len(tables[0]) > 3
+    assert tables[0] == tables[1]
+
+
+def test_the_reference_of_what_scripts_import_is_whole() -> None:
+    import forward
+
+    page = (ROOT / "docs/reference/forward.md").read_text(encoding="utf-8")
+    assert not [name for name in forward.__all__ if name not in page and name != "__version__"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -20,7 +20,11 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def reference() -> ModuleType:
     """The module that makes the pages."""
-    spec = importlib.util.spec_from_file_location("reference", ROOT / "docs/_hooks/reference.py")
+    return _hook("reference")
+
+
+def _hook(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"docs/_hooks/{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -43,6 +47,27 @@ def test_operators(reference: ModuleType, plugins: Plugins) -> None:
     assert shown == set(plugins.converters) | set(plugins.operators)
     for row in rows:
         assert row.replace("\\|", "").count("|") in (4, 5), row
+
+
+def test_operators_show_their_own_schemas(reference: ModuleType, plugins: Plugins) -> None:
+    page = reference.operators_page(plugins)
+    assert "| `aten::__and__` | `aten::__and__(Tensor self, Tensor other) -> Tensor. " in page
+    for line in page.splitlines():
+        if line.startswith("| `aten::") and "-> " in line:
+            key, schema = line.split("`")[1:4:2]
+            assert re.match(rf"{re.escape(key)}(\.\w+)?\(", schema), line
+
+
+def test_docstrings_for_the_site() -> None:
+    pytest.importorskip("griffe")
+    docstrings = _hook("docstrings")
+    text = "Makes :class:`~a.b.Graph`, see :meth:`run`.\n\nExample:\n    >>> f()  # doctest: +SKIP"
+    text = text.replace("a.b.", "fwd_core.ir.")
+    assert docstrings.rewritten(text, "fwd_core.x.Thing.build") == (
+        'Makes <autoref optional identifier="fwd_core.ir.Graph"><code>Graph</code></autoref>, see '
+        '<autoref optional identifier="fwd_core.x.Thing.run"><code>run</code></autoref>.\n\n'
+        "Examples:\n    >>> f()"
+    )
 
 
 def test_hooks(reference: ModuleType, plugins: Plugins) -> None:

@@ -13,10 +13,17 @@ from fwd_core.backends.base import Backend, BuildConfig, Mode, Options, Port
 from fwd_core.engine.engine import Engine
 from fwd_core.errors import BuildError, InputError, OptionError, Problem, UnsupportedModelError
 from fwd_core.events import Events, Listener
-from fwd_core.importing import DynamicDims, Importer, ImportRequest, OptBatch, check_dynamic
+from fwd_core.importing import (
+    DynamicDims,
+    Importer,
+    ImportRequest,
+    OptBatch,
+    check_dynamic,
+    hidden,
+)
 from fwd_core.ir.graph import Graph
 from fwd_core.plugins import Plugins
-from fwd_core.plugins.advice import to_have_torch
+from fwd_core.plugins.advice import pip_install, to_have_torch
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -28,6 +35,13 @@ if TYPE_CHECKING:
 
 MODES: tuple[str, ...] = typing.get_args(Mode)
 _ALIASES = {"float": "float32", "half": "float16"}
+#: What other programs call the modes, and the types that come near them.
+_MEANT = {
+    **dict.fromkeys(("fp32", "f32", "single", "tf32"), "float32"),
+    **dict.fromkeys(("fp16", "f16", "bf16", "bfloat16", "amp"), "float16"),
+}
+_NOT_YET = ("int8", "int8_calib")
+_THESE_MODES = f"float32 or float16 ({' and '.join(_NOT_YET)} are not in this version)"
 
 
 class Builder:
@@ -184,7 +198,8 @@ class Builder:
         shown = source if isinstance(source, str) else type(source).__name__
         raise UnsupportedModelError(
             f"no importer takes {shown}",
-            expected=", ".join(one.name for one in importers) or "a pack with importers",
+            expected=", ".join(one.name for one in importers if not hidden(one))
+            or "a pack with importers",
             details=self.plugins.failures(),
             hint=None if importers else to_have_torch(self.plugins, "reads PyTorch models"),
         )
@@ -207,7 +222,9 @@ class Builder:
                 )
             if not (state := chosen.availability()).build:
                 raise BuildError(
-                    f"backend {chosen.name!r} cannot build here", details=[state.reason]
+                    f"backend {chosen.name!r} cannot build here",
+                    details=[state.reason],
+                    hint=state.advice or None,
                 )
             return chosen
         reasons = []
@@ -219,7 +236,7 @@ class Builder:
         raise BuildError(
             "no backend can run on this machine",
             details=reasons + self.plugins.failures(),
-            hint="`pip install fwd-core[openvino]` runs on any CPU",
+            hint=f"{pip_install('openvino')} runs on any CPU",
         )
 
     def _prepare(self, graph: Graph, backend: Backend) -> None:
@@ -235,7 +252,31 @@ class Builder:
 
     def _target(self) -> tuple[Backend, Options]:
         backend = self.backend()
-        return backend, backend.options.parse(backend.name, self.options)
+        self._require_options(backend)
+        options = backend.options.parse(backend.name, self.options)
+        backend.require(self.mode, options)
+        return backend, options
+
+    def _require_options(self, backend: Backend) -> None:
+        """Refuse an option that another backend has, with the way to get it."""
+        known = {item.name for item in dataclasses.fields(backend.options)}
+        for name in self.options:
+            owners = [] if name in known else self.owners(name)
+            if owners:
+                chosen = ", which 'auto' chose here," if self.backend_name == "auto" else ""
+                raise OptionError(
+                    f"backend {backend.name!r}{chosen} has no option {name!r}",
+                    expected=", ".join(sorted(known)),
+                    hint=f"leave it out, or choose backend={owners[0]!r}, which has it",
+                )
+
+    def owners(self, option: str) -> list[str]:
+        """Names of the backends that have an option."""
+        return [
+            name
+            for name, backend in self.plugins.backends.items()
+            if option in {item.name for item in dataclasses.fields(backend.options)}
+        ]
 
     def _rewrites(self, stage: str) -> list[Rewrite]:
         return [rewrite for rewrite, at in self.plugins.rewrites.values() if at == stage]
@@ -257,15 +298,20 @@ def parse_mode(mode: str) -> Mode:
     Raises:
         OptionError: There is no such mode, or this version cannot build it.
     """
-    _require("mode", mode, str, ", ".join(MODES))
+    given: object = mode
+    plain = str(given).removeprefix("torch.").lower()
+    if not isinstance(given, str):
+        hint = f"pass its name, {plain!r}" if plain in ("float32", "float16") else None
+        raise OptionError("argument 'mode'", expected=_THESE_MODES, got=repr(mode), hint=hint)
     name = _ALIASES.get(mode, mode)
     if name not in MODES:
+        meant = _MEANT.get(plain, plain)
         raise OptionError(
             f"there is no mode {mode!r}",
-            expected=", ".join(MODES),
-            hint=_closest(mode, [*MODES, *_ALIASES]),
+            expected=_THESE_MODES,
+            hint=_closest(meant, [*MODES, *_ALIASES]),
         )
-    if name in ("int8", "int8_calib"):
+    if name in _NOT_YET:
         raise OptionError(
             f"mode {mode!r} is not in this version: quantization comes with the next",
             expected="float32 or float16",

@@ -73,6 +73,16 @@ class ForwardError(Exception):
             self.args = (self._text(),)
         return self
 
+    def hinted(self, hint: str, instead_of: str | None = None) -> ForwardError:
+        """Return this error with a hint, if it has none, or this one.
+
+        As with :meth:`located`, the code that knows what is wrong may not know how it was asked.
+        """
+        if self.hint == instead_of:
+            self.hint = hint
+            self.args = (self._text(),)
+        return self
+
     def problem(self) -> Problem:
         """Return this error as one of a list of problems."""
         operator = getattr(self.where, "operator", "") or "model"

@@ -28,6 +28,8 @@ from fwd_core.errors import EngineFileError
 Tensors = Mapping[str, NDArray[Any]]
 
 _KEY = "forward"
+#: What safetensors itself takes.
+_LONGEST_HEADER = 100_000_000
 _DTYPES = {
     "F64": "float64",
     "F32": "float32",
@@ -159,6 +161,8 @@ def format_of(path: str | os.PathLike[str]) -> str | None:
     target = Path(path)
     with _reading(target), target.open("rb") as stream:
         head = stream.read(9)
+    if len(head) < 9:  # nothing that is a model either is so short
+        raise _damaged(target, "")
     if head[8:] != b"{":  # after eight bytes of length, the header is a JSON object
         return None
     document, _ = _parsed(target)
@@ -189,16 +193,53 @@ def _parsed(target: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         if _KEY in metadata:
             return dict(json.loads(metadata[_KEY])), _mapped(buffer)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise EngineFileError(
-            f"{target} is not a file that Forward wrote, or it is damaged",
-            details=[str(error)],
-            hint="make it again, or copy it again",
-        ) from None
+        raise _damaged(target, str(error)) from None
     raise EngineFileError(
         f"{target} is a safetensors file, but Forward did not write it",
         expected=f"metadata key {_KEY!r}",
         got=sorted(metadata) or "no metadata",
     )
+
+
+def _damaged(target: Path, words: str) -> EngineFileError:
+    """The error for a file that does not form a container: empty, cut off, or something else."""
+    size, hint = target.stat().st_size, "make it again, or copy it again"
+    if not size:
+        return EngineFileError(f"{target} is an empty file", got="0 bytes", hint=hint)
+    if size < 9:
+        return EngineFileError(
+            f"{target} is too short for an engine, a graph or a model",
+            got=f"{size} bytes",
+            hint=hint,
+        )
+    whole = _whole_size(target)
+    if whole is not None and size < whole:
+        return EngineFileError(
+            f"{target} is truncated",
+            expected=f"{whole} bytes",
+            got=f"{size} bytes",
+            hint=hint,
+        )
+    return EngineFileError(
+        f"{target} is not a file that Forward wrote, or it is damaged", details=[words], hint=hint
+    )
+
+
+def _whole_size(target: Path) -> int | None:
+    """How long a container is by its own header; the header's end if that is cut off itself."""
+    with target.open("rb") as stream:
+        (length,) = struct.unpack("<Q", stream.read(8))
+        if stream.read(1) != b"{" or length > _LONGEST_HEADER:
+            return None
+        stream.seek(8)
+        header = stream.read(length)
+    if len(header) < length:
+        return 8 + int(length)
+    try:
+        entries = [entry for name, entry in json.loads(header).items() if name != "__metadata__"]
+        return 8 + int(length) + max((entry["data_offsets"][1] for entry in entries), default=0)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
 
 
 def _mapped(buffer: mmap.mmap) -> dict[str, NDArray[Any]]:

@@ -26,7 +26,7 @@ class OptBatch:
 
     Axis 0 of every input whose first size equals the first input's becomes the size ``batch``
     in 1 … that size, tuned for ``opt`` (by default the greatest). That size is the greatest batch
-    that an engine takes, so it has to be 2 or more.
+    that an engine takes, so it has to be 2 or more; a greater ``opt`` raises it.
 
     Raises:
         OptionError: ``opt`` is no integer.
@@ -63,6 +63,9 @@ class ImportRequest:
 class Importer(Protocol):
     """Reads one kind of model.
 
+    One that has ``hidden = True`` only tells what is wrong with a source that none reads, and is
+    left out where importers are listed.
+
     Attributes:
         name: Unique, for example ``torchscript``.
         priority: Importers with greater numbers are asked first.
@@ -84,6 +87,11 @@ class Importer(Protocol):
             InputError: Example inputs or dynamic dims do not fit the model.
         """
         ...
+
+
+def hidden(importer: Importer) -> bool:
+    """Whether an importer is left out where those that read models are listed."""
+    return bool(getattr(importer, "hidden", False))
 
 
 def resolve_dynamic(
@@ -153,6 +161,12 @@ def _symbol(name: str, axis: int, size: int, asked: DimRange, ranges: dict[str, 
             got=repr(asked),
         )
     label, low, opt, high = asked
+    if (wrong := _disorder(low, opt, high)) is not None:
+        raise InputError(
+            f"dim {label!r} of input {name!r} axis {axis}: {wrong}",
+            expected="(name, min, opt, max) with 0 <= min <= opt <= max",
+            got=repr(asked),
+        )
     if ranges.setdefault(label, asked) != asked:
         raise InputError(f"dim {label!r} has two ranges: {ranges[label][1:]} and {asked[1:]}")
     if not low <= size <= high:
@@ -165,6 +179,20 @@ def _symbol(name: str, axis: int, size: int, asked: DimRange, ranges: dict[str, 
         return symbol(label, low, opt, high)
     except ValueError as error:
         raise InputError(str(error)) from None
+
+
+def _disorder(low: int, opt: int, high: int) -> str | None:
+    """What is wrong with the order of a range."""
+    if low < 0:
+        return f"min {low} is negative"
+    for (a, smaller), (b, greater) in (
+        (("min", low), ("max", high)),
+        (("min", low), ("opt", opt)),
+        (("opt", opt), ("max", high)),
+    ):
+        if smaller > greater:
+            return f"{a} {smaller} is greater than {b} {greater}"
+    return None
 
 
 def _well_formed(asked: object) -> bool:
@@ -189,12 +217,9 @@ def _opt_batch(asked: OptBatch, shapes: Mapping[str, tuple[int, ...]]) -> Dynami
             hint="make the example as large as the greatest batch, or leave the dynamic batch out",
         )
     opt = batch if asked.opt is None else asked.opt
-    if not 1 <= opt <= batch:
-        raise InputError(
-            "the batch size to tune for is out of range",
-            expected=f"1 … {batch}, the first size of the first example input",
-            got=opt,
-        )
+    if opt < 1:
+        raise InputError("the batch size to tune for", expected="1 or more", got=opt)
+    most = max(batch, opt)
     return {
-        name: {0: ("batch", 1, opt, batch)} for name, shape in ranked.items() if shape[0] == batch
+        name: {0: ("batch", 1, opt, most)} for name, shape in ranked.items() if shape[0] == batch
     }

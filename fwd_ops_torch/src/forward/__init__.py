@@ -38,8 +38,14 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
+        from fwd_core.plugins.advice import pip_install
+
         raise ImportError(
             f"forward.{name} needs PyTorch, which is not installed. "
-            "Hint: pip install 'fwd-ops-torch[torch]'"
+            f"Hint: {pip_install('torch', 'fwd-ops-torch')}"
         ) from None
     return getattr(api, name)
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

@@ -19,9 +19,9 @@ def fwd_register_importers(register: reg.ImporterRegister) -> None:
     """TorchScript, torch.export and nn.Module."""
     from fwd_ops_torch.importers.export import ExportImporter
     from fwd_ops_torch.importers.module import ModuleImporter
-    from fwd_ops_torch.importers.torchscript import FileRefuser, TorchScriptImporter
+    from fwd_ops_torch.importers.torchscript import Refuser, TorchScriptImporter
 
-    for importer in (TorchScriptImporter(), ExportImporter(), ModuleImporter(), FileRefuser()):
+    for importer in (TorchScriptImporter(), ExportImporter(), ModuleImporter(), Refuser()):
         register.add(importer)
 
 

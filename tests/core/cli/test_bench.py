@@ -106,7 +106,10 @@ def test_sizes(arguments: list[str], shape: str) -> None:
         ),
         (
             ["m.engine", "-i", "3x5"],
-            "error: input 'x': size of axis 1 of float32[batch, 4]\n  expected: 4\n  got:      5\n",
+            "error: input 'x': the size of axis 1 of float32[batch, 4] is wrong\n"
+            "  expected: 4\n  got:      5\n"
+            "  Hint: build with dynamic= (NAME[MIN,OPT,MAX] in --input) if it changes from run to "
+            "run\n",
         ),
         (
             ["m.engine", "-i", "z=3x4"],

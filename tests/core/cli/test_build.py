@@ -17,6 +17,7 @@ LAYERS: list[list[object]] = [["linear", 3], ["relu"]]
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     model(tmp_path, LAYERS)
+    model(tmp_path, LAYERS, "other.layers")
     return tmp_path
 
 
@@ -113,10 +114,15 @@ def test_the_graph_is_kept_when_asked_for() -> None:
             "error: cannot write .: it is a folder\n  Hint: create the folder, or choose another\n",
         ),
         (
-            ["model.layers", "-i", "2x4", "-o", "m.engine", "--mode", "flaot32"],
-            "error: there is no mode 'flaot32'\n"
-            "  expected: float32, float16, int8_calib, int8\n"
-            "  Hint: did you mean 'float32'?\n",
+            ["model.layers", "-i", "2x4", "-o", "./model.layers"],
+            "error: cannot write ./model.layers: it is the model itself\n"
+            "  Hint: choose another name for --output\n",
+        ),
+        (
+            ["model.layers", "-i", "2x4", "-o", "other.layers"],
+            "error: cannot write other.layers: the file that is there is no engine, and it would "
+            "be lost\n"
+            "  Hint: choose another name for --output, or delete that file first\n",
         ),
         (
             ["model.layers", "-i", "1x4", "-o", "m.engine", "--dynamic-batch"],
@@ -162,6 +168,22 @@ def test_failures(arguments: list[str], text: str) -> None:
     result = fwd("build", *arguments)
     assert (result.code, result.out, result.err) == (ExitCode.FAILED, "", text)
     assert not Path("m.engine").exists()
+
+
+def test_models_and_other_files_are_left_alone() -> None:
+    before = {name: Path(name).read_text() for name in ("model.layers", "other.layers")}
+    for name in before:
+        assert fwd("build", "model.layers", "-i", "2x4", "-o", name).code == ExitCode.FAILED
+    assert {name: Path(name).read_text() for name in before} == before
+    Path("damaged.engine").write_bytes(b"8 bytes.{ and more")
+    result = fwd("build", "model.layers", "-i", "2x4", "-o", "damaged.engine")
+    assert "no engine, and it would be lost" in result.err
+
+
+def test_engines_and_empty_files_are_replaced() -> None:
+    Path("m.engine").touch()
+    for _ in range(2):
+        assert fwd("build", "model.layers", "-i", "2x4", "-o", "m.engine").code == ExitCode.OK
 
 
 def test_failure_as_json() -> None:

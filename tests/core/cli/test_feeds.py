@@ -79,7 +79,7 @@ def test_mistakes() -> None:
         complete(PORTS, {"half": np.ones(3, np.float32)}, 2)
     with pytest.raises(InputError, match="the engine has no input 'y'"):
         complete(PORTS, {"y": np.ones(3)}, None)
-    with pytest.raises(InputError, match="input 'mask': size of axis 0"):
+    with pytest.raises(InputError, match="input 'mask': the size of axis 0"):
         complete(PORTS, {"mask": np.ones(3, bool)}, None)
 
 

@@ -65,12 +65,14 @@ def test_forms(text: str, spec: InputSpec) -> None:
         ("batch[1,,8]x3", "'batch[1,,8]' is not NAME[MIN,OPT,MAX]"),
         ("1x3:", "there is no dtype after ':'"),
         ("1x3:flaot32", "no element type 'flaot32' in Forward (there are"),
-        ("1x3:flaot32", "did you mean float32?"),
+        ("1x3:flaot32", "bool); did you mean float32? An input is [NAME="),
+        ("1x3:fp16", "did you mean float16?"),
+        ("1x3:float99", "uint8, bool). It is [NAME="),
         ("x=@", "there is no file after '@'"),
     ],
 )
 def test_malformed(text: str, why: str) -> None:
-    form = "It is [NAME=]SHAPE[:DTYPE] or [NAME=]@FILE"
+    form = " is [NAME=]SHAPE[:DTYPE] or [NAME=]@FILE"
     with pytest.raises(typer.BadParameter, match=re.escape(why)) as caught:
         parse(text)
     assert str(caught.value).endswith(form)
@@ -86,6 +88,18 @@ def test_malformed(text: str, why: str) -> None:
 def test_several(texts: list[str], why: str) -> None:
     with pytest.raises(typer.BadParameter, match=why):
         parse_all(texts)
+
+
+def test_a_file_without_its_sign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for text in ("x.npy", "a=x.npy"):
+        with pytest.raises(typer.BadParameter, match="no size at 'x'|'x.npy'. It is"):
+            parse(text)
+    Path("x.npy").touch()
+    with pytest.raises(typer.BadParameter, match=r"; did you mean @x\.npy\? An input is "):
+        parse("x.npy")
+    with pytest.raises(typer.BadParameter, match=r"; did you mean a=@x\.npy\? An input is "):
+        parse("a=x.npy")
 
 
 def test_none() -> None:

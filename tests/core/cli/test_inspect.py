@@ -10,7 +10,7 @@ from toy_ops import Twice
 from toy_program import fwd, model
 
 from fwd_core.cli.codes import ExitCode
-from fwd_core.cli.contents import value_text
+from fwd_core.cli.contents import layer_rows, value_text
 from fwd_core.ir import DType, Graph, TensorType, ops, save
 
 
@@ -28,14 +28,14 @@ def _build(*more: str) -> None:
 
 ENGINE = """\
 m.engine: engine, SIZE
-  backend   toy float32
-  forward   0.1.0
-  packs     toy
-  options   parallel=1, device=here
-  toy       1.0
-  device    here
-  parallel  1
-  graph     {graph}
+  backend      toy float32
+  forward      0.1.0
+  needs packs  toy
+  options      parallel=1, device=here
+  toy          1.0
+  device       here
+  parallel     1
+  graph        {graph}
 inputs
   x  float32[n, 4]
 outputs
@@ -204,7 +204,7 @@ def test_failures(arguments: list[str], text: str) -> None:
 
     _build()
     save_file({"x": np.ones(3)}, "stranger.safetensors")
-    Path("notes.txt").write_text("hello")
+    Path("notes.txt").write_text("hello, hello")
     result = fwd("inspect", *arguments)
     assert (result.code, result.out, result.err) == (ExitCode.FAILED, "", text)
 
@@ -213,9 +213,50 @@ def test_a_truncated_engine_is_not_taken_for_a_model() -> None:
     _build()
     path = Path("m.engine")
     path.write_bytes(path.read_bytes()[:-50])
+    size = path.stat().st_size
     result = fwd("inspect", "m.engine")
     assert (result.code, result.out) == (ExitCode.FAILED, "")
-    assert result.err.startswith("error: m.engine is not a file that Forward wrote, or it is dam")
+    assert result.err == (
+        f"error: m.engine is truncated\n  expected: {size + 50} bytes\n  got:      {size} bytes\n"
+        "  Hint: make it again, or copy it again\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"", "m.engine is an empty file\n  got:      0 bytes\n"),
+        (
+            b"12345",
+            "m.engine is too short for an engine, a graph or a model\n  got:      5 bytes\n",
+        ),
+    ],
+)
+def test_what_is_left_of_an_engine(content: bytes, text: str) -> None:
+    Path("m.engine").write_bytes(content)
+    result = fwd("inspect", "m.engine", "--json")
+    assert result.code == ExitCode.FAILED
+    assert result.json["error"]["text"] == f"{text}  Hint: make it again, or copy it again"
+
+
+def test_compiled_layers_are_a_table() -> None:
+    def layer(kind: str, name: str, dtype: str, *nodes: str) -> dict[str, object]:
+        tensor = {"name": "t", "shape": [2, 3], "dtype": dtype}
+        sides = {"inputs": [tensor], "constants": [], "outputs": [tensor]}
+        return {"name": name, "kind": kind, "tactic": "", "nodes": list(nodes), **sides}
+
+    layers = [
+        layer("correlation", "conv", "Half", "0/conv", "1/relu"),
+        layer("signal", "s", "Float"),
+        layer("kgen", "__myl_Cast", "Float"),
+        layer("kgen", "many", "Float", *(f"n{i}" for i in range(10))),
+    ]
+    assert layer_rows({"layers": layers}) == [
+        ["correlation", "Half", "0/conv, 1/relu"],
+        ["kgen", "Float", "__myl_Cast"],
+        ["kgen", "Float", "n0, n1, n2, n3, n4, n5, n6, n7, and 2 more"],
+    ]
+    assert layer_rows({}) == []
 
 
 def test_usage(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,7 +83,8 @@ def test_help_names_commands_and_exit_codes() -> None:
 def test_help_of_a_command(command: str) -> None:
     result = fwd(command, "--help")
     assert (result.code, result.err) == (ExitCode.OK, "")
-    assert f"fwd {command}" in result.out
+    assert f"fwd {command} [OPTIONS]" in result.out
+    assert "{" not in result.out
     assert "--json" in result.out
     for leftover in ("<class", "Optional", "typing"):
         assert leftover not in result.out
@@ -104,6 +105,12 @@ def test_without_a_command() -> None:
         (["build", "m.layers", "-o", "e", "--opt-batch", "0"], "Invalid value for '--opt-batch'"),
         (["run", "e", "--inptu", "x"], "No such option"),
         (["build", "m.layers", "-o", "e", "-i", "3xq"], "'3xq' is malformed: no size at 'q'."),
+        (
+            ["build", "m.layers", "-o", "e", "--mode", "fp16"],
+            "there is no mode 'fp16'. It is float32 or float16 (int8 and int8_calib are not in "
+            "this version); did you mean 'float16'?",
+        ),
+        (["check", "m.layers", "--mode", "int8"], "mode 'int8' is not in this version"),
     ],
 )
 def test_usage(arguments: list[str], text: str) -> None:

@@ -11,9 +11,11 @@ import pytest
 import typer
 from toy_backend import AbsentBackend, ToyBackend
 
+from fwd_core import Builder, Plugins, hookimpl
 from fwd_core.backends import Options
 from fwd_core.cli.options import backend_options, byte_count, given_options
 from fwd_core.errors import OptionError
+from fwd_core.plugins import registers as reg
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,19 @@ class ManyBackend(ToyBackend):
 )
 def test_values_have_the_types_that_the_backend_declares(text: str, value: object) -> None:
     asked = given_options([text])
-    (found,) = backend_options(ManyBackend(), asked, {}).values()
+    (found,) = backend_options(_builder("many"), asked).values()
     assert found == value
     assert type(found) is type(value)
+
+
+def _builder(backend: str, **options: object) -> Builder:
+    class Pack:
+        @hookimpl
+        def fwd_register_backends(self, register: reg.BackendRegister) -> None:
+            for one in (ToyBackend(), AbsentBackend(), ManyBackend()):
+                register.add(one)
+
+    return Builder(backend=backend, options=options, plugins=Plugins({"mine": Pack()}))
 
 
 @pytest.mark.parametrize(
@@ -70,7 +82,7 @@ def test_values_have_the_types_that_the_backend_declares(text: str, value: objec
 def test_values_of_other_types(text: str, expected: str) -> None:
     name, value = text.split("=")
     with pytest.raises(OptionError) as caught:
-        backend_options(ManyBackend(), given_options([text]), {})
+        backend_options(_builder("many"), given_options([text]))
     assert str(caught.value) == (
         f"option {name!r} of backend 'many'\n  expected: {expected}\n  got:      {value!r}"
     )
@@ -112,19 +124,29 @@ def test_sizes(text: str, count: int) -> None:
 
 
 def test_an_option_of_another_backend() -> None:
-    backends = {"toy": ToyBackend(), "absent": AbsentBackend(), "many": ManyBackend()}
+    for name, chosen in (("toy", ""), ("auto", ", which auto chose here,")):
+        with pytest.raises(OptionError) as caught:
+            backend_options(_builder(name), {"gpu": "sm_89"})
+        assert str(caught.value) == (
+            f"backend 'toy'{chosen} has no option 'gpu'\n"
+            "  expected: parallel, device\n"
+            "  Hint: leave it out, or choose --backend many, which has it"
+        )
+
+
+def test_an_option_of_another_backend_in_python() -> None:
     with pytest.raises(OptionError) as caught:
-        backend_options(backends["toy"], {"gpu": "sm_89"}, backends)
+        _builder("auto", gpu="sm_89").build("no file", ())
     assert str(caught.value) == (
-        "backend 'toy' has no option 'gpu'\n"
-        "  expected: parallel, device\n"
-        "  Hint: leave it out, or choose --backend many, which has it"
+        "backend 'toy', which 'auto' chose here, has no option 'gpu'\n"
+        "  expected: device, parallel\n"
+        "  Hint: leave it out, or choose backend='many', which has it"
     )
 
 
 def test_an_option_of_no_backend_is_left_to_the_backend_to_refuse() -> None:
     toy = ToyBackend()
-    found = backend_options(toy, {"paralel": "3"}, {"toy": toy})
+    found = backend_options(_builder("toy"), {"paralel": "3"})
     text = "backend 'toy' has no option 'paralel'\n  expected: parallel, device\n  Hint: did you"
     with pytest.raises(OptionError, match=re.escape(text)):
         toy.options.parse("toy", found)

@@ -83,3 +83,14 @@ def test_files_that_cannot(tmp_path: Path) -> None:
         output.require_writable(str(tmp_path / "nowhere" / "x"))
     with pytest.raises(EngineFileError, match="it is a folder"):
         output.require_writable(str(tmp_path))
+
+
+def test_lines_go_on_at_words_in_a_narrow_terminal() -> None:
+    console, file = _console(20, terminal=True)
+    output.print_text(console, "one two three four five six\n  at /a/path/that/is/too/long x")
+    assert file.getvalue() == (
+        "one two three four\n  five six\n  at\n    /a/path/that/is/too/long\n    x\n"
+    )
+    assert output.wrapped(console, "one two three four", 5) == "one two three\n  four"
+    console, _ = _console(20)
+    assert output.wrapped(console, "x " * 50) == "x " * 50

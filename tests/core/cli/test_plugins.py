@@ -8,6 +8,7 @@ import pytest
 from toy_program import CLASH, Broken, Clash, fwd, plugins
 
 from fwd_core.cli.codes import ExitCode
+from fwd_core.cli.plugins import _short
 from fwd_core.ir import ops
 from fwd_core.plugins import Pack
 
@@ -52,9 +53,14 @@ def test_verbose_names_everything() -> None:
     lines = fwd("plugins", "--verbose").out.splitlines()
     assert "  converters  3 toy: add, linear, relu" in lines
     assert "  lowerings   4 toy: fwd.Add, fwd.Constant, fwd.MatMul, fwd.Relu" in lines
+    assert max(len(line) for line in lines if line.startswith(" " * 14)) <= 120
     (operators,) = [line for line in lines if line.startswith("  operators")]
     assert operators.startswith(f"  operators   {CORE_OPERATORS} fwd: ")
     assert "              3 toy: Halves, Tagged, Twice" in lines
+
+
+def test_forms_in_place_stand_with_their_operators() -> None:
+    assert _short(["relu_", "relu", "zero_", "add"]) == ["add", "relu[_]", "zero_"]
 
 
 def test_json() -> None:
@@ -66,8 +72,8 @@ def test_json() -> None:
     assert core["registers"] == {
         "commands": ["build", "check", "run", "bench", "inspect", "plugins", "doctor"]
     }
-    assert toy["registers"]["converters"] == ["toy::linear", "toy::add", "toy::relu"]
-    assert toy["registers"]["lowerings"][0] == "toy:fwd.Constant"
+    assert toy["registers"]["converters"] == ["toy::add", "toy::linear", "toy::relu"]
+    assert toy["registers"]["lowerings"][0] == "toy:fwd.Add", "in order, as the text has them"
     assert files == {
         "name": "files",
         "distribution": "",

@@ -79,6 +79,23 @@ def test_rows_of_a_terminal() -> None:
     ]
 
 
+def test_rewrites_and_runs_have_names_of_their_own() -> None:
+    session, file = _session(terminal=True)
+    with phases(session) as progress:
+        events = Events(progress)
+        with events.phase("rewrite", detail="clean-up"):
+            pass
+        with events.phase("rewrite", detail="fusion"):
+            pass
+        with events.phase("warm-up", 5) as phase:
+            phase.step(count=5)
+    assert _last_frame(file.getvalue()) == [
+        "\N{CHECK MARK} clean-up T s",
+        "\N{CHECK MARK} fusion   T s",
+        "\N{CHECK MARK} warm-up  T s 5 runs",
+    ]
+
+
 def test_the_row_that_failed() -> None:
     session, file = _session(terminal=True)
 

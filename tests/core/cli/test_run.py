@@ -125,12 +125,20 @@ def test_an_engine_of_another_machine_is_rebuilt_when_asked_for() -> None:
     [
         (["missing.engine"], "error: there is no file missing.engine\n"),
         (
+            ["m.engine", "-i", "@x.npy", "-o", "./x.npy"],
+            "error: cannot write ./x.npy: it is what is read here\n"
+            "  Hint: choose another name for --output\n",
+        ),
+        (
             ["m.engine"],
-            "error: inputs by name: missing x\n  expected: x: float32[1, 4]\n  got:      nothing\n",
+            "error: inputs by name: missing 'x'\n"
+            "  expected: x: float32[1, 4]\n"
+            "  got:      nothing\n"
+            "  Hint: give its inputs, as in --input @x.npy\n",
         ),
         (
             ["m.engine", "-i", "z=@x.npy"],
-            "error: inputs by name: missing x; unknown z\n"
+            "error: inputs by name: missing 'x'; unknown 'z'\n"
             "  expected: x: float32[1, 4]\n"
             "  got:      z\n",
         ),
@@ -140,7 +148,11 @@ def test_an_engine_of_another_machine_is_rebuilt_when_asked_for() -> None:
         ),
         (
             ["m.engine", "-i", "@wide.npy"],
-            "error: input 'x': size of axis 1 of float32[1, 4]\n  expected: 4\n  got:      5\n",
+            "error: input 'x': the size of axis 1 of float32[1, 4] is wrong\n"
+            "  expected: 4\n"
+            "  got:      5\n"
+            "  Hint: build with dynamic= (NAME[MIN,OPT,MAX] in --input) if it changes from run to "
+            "run\n",
         ),
         (
             ["m.engine", "-i", "@double.npy"],
@@ -174,7 +186,11 @@ def test_a_file_that_was_altered() -> None:
     assert result.err.startswith("error: m.engine was altered or damaged: its SHA-256 does not fit")
     path.write_bytes(held[:-100])
     result = fwd("run", "m.engine", "-i", "@x.npy")
-    assert result.err.startswith("error: m.engine is not a file that Forward wrote, or it is dam")
+    assert result.err == (
+        "error: m.engine is truncated\n"
+        "  expected: SIZE\n  got:      SIZE\n"
+        "  Hint: make it again, or copy it again\n"
+    ).replace("SIZE", "{}").format(f"{len(held)} bytes", f"{len(held) - 100} bytes")
 
 
 def test_a_file_of_another_version() -> None:

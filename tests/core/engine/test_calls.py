@@ -93,7 +93,7 @@ def test_fixed_arguments_are_left_out_or_given_as_they_were(
             "  got:      object\n  Hint: leave it out$",
         ),
         ((A, None, B, 3.0), {"scale": 3.0}, "inputs given by position and by name: scale"),
-        ((A, None), {"b": B, "c": 3}, "inputs by name: unknown c"),
+        ((A, None), {"b": B, "c": 3}, "inputs by name: unknown 'c'"),
         (
             (A, None, B, 3.0, None, B),
             {},

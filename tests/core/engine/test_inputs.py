@@ -160,11 +160,11 @@ class TestCollect:
     @pytest.mark.parametrize(
         ("feeds", "told", "got"),
         [
-            ({"a": 1}, "missing b", "a"),
-            ({}, "missing a, b", "nothing"),
-            ({"a": 1, "b": 1, "c": 1}, "unknown c", "a, b, c"),
-            ({"a": 1, "c": 1}, "missing b; unknown c", "a, c"),
-            ({"a": 1, 3: 1}, "missing b; unknown 3", "a, 3"),
+            ({"a": 1}, "missing 'b'", "a"),
+            ({}, "missing 'a', 'b'", "nothing"),
+            ({"a": 1, "b": 1, "c": 1}, "unknown 'c'", "a, b, c"),
+            ({"a": 1, "c": 1}, "missing 'b'; unknown 'c'", "a, c"),
+            ({"a": 1, 3: 1}, "missing 'b'; unknown 3", "a, 3"),
         ],
     )
     def test_mistakes(self, feeds: dict[Any, int], told: str, got: str) -> None:
@@ -186,8 +186,8 @@ class TestBind:
         assert bind(ports, [(6,), (3,)]) == {"batch": 3}
         with pytest.raises(
             InputError,
-            match=r"input 'x': size of axis 0 of float32\[2\*batch\]\n  expected: 6 \(2\*batch\)\n"
-            r"  got:      5",
+            match=r"input 'x': the size of axis 0 of float32\[2\*batch\] is wrong\n"
+            r"  expected: 6 \(2\*batch\)\n  got:      5",
         ):
             bind(ports, [(5,), (3,)])
 
@@ -196,7 +196,7 @@ class TestBind:
         assert bind((_port(B * 2), _port(B + 1, name="y")), [(4,), (3,)]) == {"batch": 2}
         for size, dims in ((4, B * 2 + 1), (11, B * 2 + 1), (4, B * B), (4, B * H), (4, H // 2)):
             with pytest.raises(
-                InputError, match=rf"input 'x': size of axis 0.*\n.*\n  got:      {size}"
+                InputError, match=rf"input 'x': the size of axis 0.*\n.*\n  got:      {size}"
             ):
                 bind((_port(dims),), [(size,)])
 
@@ -209,11 +209,12 @@ class TestBind:
             ),
             (
                 [(2, 4), (2,)],
-                r"size of axis 1 of float32\[batch, 3\]\n  expected: 3\n  got:      4",
+                r"size of axis 1 of float32\[batch, 3\] is wrong\n  expected: 3\n  got:      4",
             ),
             (
                 [(0, 3), (0,)],
-                r"axis 0 of float32\[batch, 3\]\n  expected: 1 … 4 \(batch\)\n  got:      0\n"
+                r"axis 0 of float32\[batch, 3\] is wrong\n"
+                r"  expected: 1 … 4 \(batch\)\n  got:      0\n"
                 "  Hint: build again with a range of 'batch' that holds 0",
             ),
             ([(5, 3), (5,)], "build again with a range of 'batch' that holds 5"),

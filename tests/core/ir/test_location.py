@@ -17,6 +17,11 @@ USER, OWN = Frame("model.py", 12, "forward"), Frame("torch/nn/linear.py", 134)
         (Location("encoder.0", "aten::linear"), "encoder.0 aten::linear"),
         (Location("", "aten::linear", USER), "aten::linear (model.py:12 in forward)"),
         (Location("e", "", USER, OWN), "e (model.py:12 in forward, from torch/nn/linear.py:134)"),
+        (Location("0", "aten::relu"), "module '0' aten::relu"),
+        (
+            Location("e", "", USER, Frame("/x/lib/site-packages/torch/nn/linear.py", 134)),
+            "e (model.py:12 in forward, from torch/nn/linear.py:134)",
+        ),
         (Location("e", "", USER, USER), "e (model.py:12 in forward)"),
         (Location("e", "", None, OWN), "e (torch/nn/linear.py:134)"),
         (Location(user=USER), "model.py:12 in forward"),

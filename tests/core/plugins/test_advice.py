@@ -9,7 +9,7 @@ from toy_program import Commands, fwd
 
 from fwd_core import Builder, Plugins
 from fwd_core.errors import ForwardError
-from fwd_core.plugins import Pack
+from fwd_core.plugins import Pack, advice
 from fwd_core.testing import assert_parity
 
 LEFT_OUT = "it is installed, but left out by FWD_PACKS or FWD_DISABLE_PACKS"
@@ -36,7 +36,7 @@ def checking(packs: Plugins) -> None:
 @pytest.mark.parametrize(
     ("packs", "advice"),
     [
-        (Plugins(), "pip install 'fwd-ops-torch[torch]' {gain}"),
+        (Plugins(), "pip install './fwd_ops_torch[torch]' in a checkout of Forward {gain}"),
         (found(disabled=True), f"pack 'torch' {{gain}}: {LEFT_OUT}"),
         (found(failure="OSError: no"), f"pack 'torch' {{gain}}: {FAILED}"),
     ],
@@ -46,6 +46,18 @@ def test_errors(missed: Callable[[Plugins], None], gain: str, packs: Plugins, ad
     with pytest.raises(ForwardError) as caught:
         missed(packs)
     assert caught.value.hint == advice.format(gain=gain)
+
+
+def test_what_an_extra_asks_for_is_named_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = ["numpy>=1", 'openvino>=2026.0; extra == "openvino"', "a>=1; extra == 'rtx'"]
+    told += ['b; extra == "rtx"']
+    monkeypatch.setattr(advice.metadata, "requires", lambda name: told)
+    assert advice.pip_install("openvino") == "pip install 'openvino>=2026.0'"
+    assert advice.pip_install("rtx") == "pip install 'a>=1' 'b'"
+
+
+def test_an_extra_of_what_is_not_installed() -> None:
+    assert advice.pip_install("x", "no-such-thing") == "pip install 'no-such-thing[x]'"
 
 
 def test_doctor() -> None:

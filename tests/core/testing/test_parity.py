@@ -149,5 +149,5 @@ def test_bad_arguments(arguments: dict[str, Any], text: str) -> None:
 
 
 def test_no_pack_with_a_reference() -> None:
-    with pytest.raises(OptionError, match="pip install 'fwd-ops-torch.torch.' runs"):
+    with pytest.raises(OptionError, match="pip install './fwd_ops_torch.torch.' in .* runs"):
         check(plugins=plugins())

@@ -77,7 +77,9 @@ def test_unknown_modes_are_refused() -> None:
     builder = forward.TorchBuilder()
     with pytest.raises(OptionError, match="there is no mode 'float8'") as caught:
         builder.set_mode("float8")
-    assert "expected: float32, float16, int8_calib, int8" in str(caught.value)
+    assert "expected: float32 or float16 (int8 and int8_calib are not in this version)" in str(
+        caught.value
+    )
     with pytest.raises(OptionError, match="did you mean 'float16'"):
         builder.set_mode("flaot16")
     with pytest.raises(OptionError, match="mode 'int8' is not in this version"):
@@ -97,8 +99,8 @@ def test_batch_is_static_until_an_optimal_one_is_set(model: nn.Module, path: str
     with pytest.raises(InputError, match="expected: 1 … 4"):
         engine.forward(torch.randn(5, 6))
     builder.set_opt_batch_size(9)
-    with pytest.raises(InputError, match="the batch size to tune for is out of range"):
-        builder.build(path, X)
+    more = torch.randn(9, 6)
+    torch.testing.assert_close(builder.build(path, X).forward(more), expected(model, more))
 
 
 @pytest.mark.parametrize("size", [0, -1, 1.5, "4", True])
@@ -166,7 +168,7 @@ def test_workspace_reaches_a_backend_that_auto_chooses_and_that_has_it(path: str
 
 def test_arguments_of_other_types(path: str) -> None:
     for given, text in (
-        ({"mode": None}, "argument 'mode'\n  expected: float32, "),
+        ({"mode": None}, "argument 'mode'\n  expected: float32 or "),
         ({"backend": 5}, "argument 'backend'"),
         ({"dynamic": 5}, "dynamic dims are malformed"),
         ({"dynamic_batch": "yes"}, "argument 'dynamic_batch'\n  expected: True or False\n  got:"),
@@ -214,7 +216,7 @@ def test_wrong_dynamic_dims_are_told(model: nn.Module) -> None:
         forward.build(model, X, dynamic={"input": {2: ("batch", 1, 2, 4)}})
     with pytest.raises(InputError, match="the example's size is out of range"):
         forward.build(model, X, dynamic={"input": {0: ("batch", 1, 2, 3)}})
-    with pytest.raises(InputError, match="needs 0 <= min <= opt <= max"):
+    with pytest.raises(InputError, match="opt 9 is greater than max 4"):
         forward.build(model, X, dynamic={"input": {0: ("batch", 1, 9, 4)}})
 
 
@@ -250,9 +252,18 @@ def test_a_missing_model_is_told() -> None:
         forward.TorchBuilder().build("nothing.pth", X)
 
 
+def test_a_mapping_is_for_build_with_name(path: str) -> None:
+    with pytest.raises(InputError) as caught:
+        forward.TorchBuilder().build(path, {"input": X})
+    hint = "build_with_name(module_path, dummy_inputs) takes them by name"
+    assert caught.value.hint == hint
+    assert hint in str(caught.value)
+
+
 def test_constants_of_the_document() -> None:
     assert (forward.ENTROPY_CALIBRATION, forward.ENTROPY_CALIBRATION_2) == ("entropy", "entropy_2")
     assert forward.MINMAX_CALIBRATION == "minmax"
     assert forward.__version__
+    assert set(forward.__all__) <= set(dir(forward))
     with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
         forward.Nothing  # noqa: B018

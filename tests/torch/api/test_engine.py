@@ -75,13 +75,15 @@ def test_inputs_that_do_not_fit(engine: forward.TorchEngine, single: forward.Tor
         single.forward(torch.randn(3))
     assert "expected: float32[2, 3]" in str(caught.value)
     assert "got:      rank 1, shape [3]" in str(caught.value)
-    with pytest.raises(InputError, match="input 'input': size of axis 1"):
+    with pytest.raises(InputError, match="input 'input': the size of axis 1"):
         single.forward(torch.randn(2, 4))
-    with pytest.raises(InputError, match="input 'input' has the wrong dtype"):
+    with pytest.raises(InputError, match="input 'input' has the wrong dtype") as caught:
         single.forward(X.double())
-    with pytest.raises(InputError, match="missing ids; unknown y"):
+    assert caught.value.hint == "convert it: tensor.to(torch.float32)"
+    assert str(caught.value).endswith("Hint: convert it: tensor.to(torch.float32)")
+    with pytest.raises(InputError, match="missing 'ids'; unknown 'y'"):
         engine.forward_with_name({"x": X, "y": X})
-    with pytest.raises(InputError, match="not nested as the model takes them|missing ids"):
+    with pytest.raises(InputError, match="wrong number of inputs\n  expected: 2: x: "):
         engine.forward([X])
     with pytest.raises(InputError, match="is no array"):
         single.forward("text")  # type: ignore[arg-type]

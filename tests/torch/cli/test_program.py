@@ -116,12 +116,15 @@ BAD = [
     (["."], "error: . is a folder, not a model file\n  expected: a TorchScript file or a torch.ex"),
     (
         ["model.pth", "-i", "y=1x3x8x8"],
-        "error: example inputs: missing x; the model has no y\n  expected: (x)\n  got:      y\n",
+        "error: example inputs: missing 'x'; the model has no 'y'\n  expected: (x)\n  got:  ",
     ),
     (["model.pth", "-i", "1x3x8x8", "-i", "3"], "error: example inputs: the model has no input 2"),
-    (["model.pth", "-i", "1x4x8x8"], "error: aten::_convolution: "),
+    (
+        ["model.pth", "-i", "1x4x8x8"],
+        "error: aten::_convolution: fwd.Convolution channels: sizes di",
+    ),
     (["model.pth", "-i", "1x3x8x8:int64"], "error: aten::_convolution: "),
-    (["model.pth", "-m", "float61"], "error: there is no mode 'float61'\n"),
+    (["model.pth", "-i", "3x8x8"], "error: aten::_convolution: input and weight differ in rank\n"),
     (["unsupported.pth"], "error: the model cannot be converted: 3 operators of 2 kinds not suppo"),
     (["loops.pth"], "error: the model cannot be converted: 1 operator of 1 kind not supported"),
 ]
@@ -184,7 +187,8 @@ def test_check_lists_every_unsupported_operator(file: str) -> None:
     assert out == (
         "aten::special_bessel_j0 (2x): no installed pack converts it\n"
         "  at FILE in forward\n"
-        "  Hint: write a converter (docs/how-to/write-a-pack.md), or install a pack that has one\n"
+        '  Hint: write a converter (the page "Write a pack" of the documentation says how), or '
+        "install a pack that has one\n"
         "aten::nonzero (1x): the size of its result depends on data\n"
         "  at FILE in forward\n"
         "  Hint: use torch.where with three arguments\n"
@@ -256,6 +260,44 @@ def test_the_installed_program() -> None:
     done = call("check", "unsupported.pth", "-i", "1x3x8x8")
     assert done.returncode == ExitCode.UNSUPPORTED
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("shape", "hint"),
+    [
+        ("3x8x8", "give the example inputs a batch axis in front, as in 1x3x224x224"),
+        (
+            "1x3x8x8:int64",
+            "give example inputs of float32, as the weights are (--input SHAPE:float32)",
+        ),
+    ],
+)
+def test_hints_at_example_inputs(shape: str, hint: str) -> None:
+    result = fwd("build", "model.pth", "-i", shape, "-b", "openvino", "-o", "m.engine")
+    assert result.err.endswith(f"  Hint: {hint}\n")
+
+
+@pytest.mark.parametrize("file", ["model.pth", "model.pt2"])
+def test_a_model_in_place_of_an_engine(file: str) -> None:
+    kind = "torchscript" if file.endswith("pth") else "torch-export"
+    result = fwd("run", file, "-i", "x=@x.npy")
+    assert result.code == ExitCode.FAILED
+    assert result.err == (
+        f"error: {file} is a model, not an engine\n"
+        "  expected: an engine file, which a build writes\n"
+        f"  got:      a file that importer {kind!r} reads\n"
+        f"  Hint: `fwd build {file} --input SHAPE -o FILE.engine` makes an engine of it, and so "
+        "does forward.build\n"
+    )
+
+
+def test_inputs_are_asked_for() -> None:
+    result = fwd("check", "model.pth", "-b", "openvino")
+    assert result.code == ExitCode.FAILED
+    assert result.err.endswith(
+        "error: example inputs: missing 'x'\n  expected: (x)\n  got:      0 inputs\n"
+        "  Hint: give its inputs, as in --input 1x3x224x224 or --input @x.npy\n"
+    )
 
 
 def test_running_an_engine_imports_no_torch() -> None:

@@ -36,7 +36,7 @@ REFUSED: dict[str, tuple[str, list[torch.Tensor], str]] = {
         f"{SDPA}(x, y, y, enable_gqa=True)", [of(1, 3, 2, 4), of(1, 2, 2, 4)],
         "heads of the query must be a multiple of the key's",
     ),
-    "convolution ranks": (CONV.format(False, 0), [of(1, 2, 3), of(2, 2)], "have one rank"),
+    "convolution ranks": (CONV.format(False, 0), [of(1, 2, 3), of(2, 2)], "weight differ in rank"),
     "output padding": (
         CONV.format(False, 1), [of(1, 2, 3), of(2, 2, 1)], "is for transposed convolution only"
     ),

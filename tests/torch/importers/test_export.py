@@ -97,7 +97,7 @@ def test_example_inputs_must_fit_the_program() -> None:
     with pytest.raises(InputError, match="does not fit the exported program") as caught:
         importing(exported(), (X.double(), Y))
     assert "torch.float64" in str(caught.value)
-    with pytest.raises(InputError, match="missing y"):
+    with pytest.raises(InputError, match="missing 'y'"):
         importing(exported(), (X,))
     with pytest.raises(InputError, match="exported for one size"):
         importing(exported(), (X[:2], Y[:2]))
@@ -134,7 +134,9 @@ def test_a_training_module_is_refused() -> None:
     assert "Hint: call model.eval()" in str(caught.value)
 
 
-def test_a_module_that_torch_cannot_export_is_told_in_torchs_words() -> None:
+def test_a_module_that_torch_cannot_export_is_told_in_torchs_words(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     class Branch(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             return x if x.sum() > 0 else -x
@@ -142,7 +144,22 @@ def test_a_module_that_torch_cannot_export_is_told_in_torchs_words() -> None:
     with pytest.raises(UnsupportedModelError, match="torch.export cannot export Branch") as caught:
         importing(Branch().eval(), (X,))
     assert "data-dependent" in str(caught.value)
-    assert "Hint:" in str(caught.value)
+    assert str(caught.value.where).startswith(f"{__file__}:")
+    assert "choose with torch.where or torch.cond" in str(caught.value.hint)
+    for noise in ("TORCH_LOGS", "TORCHDYNAMO", "docs.google.com"):
+        assert noise not in str(caught.value)
+    printed = capfd.readouterr()
+    assert (printed.out, printed.err) == ("", "")
+
+
+def test_a_size_that_the_model_fixes_is_told() -> None:
+    class Fixed(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.reshape(8, -1) * 2
+
+    with pytest.raises(UnsupportedModelError, match="torch.export cannot export Fixed") as caught:
+        importing(Fixed().eval(), (torch.rand(8, 3),), OptBatch())
+    assert "the model fixes a size that was to change" in str(caught.value.hint)
 
 
 def test_state_that_changes_is_refused() -> None:

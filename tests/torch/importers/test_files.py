@@ -14,6 +14,7 @@ from torch import nn
 from torch_models import importing, scripted, traced
 
 from fwd_core.errors import UnsupportedModelError
+from fwd_ops_torch.importers import jit
 
 X = torch.randn(2, 3)
 
@@ -42,6 +43,11 @@ def test_a_file_that_is_no_archive(tmp_path: Path) -> None:
     ) as caught:
         importing(path, (X,))
     assert "5 bytes" in str(caught.value)
+    assert "Hint: save it again with torch.jit.save" in str(caught.value)
+    path.touch()
+    path.write_bytes(b"")
+    with pytest.raises(UnsupportedModelError, match=r"text\.pth is an empty file"):
+        importing(path, (X,))
 
 
 @pytest.mark.parametrize("part", [0.1, 0.5, 0.98])
@@ -82,8 +88,41 @@ def test_an_export_program_that_torch_cannot_load(tmp_path: Path) -> None:
 
 
 def test_something_that_is_no_model() -> None:
-    with pytest.raises(UnsupportedModelError, match="no importer takes dict"):
+    with pytest.raises(
+        UnsupportedModelError,
+        match="no importer takes dict\n  expected: torchscript, torch-export, torch-module$",
+    ):
         importing({"a": 1}, (X,))
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        (nn.Linear(3, 4).state_dict(), "a dict of weights is no model|and pass the module"),
+        (torch.relu, "a function is no model|in the forward of an nn.Module"),
+        (lambda x: x, "a function is no model|in the forward of an nn.Module"),
+        (nn.Linear, "the class Linear is no model|pass a model: Linear(…).eval()"),
+        (X, "a tensor is no model|the model comes first"),
+    ],
+    ids=["weights", "builtin", "function", "class", "tensor"],
+)
+def test_objects_that_are_no_models(source: object, text: str) -> None:
+    what, hint = text.split("|")
+    with pytest.raises(UnsupportedModelError, match=what) as caught:
+        importing(source, (X,))
+    assert "expected: an nn.Module, a ScriptModule, an exported program" in str(caught.value)
+    assert hint in str(caught.value.hint)
+
+
+def test_a_scripted_function() -> None:
+    with jit.quiet():
+        function = torch.jit.script(_doubled)
+    with pytest.raises(UnsupportedModelError, match="a scripted function is no model"):
+        importing(function, (X,))
+
+
+def _doubled(x: torch.Tensor) -> torch.Tensor:
+    return x * 2
 
 
 def test_paths_may_be_text_or_path_objects(tmp_path: Path, archive: bytes) -> None:

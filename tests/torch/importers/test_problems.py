@@ -13,7 +13,7 @@ from fwd_core import Plugins
 from fwd_core.errors import ConversionError, UnsupportedModelError
 from fwd_core.importing import ImportRequest
 from fwd_ops_torch.importers.failures import failure
-from fwd_ops_torch.importers.problems import CannotContinueError
+from fwd_ops_torch.importers.problems import CannotContinueError, draws_in_training_only
 from fwd_ops_torch.importers.session import Session
 
 X = torch.randn(4, 6)
@@ -42,6 +42,13 @@ def test_all_of_them_are_found_although_the_first_one_cannot_be_converted() -> N
     text = str(caught.value)
     assert "the model cannot be converted:" in text
     assert "aten::nonzero (1x)" in text
+
+
+def test_what_is_random_in_training_only_is_not_called_random() -> None:
+    for name in ("aten::lstm", "aten::gru", "aten::scaled_dot_product_attention", "aten::dropout"):
+        assert draws_in_training_only(name), name
+    for name in ("aten::rand_like", "aten::bernoulli", "aten::multinomial", "nobody::knows"):
+        assert not draws_in_training_only(name), name
 
 
 def test_counts_and_lines_of_one_operator_used_often() -> None:

@@ -347,12 +347,12 @@ def test_state_that_changes_is_refused() -> None:
 
 def test_wrong_example_inputs_are_told() -> None:
     model = scripted(Arithmetic())
-    with pytest.raises(InputError, match="missing b") as caught:
+    with pytest.raises(InputError, match="missing 'b'") as caught:
         importing(model, (X,))
     assert "expected: (a, b)" in str(caught.value)
     with pytest.raises(InputError, match="the model has no input 3"):
         importing(model, (X, X, X))
-    with pytest.raises(InputError, match="the model has no c"):
+    with pytest.raises(InputError, match="the model has no 'c'"):
         importing(model, {"a": X, "b": X, "c": X})
     with pytest.raises(ConversionError, match="do not broadcast"):
         importing(model, (X, torch.ones(5)))

@@ -30,6 +30,8 @@ class Availability:
         reason: Why not, and how to make it so; ``""`` when both are true.
         versions: Versions of the libraries it found, by distribution.
         devices: Devices that it would run on.
+        targets: GPUs that it can build for without having one, as ``sm_89``.
+        advice: A command that makes more of it usable, ``""`` for none.
     """
 
     build: bool
@@ -37,6 +39,8 @@ class Availability:
     reason: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     devices: Sequence[str] = ()
+    targets: Sequence[str] = ()
+    advice: str = ""
 
 
 @dataclass(frozen=True)
@@ -160,6 +164,14 @@ class Backend(ABC):
     @abstractmethod
     def availability(self) -> Availability:
         """What this backend can do on this machine, and why not more. Never raises."""
+
+    def require(self, mode: Mode, options: Options) -> None:  # noqa: B027 - most refuse nothing
+        """Refuse a mode or an option that this machine cannot honour, before a model is read.
+
+        Raises:
+            BuildError: Nothing can be built here.
+            OptionError: The mode or an option cannot be honoured.
+        """
 
     @abstractmethod
     def build(self, graph: Graph, config: BuildConfig) -> Plan:

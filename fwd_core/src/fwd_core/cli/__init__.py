@@ -3,8 +3,8 @@
 A command's result goes to standard output; progress, warnings and errors go to standard error.
 With ``--json`` a command writes exactly one JSON document to standard output. If it fails, that
 document holds ``error`` (``kind``, ``text``, ``what``, ``where``, ``expected``, ``got``,
-``details``, ``hint`` and, for models that cannot be converted, ``problems``) and ``exit_code``. A
-command line that is malformed writes none.
+``details``, ``hint`` and, for models that cannot be converted, ``problems``) and ``exit_code``. For
+a command line that is malformed ``kind`` is ``UsageError``.
 
 What ``--input`` takes:
 

@@ -45,11 +45,14 @@ def build(
     session = session_of(ctx, json=json)
     asked = options.given_options(option, gpu=gpu, threads=threads, hint=hint, workspace=workspace)
     specs = inputs.parse_all(input)
+    mode = options.checked_mode(mode)
     from fwd_core.builder import Builder
 
     start = time.perf_counter()
     examples, dynamic = inputs.examples(specs, dynamic_batch=dynamic_batch, opt_batch=opt_batch)
     output.require_writable(out)
+    output.require_other(out, [model], "the model itself")
+    output.require_replaceable(out)
     with phases(session) as progress:
         builder = Builder(
             backend=backend,
@@ -60,10 +63,9 @@ def build(
         )
         with builder.events.phase("load", detail="packs"):
             builder.importer(model)
-            builder.options = options.backend_options(
-                builder.backend(), asked, session.plugins.backends
-            )
-        engine = builder.build(model, examples, dynamic=dynamic)
+            builder.options = options.backend_options(builder, asked)
+        with inputs.advising(specs):
+            engine = builder.build(model, examples, dynamic=dynamic)
         with builder.events.phase("save", detail=out):
             engine.save(out)
     spent = time.perf_counter() - start

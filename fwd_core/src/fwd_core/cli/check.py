@@ -32,6 +32,7 @@ def check(
     """
     session = session_of(ctx, json=json)
     specs = inputs.parse_all(input)
+    mode = options.checked_mode(mode)
     from fwd_core.builder import Builder
 
     examples, dynamic = inputs.examples(specs, dynamic_batch=dynamic_batch, opt_batch=opt_batch)
@@ -40,7 +41,8 @@ def check(
         with builder.events.phase("load", detail="packs"):
             builder.importer(model)
         try:
-            graph = builder.import_model(model, examples, dynamic=dynamic)
+            with inputs.advising(specs):
+                graph = builder.import_model(model, examples, dynamic=dynamic)
         except (UnsupportedModelError, ConversionError) as error:
             if isinstance(error, ConversionError):
                 problems: tuple[Problem, ...] = (error.problem(),)

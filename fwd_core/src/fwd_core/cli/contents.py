@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fwd_core.cli.build import port
@@ -74,6 +74,26 @@ def tensors(graph: Graph | None, file: str) -> list[dict[str, Any]]:
         )
     computed = [value for node in graph.walk() for value in node.outputs]
     return [port(value) for value in (*graph.inputs, *computed) if value.constant is None]
+
+
+def layer_rows(manifest: Mapping[str, Any]) -> list[list[str]]:
+    """Kernel, type and what it computes of each compiled layer that an engine's build kept.
+
+    Layers that only keep streams in step are left out.
+    """
+    from fwd_core.backends.tensorrt.layers import CompiledLayer
+
+    rows = []
+    for entry in manifest.get("layers", ()):
+        layer = CompiledLayer.from_json(entry)
+        if not layer.computes:
+            continue
+        made = layer.outputs[0].dtype if layer.outputs else ""
+        nodes = list(layer.nodes[:_MANY])
+        nodes += [f"and {len(layer.nodes) - _MANY} more"] if len(layer.nodes) > _MANY else []
+        kind = layer.product_dtype if layer.is_product else made
+        rows.append([layer.kind, kind, ", ".join(nodes) or layer.name])
+    return rows
 
 
 def type_text(one: dict[str, Any]) -> str:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 _DONE = Text("\N{CHECK MARK}", "green")
+#: Phases whose steps are runs of an engine.
+_RUNS = ("warm-up", "measure")
 _FAILED = Text("\N{BALLOT X}", "red")
 
 
@@ -51,9 +53,10 @@ class Display:
         """Take one event."""
         if event.state == "start":
             self._settle(_DONE)
-            row = self._progress.add_task(
-                event.phase, total=event.total, title=event.detail, step="", mark=None
-            )
+            # Several phases may be rewrites: what each does is its name.
+            again = event.phase == "rewrite" and event.detail
+            name, title = (event.detail, "") if again else (event.phase, event.detail)
+            row = self._progress.add_task(name, total=event.total, title=title, step="", mark=None)
             self._open.append((event.phase, row))
             return
         rows = [row for phase, row in self._open if phase == event.phase]
@@ -92,7 +95,8 @@ class _Detail(ProgressColumn):
         if task.stop_time is None:
             parts.append(task.fields["step"])
         elif task.completed:
-            parts.append(plural(int(task.completed), "step"))
+            noun = "run" if task.description in _RUNS else "step"
+            parts.append(plural(int(task.completed), noun))
         return Text(", ".join(part for part in parts if part), "dim", overflow="ellipsis")
 
 

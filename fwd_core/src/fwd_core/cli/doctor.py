@@ -16,17 +16,14 @@ from fwd_core.cli.plugins import collect_clashes
 from fwd_core.cli.progress import loading
 from fwd_core.cli.session import session_of
 from fwd_core.plugins import Plugins
-from fwd_core.plugins.advice import to_have_torch
+from fwd_core.plugins.advice import pip_install, to_have_torch
 from fwd_core.plugins.manager import DISABLE, ONLY
 
 if TYPE_CHECKING:
     from fwd_core.backends import Backend
 
-_INSTALL = {
-    "torch": "pip install 'fwd-ops-torch[torch]' reads PyTorch models",
-    "openvino": "pip install 'fwd-core[openvino]' runs on any CPU",
-    "tensorrt": "pip install 'fwd-core[tensorrt]' or 'fwd-core[rtx]' runs on NVIDIA GPUs",
-}
+_GAINS = {"openvino": "runs on any CPU", "tensorrt": "runs on NVIDIA GPUs"}
+_NO_GPU = "no GPU can be used: "
 _STYLES = {"ok": "green", "part": "yellow", "no": "red"}
 
 
@@ -39,12 +36,14 @@ class Finding:
         state: ``ok``, ``part`` or ``no``.
         text: Versions and devices, or why not.
         advice: What to do, ``""`` for nothing.
+        targets: GPUs that a backend can build for without having one.
     """
 
     name: str
     state: str
     text: str
     advice: str = ""
+    targets: tuple[str, ...] = ()
 
 
 def doctor(ctx: typer.Context, json: options.Json = False) -> None:
@@ -62,8 +61,9 @@ def doctor(ctx: typer.Context, json: options.Json = False) -> None:
             for text in collect_clashes(found).values()
         ]
         importers = [] if clashes else [importing(found)]
-        backends = [] if clashes else [backend(*item) for item in found.backends.items()]
-        findings = [python(), *packs(found), *clashes, torch(), *importers, gpu(), *backends]
+        card = gpu()
+        backends = [] if clashes else [backend(*item, card) for item in found.backends.items()]
+        findings = [python(), *packs(found), *clashes, torch(), *importers, card, *backends]
     usable = any(one.state == "ok" for one in importers) and any(
         one.state == "ok" for one in backends
     )
@@ -109,12 +109,17 @@ def torch() -> Finding:
     try:
         return Finding("PyTorch", "ok", metadata.version("torch"))
     except metadata.PackageNotFoundError:
-        return Finding("PyTorch", "no", "not installed", _INSTALL["torch"])
+        advice = f"{pip_install('torch', 'fwd-ops-torch')} reads PyTorch models"
+        return Finding("PyTorch", "no", "not installed", advice)
 
 
 def importing(found: Plugins) -> Finding:
     """What kinds of models can be read."""
-    if names := ", ".join(found.importers):
+    from fwd_core.importing import hidden
+
+    if names := ", ".join(
+        name for name, importer in found.importers.items() if not hidden(importer)
+    ):
         return Finding("importers", "ok", names)
     advice = to_have_torch(found, "reads PyTorch models")
     return Finding("importers", "no", "no pack reads models", advice)
@@ -127,11 +132,12 @@ def gpu() -> Finding:
     held, reason = device.find()
     if held is not None:
         return Finding("GPU", "ok", str(held))
-    return Finding("GPU", "no", reason, _INSTALL["tensorrt"] if shutil.which("nvidia-smi") else "")
+    advice = f"{pip_install('rtx')} runs on NVIDIA GPUs" if shutil.which("nvidia-smi") else ""
+    return Finding("GPU", "no", reason.removeprefix(_NO_GPU), advice)
 
 
-def backend(name: str, held: Backend) -> Finding:
-    """What a backend can do here."""
+def backend(name: str, held: Backend, card: Finding | None = None) -> Finding:
+    """What a backend can do here; why there is no GPU is told once, with the GPU."""
     state = held.availability()
     versions = ", ".join(f"{library} {version}" for library, version in state.versions.items())
     devices = ", ".join(state.devices)
@@ -144,10 +150,14 @@ def backend(name: str, held: Backend) -> Finding:
         }[state.build, state.run],
         versions and f"with {versions}",
         devices and f"on {devices}",
+        f"for {', '.join(state.targets)}" if state.targets else "",
     ]
     text = " ".join(part for part in parts if part)
     if state.reason:
-        text += f": {state.reason}"
+        reason = state.reason
+        if card is not None and card.state == "no":
+            reason = reason.replace(_NO_GPU + card.text, "no GPU can be used")
+        text += f": {reason}"
     usable = "ok" if state.build and state.run else "part" if state.build or state.run else "no"
-    advice = _INSTALL.get(name, "") if usable == "no" else ""
-    return Finding(f"backend {name}", usable, text, advice)
+    advice = " ".join(filter(None, (state.advice, _GAINS.get(name)))) if state.advice else ""
+    return Finding(f"backend {name}", usable, text, advice, tuple(state.targets))

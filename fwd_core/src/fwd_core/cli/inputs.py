@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Union
 
 import typer
 
 from fwd_core.cli.arrays import read_arrays
+from fwd_core.errors import InputError
 
 if TYPE_CHECKING:
     from fwd_core.importing import DimRange, DynamicDims, OptBatch
@@ -22,6 +25,14 @@ Examples = Union[tuple[Any, ...], dict[str, Any]]
 FORM = "[NAME=]SHAPE[:DTYPE] or [NAME=]@FILE"
 _SIZE = re.compile(r"(?P<size>\d+)|(?P<name>[A-Za-z_]\w*)\[(?P<range>[\d\s,]*)\]")
 _SCALAR = "scalar"
+#: What else dtypes are called.
+_MEANT = {"fp16": "float16", "half": "float16", "fp32": "float32", "float": "float32"} | {
+    "bf16": "bfloat16",
+    "double": "float64",
+    "fp64": "float64",
+    "int": "int32",
+    "long": "int64",
+}
 
 
 @dataclass(frozen=True)
@@ -63,6 +74,8 @@ def parse(text: str) -> InputSpec:
     sizes, colon, dtype = rest.partition(":")
     if colon and not dtype:
         raise _malformed(text, "there is no dtype after ':'")
+    if os.path.isfile(rest):
+        raise _malformed(text, f"no size at {rest!r}", f"did you mean {text[: -len(rest)]}@{rest}?")
     shape, ranges = _shape(text, sizes)
     return InputSpec(text, name, shape, _dtype(text, dtype) if colon else None, ranges)
 
@@ -104,6 +117,17 @@ def given(specs: Sequence[InputSpec]) -> Examples:
             return tuple(arrays.values()) if own else dict(arrays)
         values[spec.name or str(position)] = next(iter(arrays.values()))
     return values if specs and specs[0].name else tuple(values.values())
+
+
+@contextmanager
+def advising(
+    specs: Sequence[InputSpec], form: str = "1x3x224x224 or --input @x.npy"
+) -> Iterator[None]:
+    """Tell how to give inputs where none was given, in what a block of work raises."""
+    try:
+        yield
+    except InputError as error:
+        raise error if specs else error.hinted(f"give its inputs, as in --input {form}") from None
 
 
 def examples(
@@ -189,13 +213,15 @@ def _dtype(text: str, name: str) -> DType:
     try:
         return DType.of(name)
     except ValueError as error:
-        close = difflib.get_close_matches(name, [str(dtype) for dtype in DType], 1)
-        more = f"; did you mean {close[0]}?" if close else ""
-        raise _malformed(text, f"{error}{more}") from None
+        meant = _MEANT.get(name.lower().removeprefix("torch."), name)
+        close = difflib.get_close_matches(meant, [str(dtype) for dtype in DType], 1, 0.8)
+        more = f"did you mean {close[0]}?" if close else ""
+        raise _malformed(text, str(error), more) from None
 
 
-def _malformed(text: str, why: str) -> typer.BadParameter:
-    return _wrong(f"{text!r} is malformed: {why}. It is {FORM}")
+def _malformed(text: str, why: str, question: str = "") -> typer.BadParameter:
+    meant = f"; {question} An input is" if question else ". It is"
+    return _wrong(f"{text!r} is malformed: {why}{meant} {FORM}")
 
 
 def _wrong(why: str) -> typer.BadParameter:

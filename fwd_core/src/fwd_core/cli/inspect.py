@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fwd_core.ir import Graph
 
 #: Entries of an engine's manifest that have a line of their own or are the backend's internals.
-_OWN_LINES = frozenset({"backend", "mode", "compute", "options", "packs", "forward"})
+_OWN_LINES = frozenset({"backend", "mode", "compute", "options", "packs", "forward", "layers"})
 
 
 def inspect(
@@ -36,7 +36,9 @@ def inspect(
 
     fwd inspect model.engine
 
-    Of a model it shows the graph that Forward makes of it, for which it takes example inputs.
+    Of a model it shows the graph that Forward makes of it, for which it needs --input:
+
+    fwd inspect model.pth --input 1x3x224x224
     """
     session = session_of(ctx, json=json)
     specs = inputs.parse_all(input)
@@ -86,7 +88,8 @@ def _imported(
         builder = Builder(plugins=session.plugins, on_event=progress)
         with builder.events.phase("load", detail="packs"):
             builder.importer(model)
-        return builder.import_model(model, examples, dynamic=dynamic)
+        with inputs.advising(specs):
+            return builder.import_model(model, examples, dynamic=dynamic)
 
 
 def _print(session: Session, document: dict[str, Any], graph: Graph | None) -> None:
@@ -106,6 +109,9 @@ def _print(session: Session, document: dict[str, Any], graph: Graph | None) -> N
             for name, dim in document["dims"].items()
         ]
         output.print_table(out, [], rows, indent=2)
+    if rows := contents.layer_rows(document.get("manifest", {})):
+        output.print_text(out, f"compiled layers ({len(rows)})")
+        output.print_table(out, ["kernel", "type", "computes"], rows, indent=2)
     if graph is not None:
         output.print_text(out, "graph")
         output.print_text(out, str(graph))
@@ -124,7 +130,7 @@ def _facts(document: dict[str, Any]) -> dict[str, str]:
     if (manifest := document.get("manifest")) is not None:
         facts["backend"] = title(manifest)
         facts["forward"] = manifest["forward"]
-        facts["packs"] = ", ".join(manifest["packs"])
+        facts["needs packs"] = ", ".join(manifest["packs"])
         facts["options"] = contents.value_text(manifest["options"])
         for name, value in manifest.items():
             if name not in _OWN_LINES and not isinstance(value, dict):

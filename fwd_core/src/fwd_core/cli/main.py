@@ -13,7 +13,7 @@ from contextlib import contextmanager, redirect_stdout
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from fwd_core import __version__
 from fwd_core.cli.codes import MEANINGS, ExitCode
@@ -98,7 +98,7 @@ def application(session: Session) -> typer.Typer:
     app.callback()(_options)
     for entry in session.plugins.commands.entries():
         if (reason := _unusable(entry)) is None:
-            app.command(entry.key)(_interruptible(entry.item))
+            app.command(entry.key, cls=_Command)(_interruptible(entry.item))
         else:
             session.plugins.packs[entry.owner].failure = reason
     return app
@@ -114,6 +114,13 @@ class _Program(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         with _noting(ctx.obj):
             return super().invoke(ctx)
+
+
+class _Command(TyperCommand):
+    """Usage as ``fwd run [OPTIONS] ENGINE``: some versions of typer put braces around names."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import typer
 from fwd_core.errors import OptionError
 
 if TYPE_CHECKING:
-    from fwd_core.backends import Backend
+    from fwd_core.builder import Builder
 
 _SAMPLES = "Samples: 1x3x224x224, ids=1x128:int64, x=batch[1,4,8]x3x224x224, x=@x.npy."
 
@@ -58,7 +58,7 @@ OptBatch = Annotated[
         "--opt-batch",
         metavar="N",
         min=1,
-        help="Tune for batch N. Implies --dynamic-batch; made-up inputs grow to N.",
+        help="Tune for batch N. Implies --dynamic-batch; the greatest batch is at least N.",
     ),
 ]
 Gpu = Annotated[
@@ -89,6 +89,23 @@ Rebuild = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Write one JSON document to standard output.")]
+
+
+def checked_mode(mode: str) -> str:
+    """The mode, if there is one of that name.
+
+    Raises:
+        typer.BadParameter: There is none, or this version cannot build it.
+    """
+    from fwd_core.builder import parse_mode
+
+    try:
+        return parse_mode(mode)
+    except OptionError as error:
+        hint = f"; {error.hint}" if error.hint else ""
+        raise typer.BadParameter(
+            f"{error.what}. It is {error.expected}{hint}", param_hint="--mode"
+        ) from None
 
 
 def given_options(
@@ -134,27 +151,21 @@ def byte_count(text: str) -> int:
     return int(found[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[found[2].upper()]
 
 
-def backend_options(
-    backend: Backend, options: Mapping[str, str | int], backends: Mapping[str, Backend]
-) -> dict[str, Any]:
-    """Options as values of the types that the backend declares.
+def backend_options(builder: Builder, options: Mapping[str, str | int]) -> dict[str, Any]:
+    """Options as values of the types that the builder's backend declares.
 
     Raises:
         OptionError: The backend has no option of that name (the message says which has), or the
             text is no value of its type.
     """
+    backend = builder.backend()
+    chosen = ", which auto chose here," if builder.backend_name == "auto" else ""
     hints = typing.get_type_hints(backend.options)
     for name in options:
-        if name in hints:
-            continue
-        owners = [
-            other.name
-            for other in backends.values()
-            if name in {item.name for item in fields(other.options)}
-        ]
+        owners = [] if name in hints else builder.owners(name)
         if owners:
             raise OptionError(
-                f"backend {backend.name!r} has no option {name!r}",
+                f"backend {backend.name!r}{chosen} has no option {name!r}",
                 expected=", ".join(item.name for item in fields(backend.options)),
                 hint=f"leave it out, or choose --backend {owners[0]}, which has it",
             )

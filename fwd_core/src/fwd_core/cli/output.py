@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -90,8 +91,33 @@ def print_facts(console: Console, facts: Mapping[str, str], *, indent: int = 2) 
 
 
 def print_text(console: Console, text: str, *, style: str = "") -> None:
-    """Print text as it is."""
-    console.print(text, markup=False, style=style or None)
+    """Print text as it is; in a terminal, lines that do not fit go on at a word, indented."""
+    console.print(wrapped(console, text), markup=False, style=style or None, soft_wrap=True)
+
+
+def wrapped(console: Console, text: str, start: int = 0) -> str:
+    """Text with line breaks between words where a terminal is too narrow for it.
+
+    Args:
+        console: Where it will be printed. What is no terminal has no width.
+        text: Lines.
+        start: Columns that are taken before the first line.
+    """
+    if not console.is_terminal:
+        return text
+    lines: list[str] = []
+    for line in text.split("\n"):
+        indent = len(line) - len(line.lstrip())
+        pieces = textwrap.wrap(
+            line,
+            console.width,
+            initial_indent="" if lines else "\0" * start,
+            subsequent_indent=" " * (indent + 2),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        lines += [piece.lstrip("\0") for piece in pieces] or [""]
+    return "\n".join(lines)
 
 
 def _print(console: Console, table: RenderableType, indent: int) -> None:
@@ -119,3 +145,43 @@ def require_writable(path: str) -> None:
         raise EngineFileError(
             f"cannot write {path}: {error.strerror}", hint="create the folder, or choose another"
         ) from None
+
+
+def require_other(path: str, sources: Iterable[str], what: str) -> None:
+    """Check that a result does not take the place of what it is made from.
+
+    Args:
+        path: File to write.
+        sources: Files to read.
+        what: What those are, as in ``the model itself``.
+
+    Raises:
+        EngineFileError: It is one of them.
+    """
+    for source in sources:
+        if os.path.exists(path) and os.path.exists(source) and os.path.samefile(path, source):
+            raise EngineFileError(
+                f"cannot write {path}: it is {what}", hint="choose another name for --output"
+            )
+
+
+def require_replaceable(path: str) -> None:
+    """Check that an engine may be written to a path: it is free, empty, or an engine file.
+
+    Raises:
+        EngineFileError: Another kind of file is there, which would be lost.
+    """
+    from fwd_core import files
+    from fwd_core.engine.file import FORMAT
+
+    if not os.path.isfile(path) or not os.path.getsize(path):
+        return
+    try:
+        kind = files.format_of(path)
+    except EngineFileError:
+        kind = None
+    if kind != FORMAT:
+        raise EngineFileError(
+            f"cannot write {path}: the file that is there is no engine, and it would be lost",
+            hint="choose another name for --output, or delete that file first",
+        )

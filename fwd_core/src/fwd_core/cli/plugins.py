@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Container, Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -20,6 +21,10 @@ from fwd_core.plugins.manager import DISABLE, ONLY
 KINDS = ("importers", "converters", "operators", "rewrites", "lowerings", "backends", "commands")
 #: What stands between group and name in the keys of kinds with many entries.
 _GROUPS = {"converters": "::", "lowerings": ":", "operators": "."}
+
+
+#: Columns of lists of names.
+_WIDTH = 100
 
 
 def plugins(
@@ -67,14 +72,20 @@ def collect_clashes(found: Plugins) -> dict[str, str]:
 
 def held(found: Plugins, pack: str, clashes: Container[str]) -> dict[str, list[str]]:
     """Keys of what a pack registers, by kind; lowerings as ``backend:operator``."""
+    from fwd_core.importing import hidden
+
     result: dict[str, list[str]] = {}
     for kind in KINDS:
         if kind in clashes:
             continue
         registry: Registry[Any] = getattr(found, kind)
-        keys = [entry.key for entry in registry.entries() if entry.owner == pack]
+        keys = [
+            entry.key
+            for entry in registry.entries()
+            if entry.owner == pack and not (kind == "importers" and hidden(entry.item))
+        ]
         if keys:
-            result[kind] = keys
+            result[kind] = sorted(keys) if kind in _GROUPS else keys
     return result
 
 
@@ -104,4 +115,17 @@ def _counted(kind: str, keys: Sequence[str], verbose: bool) -> list[str]:
         groups.setdefault(group, []).append(name)
     if not verbose:
         return [", ".join(f"{len(names)} {group}" for group, names in groups.items())]
-    return [f"{len(names)} {group}: {', '.join(sorted(names))}" for group, names in groups.items()]
+    return [
+        textwrap.fill(f"{len(names)} {group}: {', '.join(_short(names))}", _WIDTH)
+        for group, names in groups.items()
+    ]
+
+
+def _short(names: Sequence[str]) -> list[str]:
+    """Names in order, ``relu[_]`` for an operator and its form that writes in place."""
+    held = set(names)
+    return [
+        f"{name}[_]" if f"{name}_" in held else name
+        for name in sorted(names)
+        if not (name.endswith("_") and name[:-1] in held)
+    ]

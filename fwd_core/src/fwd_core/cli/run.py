@@ -51,6 +51,7 @@ def run(
         if not out.endswith((".npy", ".npz")):
             raise typer.BadParameter(f"{out} is no .npz or .npy file", param_hint="--output")
         output.require_writable(out)
+        output.require_other(out, [engine, *(spec.path for spec in specs)], "what is read here")
     from fwd_core.engine import Engine
 
     with Engine.load(engine, plugins=session.plugins, rebuild=rebuild) as loaded:
@@ -61,7 +62,8 @@ def run(
             )
         named = feeds.by_name(loaded.inputs, inputs.given(specs))
         start = time.perf_counter()
-        results = loaded.run(named)
+        with inputs.advising(specs, "@x.npy"):
+            results = loaded.run(named)
         spent = time.perf_counter() - start
         ports = loaded.outputs
     results = {one.name: feeds.readable(one, results[one.name]) for one in ports}

@@ -101,7 +101,9 @@ class Session:
         if self.json:
             self.emit({"error": error_document(error, text), "exit_code": int(code)})
         self.err.print("[bold red]error:[/]", end=" ")
-        self.err.print(text, markup=False)
+        from fwd_core.cli.output import wrapped
+
+        self.err.print(wrapped(self.err, text, len("error: ")), markup=False)
         return code
 
     def tell_usage(self) -> None:

@@ -122,11 +122,7 @@ class Engine:
                 got=type(given).__name__,
             ) from None
         if count != len(self.inputs):
-            raise InputError(
-                "wrong number of inputs",
-                expected=f"{len(self.inputs)}: {', '.join(map(str, self.inputs))}",
-                got=count,
-            )
+            raise self._wrong_count(count)
         arrays = [as_array(port, item) for port, item in zip(self.inputs, given, strict=True)]
         sizes = tuple([array.shape for array in arrays])
         shapes = self._known.get(sizes)
@@ -147,6 +143,8 @@ class Engine:
         """
         if not kwargs and len(args) == len(self.inputs) and self._flat:
             return list(args)
+        if not kwargs and self._flat and not self.fixed and not _nested(args):
+            raise self._wrong_count(len(args))
         wanted = self._input_structure
         if self.fixed:
             members = wanted["tuple"] if isinstance(wanted, dict) else self.inputs
@@ -169,6 +167,13 @@ class Engine:
         if twice := sorted(set(feeds) & set(kwargs)):
             raise InputError(f"inputs given by position and by name: {', '.join(twice)}")
         return collect(self.inputs, {**feeds, **kwargs})
+
+    def _wrong_count(self, count: int) -> InputError:
+        return InputError(
+            "wrong number of inputs",
+            expected=f"{len(self.inputs)}: {', '.join(map(str, self.inputs))}",
+            got=count,
+        )
 
     def unflatten_outputs(self, results: Sequence[Any]) -> Any:
         """Outputs nested as the source model returns them."""
@@ -289,6 +294,10 @@ class Engine:
         outputs = ", ".join(map(str, self.outputs))
         mode, backend = self.manifest.get("mode"), self.manifest.get("backend")
         return f"<Engine {backend} {mode} ({inputs}) -> ({outputs})>"
+
+
+def _nested(args: Sequence[Any]) -> bool:
+    return any(isinstance(item, (list, tuple, dict)) for item in args)
 
 
 def _is_flat(structure: Structure | None) -> bool:

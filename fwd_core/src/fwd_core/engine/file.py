@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -57,8 +58,11 @@ def load(
     """Read an engine. See :meth:`Engine.load`."""
     from fwd_core.plugins import Plugins
 
-    document, tensors = read(path)
     plugins = plugins if plugins is not None else Plugins.discover()
+    try:
+        document, tensors = read(path)
+    except EngineFileError as error:
+        raise _model_instead(path, plugins) or error from None
     manifest = document["manifest"]
     backend = _backend(path, manifest, plugins)
     inputs, outputs = ports_of(document)
@@ -93,6 +97,24 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Any]]:
         EngineFileError: The file is missing, damaged, altered, or of another format or version.
     """
     return files.read(path, format=FORMAT, version=VERSION)
+
+
+def _model_instead(path: str | os.PathLike[str], plugins: Plugins) -> EngineFileError | None:
+    """The error for a path that is a model's, which some importer reads; else ``None``."""
+    from fwd_core.importing import hidden
+
+    if not zipfile.is_zipfile(path):  # as frameworks save models; importers may be slow to load
+        return None
+    for importer in plugins.importers.values():
+        if not hidden(importer) and importer.accepts(os.fspath(path)):
+            return EngineFileError(
+                f"{path} is a model, not an engine",
+                expected="an engine file, which a build writes",
+                got=f"a file that importer {importer.name!r} reads",
+                hint=f"`fwd build {path} --input SHAPE -o FILE.engine` makes an engine of it, "
+                "and so does forward.build",
+            )
+    return None
 
 
 def ports_of(document: dict[str, Any]) -> tuple[list[Port], list[Port]]:

@@ -19,6 +19,11 @@ from fwd_core.ir.dims import Dim, DimExpr, Symbol, single_symbol, substitute
 from fwd_core.ir.dtypes import DType
 from fwd_core.ir.tensor import Tensor
 
+BATCH_HINT = "build with dynamic_batch=True (--dynamic-batch) if the batch changes from run to run"
+SIZE_HINT = "build with dynamic= (NAME[MIN,OPT,MAX] in --input) if it changes from run to run"
+#: What to do about another dtype, as code for an array.
+CONVERT = "convert it: array.astype({!r})"
+
 
 def as_array(port: Port, given: Any) -> NDArray[Any]:
     """The caller's value as a C-contiguous array of the port's storage dtype.
@@ -57,8 +62,8 @@ def collect(ports: Sequence[Port], feeds: Mapping[str, Any]) -> list[Any]:
     names = [port.name for port in ports]
     missing = [name for name in names if name not in feeds]
     unknown = [name for name in feeds if name not in names]
-    told = [f"missing {', '.join(missing)}"] if missing else []
-    told += [f"unknown {', '.join(map(str, unknown))}"] if unknown else []
+    told = [f"missing {', '.join(map(repr, missing))}"] if missing else []
+    told += [f"unknown {', '.join(map(repr, unknown))}"] if unknown else []
     raise InputError(
         f"inputs by name: {'; '.join(told)}",
         expected=", ".join(map(str, ports)),
@@ -111,7 +116,7 @@ def _bind_one(port: Port, axis: int, dim: Dim, size: int, values: dict[str, int]
     symbol = single_symbol(dim)
     if symbol is None:
         if dim != size:
-            raise _wrong_size(port, axis, str(dim), size)
+            raise _wrong_size(port, axis, str(dim), size, BATCH_HINT if not axis else SIZE_HINT)
         return
     if not symbol.min <= size <= symbol.max:
         raise _wrong_size(
@@ -129,7 +134,7 @@ def _wrong_size(
     port: Port, axis: int, expected: str, got: int, hint: str | None = None
 ) -> InputError:
     return InputError(
-        f"input {port.name!r}: size of axis {axis} of {port.type}",
+        f"input {port.name!r}: the size of axis {axis} of {port.type} is wrong",
         expected=expected,
         got=got,
         hint=hint,
@@ -174,5 +179,5 @@ def _converted(port: Port, array: NDArray[Any]) -> NDArray[Any]:
         f"input {port.name!r} has the wrong dtype",
         expected=port.type,
         got=f"{array.dtype}{list(array.shape)}",
-        hint=f"convert it: array.astype({str(want)!r})" if want is not DType.BFLOAT16 else None,
+        hint=CONVERT.format(str(want)) if want is not DType.BFLOAT16 else None,
     )

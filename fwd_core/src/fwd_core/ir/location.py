@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+#: Where packages are installed: what comes after is enough to find a line of a framework's.
+_PACKAGES = re.compile(r"^.*[\\/](?:site|dist)-packages[\\/]")
 
 
 @dataclass(frozen=True)
@@ -34,10 +38,14 @@ class Location:
     frame: Frame | None = None
 
     def __str__(self) -> str:
-        parts = [part for part in (self.module, self.operator) if part]
+        # Modules of a Sequential are called 0, 1, …, which says nothing by itself.
+        bare = self.module.replace(".", "").isdigit()
+        module = f"module {self.module!r}" if bare else self.module
+        parts = [part for part in (module, self.operator) if part]
         lines = [str(self.user)] if self.user is not None else []
         if self.frame is not None and self.frame != self.user:
-            lines.append(f"from {self.frame}" if lines else str(self.frame))
+            frame = _PACKAGES.sub("", str(self.frame))
+            lines.append(f"from {frame}" if lines else frame)
         if lines:
             parts.append(f"({', '.join(lines)})" if parts else ", ".join(lines))
         return " ".join(parts)

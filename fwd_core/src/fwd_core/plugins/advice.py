@@ -1,6 +1,9 @@
-"""What to do about a pack that is not there."""
+"""What to do about a pack or a library that is not there."""
 
 from __future__ import annotations
+
+import re
+from importlib import metadata
 
 from fwd_core.plugins.manager import DISABLE, ONLY, Plugins
 
@@ -19,4 +22,19 @@ def to_have_torch(plugins: Plugins, gain: str) -> str:
             )
         if pack.distribution == "fwd-ops-torch" and pack.failure:
             return f"pack {pack.name!r} {gain}: it is installed, but failed; `fwd plugins` says why"
-    return f"pip install 'fwd-ops-torch[torch]' {gain}"
+    return f"pip install './fwd_ops_torch[torch]' in a checkout of Forward {gain}"
+
+
+def pip_install(extra: str, distribution: str = "fwd-core") -> str:
+    """The command that brings what an extra of a distribution asks for.
+
+    It names the requirements themselves, as the distribution's own metadata tell them: they are on
+    every registry, and the extra has a name for pip only where the distribution is on one.
+    """
+    try:
+        asked = metadata.requires(distribution) or []
+    except metadata.PackageNotFoundError:
+        asked = []
+    mark = re.compile(rf"""\s*;\s*extra\s*==\s*['"]{re.escape(extra)}['"]\s*$""")
+    found = [mark.sub("", one) for one in asked if mark.search(one)]
+    return " ".join(["pip install", *(repr(one) for one in found or [f"{distribution}[{extra}]"])])

@@ -1,7 +1,7 @@
 """The testing kit: for Forward's own tests and for packs that extend it.
 
 Importing it costs nothing; hypothesis and pytest are needed only by the parts that use them
-(``pip install fwd-core[testing]``).
+(the extra ``testing`` of ``fwd-core``).
 """
 
 from __future__ import annotations

@@ -53,7 +53,9 @@ class TorchBuilder:
         return True
 
     def set_opt_batch_size(self, opt_batch_size: int) -> None:
-        """Make the batch dynamic: 1 … the dummy inputs' first size, tuned for this size.
+        """Make the batch dynamic, tuned for this size.
+
+        It may be 1 … the dummy inputs' first size, or this size where that is greater.
 
         Raises:
             OptionError: It is not a positive integer.
@@ -110,7 +112,12 @@ class TorchBuilder:
             ForwardError: A subclass that says which step failed, where and why.
         """
         several = isinstance(dummy_inputs, (list, tuple))
-        return self._build(module_path, tuple(dummy_inputs) if several else (dummy_inputs,))
+        try:
+            return self._build(module_path, tuple(dummy_inputs) if several else (dummy_inputs,))
+        except InputError as error:
+            if isinstance(dummy_inputs, Mapping):  # which some models take as one argument
+                error.hinted("build_with_name(module_path, dummy_inputs) takes them by name")
+            raise
 
     def build_with_name(
         self, module_path: Model, dummy_inputs: Mapping[str, torch.Tensor]
@@ -185,7 +192,8 @@ def build(
             tuned and greatest size.
         dynamic_batch: Let the first axis be 1 … the example's size, for every input whose first
             size equals the first input's.
-        opt_batch: The batch size to tune for; implies ``dynamic_batch``.
+        opt_batch: The batch size to tune for; implies ``dynamic_batch``. One that is greater than
+            the example's is the greatest that the engine takes.
         embed_graph: Keep the graph in the engine's file, so that another machine can compile it.
         plugins: Packs to use; by default all that are installed.
         on_event: Called with every event of progress.

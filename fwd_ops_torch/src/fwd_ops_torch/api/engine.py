@@ -10,6 +10,7 @@ import torch
 
 from fwd_core.backends.base import Port
 from fwd_core.engine import Engine
+from fwd_core.engine.inputs import CONVERT
 from fwd_core.errors import EngineFileError, InputError
 from fwd_core.ir import DType
 from fwd_core.plugins import Plugins
@@ -126,7 +127,12 @@ class TorchEngine:
             )
         device = _device(ports, leaves)
         arrays = [_to_array(port, item) for port, item in zip(ports, leaves, strict=True)]
-        results = self.engine.run_list(arrays)
+        try:
+            results = self.engine.run_list(arrays)
+        except InputError as error:  # arrays are not what the caller has
+            for dtype in {str(port.type.dtype) for port in ports}:
+                error.hinted(f"convert it: tensor.to(torch.{dtype})", CONVERT.format(dtype))
+            raise
         return [
             _to_tensor(array, port, device)
             for array, port in zip(results, self.engine.outputs, strict=True)

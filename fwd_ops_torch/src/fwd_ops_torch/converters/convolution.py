@@ -32,8 +32,14 @@ def convolution(
     1 to 3 spatial axes.
     """
     if x.type.rank != weight.type.rank:
+        missing = x.type.rank == weight.type.rank - 1
         raise ConversionError(
-            f"{ctx.operator}: input and weight have one rank", got=f"{x.type}, {weight.type}"
+            f"{ctx.operator}: input and weight differ in rank",
+            expected=f"an input of rank {weight.type.rank}, as the weight {weight.type} has",
+            got=f"rank {x.type.rank}: {x.type}",
+            hint="give the example inputs a batch axis in front, as in 1x3x224x224"
+            if missing
+            else None,
         )
     if transposed:
         return _transposed(ctx, x, weight, bias, stride, padding, output_padding, groups, dilation)

@@ -42,7 +42,7 @@ def match_arguments(
             of its argument's type.
     """
     if isinstance(given, Mapping):
-        unknown = [str(name) for name in given if name not in names]
+        unknown = [repr(name) for name in given if name not in names]
         chosen = {name: given[name] for name in names if name in given}
     else:
         unknown = [f"input {i + 1}" for i in range(len(names), len(given))]
@@ -51,7 +51,7 @@ def match_arguments(
         name for name, must in zip(names, required, strict=True) if must and name not in chosen
     ]
     if unknown or missing:
-        told = ([f"missing {', '.join(missing)}"] if missing else []) + (
+        told = ([f"missing {', '.join(map(repr, missing))}"] if missing else []) + (
             [f"the model has no {', '.join(unknown)}"] if unknown else []
         )
         raise InputError(

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import io
+import logging
+import os
+import re
+import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr
 from typing import Any
 
 import torch
@@ -16,7 +22,13 @@ from fwd_core.ir.dims import single_symbol
 from fwd_ops_torch.importers import jit
 from fwd_ops_torch.importers.boundary import input_leaves, match_arguments
 from fwd_ops_torch.importers.export import import_program
-from fwd_ops_torch.importers.locations import locate
+from fwd_ops_torch.importers.locations import is_users, locate
+
+#: What torch says of its own debugging.
+_NOISE = re.compile(
+    r"\s*(For (more|extended|C\+\+)|If you suspect|consider using data-dependent|Caused by:|"
+    r"The error above occurred|User Stack|C\+\+ stack)"
+)
 
 
 class ModuleImporter:
@@ -71,22 +83,72 @@ def export(module: torch.nn.Module, request: ImportRequest) -> torch.export.Expo
 
     positional, keywords = call()
     try:
-        return torch.export.export(
-            module,
-            positional,
-            keywords,
-            dynamic_shapes=(dynamic if by_name else tuple(dynamic.values())) if dynamic else None,
-        )
+        with _hushed():
+            return torch.export.export(
+                module,
+                positional,
+                keywords,
+                dynamic_shapes=(dynamic if by_name else tuple(dynamic.values()))
+                if dynamic
+                else None,
+            )
     except Exception as error:  # noqa: BLE001 - export raises many kinds, all of them about the user's model
         require_runs(module, *call())
+        frames = list(traceback.extract_tb(error.__traceback__))[::-1]
+        ours = next(at for at, frame in enumerate(frames) if frame.filename == __file__)
+        places = [Frame(one.filename, one.lineno or 0, one.name) for one in frames[:ours]]
         raise UnsupportedModelError(
             f"torch.export cannot export {type(module).__name__}",
+            where=next(filter(is_users, places), None),
             details=_words(error),
-            hint=(
-                "export follows Python: control flow on data stops it, and so do fixed sizes; "
-                "torch.jit.trace(module, inputs) gives a model that took one road"
-            ),
+            hint=_export_hint(error),
         ) from None
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Keep torch from printing whole graphs and advice on its own logs where an export fails.
+
+    Its words are in the error. Whoever sets TORCH_LOGS asks for more, and gets it.
+    """
+    if os.environ.get("TORCH_LOGS"):
+        yield
+        return
+    named = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "torch"]
+    handlers = {handler for name in named for handler in logging.getLogger(name).handlers}
+    printed = io.StringIO()
+    for handler in handlers:
+        handler.addFilter(_is_error)
+    try:
+        with redirect_stderr(printed):
+            yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(_is_error)
+    sys.stderr.write(printed.getvalue())  # nothing failed, so it is no dump
+
+
+def _is_error(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.ERROR
+
+
+def _export_hint(error: Exception) -> str:
+    text = f"{type(error).__name__} {error}"
+    if "data-dependent" in text or "DataDependent" in text:
+        return (
+            "an if, a loop or int() on data stops torch.export: choose with torch.where or "
+            "torch.cond, or script the model (torch.jit.script); a trace keeps only the road that "
+            "the example takes"
+        )
+    if "Constraints violated" in text:
+        return (
+            "the model fixes a size that was to change: compute it from x.shape in place of a "
+            "number, or leave that size static"
+        )
+    return (
+        "export follows Python: control flow on data stops it, and so do fixed sizes; "
+        "torch.jit.trace(module, inputs) gives a model that took one road"
+    )
 
 
 def require_runs(
@@ -115,7 +177,7 @@ def require_runs(
 
 
 def _words(error: Exception) -> list[str]:
-    lines = [line for line in str(error).splitlines() if line.strip()]
+    lines = [line for line in str(error).splitlines() if line.strip() and not _NOISE.match(line)]
     return [f"{type(error).__name__}: {lines[0] if lines else ''}", *lines[1:8]]
 
 

@@ -124,7 +124,7 @@ class Problems:
         said = tags(name)
         if name in NEVER:
             reason, hint = NEVER[name]
-        elif torch.Tag.nondeterministic_seeded in said:
+        elif torch.Tag.nondeterministic_seeded in said and not draws_in_training_only(name):
             reason, hint = _RANDOM, "draw outside the model and pass the numbers as an input"
             if "dropout" in name:
                 hint = "call model.eval() before the model is exported or saved"
@@ -133,9 +133,12 @@ class Problems:
         elif torch.Tag.dynamic_output_shape in said:
             reason, hint = _BY_DATA, ""
         else:
-            close = difflib.get_close_matches(name, known, 1, 0.85)
+            close = difflib.get_close_matches(name, known, 1, 0.95)
             reason = _NO_CONVERTER
-            hint = "write a converter (docs/how-to/write-a-pack.md), or install a pack that has one"
+            hint = (
+                'write a converter (the page "Write a pack" of the documentation says how), or '
+                "install a pack that has one"
+            )
             if close and close[0].rstrip("_") != name.rstrip("_"):
                 hint += f" (there is one for {close[0]})"
         self.add(name, reason, where, hint)
@@ -259,6 +262,20 @@ def _meta(value: Any) -> Any:
 
 def _example(value: Any) -> Any:
     return bounds(value)[1] if isinstance(value, DimExpr) else value
+
+
+#: Arguments that switch random numbers off.
+_SWITCHES = frozenset({"train", "training", "dropout", "dropout_p"})
+
+
+def draws_in_training_only(name: str) -> bool:
+    """Whether an operator that may draw random numbers does so for training alone."""
+    namespace, operator = name.split("::")
+    packet = getattr(getattr(torch.ops, namespace, None), operator, None)
+    schemas = [getattr(packet, one)._schema for one in packet.overloads()] if packet else []
+    return bool(schemas) and all(
+        _SWITCHES & {argument.name for argument in schema.arguments} for schema in schemas
+    )
 
 
 def tags(name: str) -> set[torch.Tag]:

@@ -265,7 +265,7 @@ class Session:
                 expected=error.expected,
                 got=error.got,
                 details=[f"operands: {_described(bound)}"],
-                hint=error.hint,
+                hint=error.hint or _dtype_hint(error, bound),
             ) from None
         if result is None:
             raise PluginError(
@@ -395,6 +395,17 @@ def _plain(value: Any, written: bool) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(item, written) for item in value]
     return value
+
+
+def _dtype_hint(error: GraphError, operands: Mapping[str, Any]) -> str | None:
+    """What to do about integers among floats: example inputs of the wrong dtype come first."""
+    if "element type" not in error.what:
+        return None
+    found = {value.type.dtype for value in operands.values() if isinstance(value, Value)}
+    floats = sorted(str(dtype) for dtype in found if dtype.is_float)
+    if not floats or len(found) == len(floats):
+        return None
+    return f"give example inputs of {floats[0]}, as the weights are (--input SHAPE:{floats[0]})"
 
 
 def _described(bound: Mapping[str, Any]) -> str:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+
+import torch
 
 from fwd_core.errors import UnsupportedModelError
 
 _EXPECTED = "a TorchScript file or a torch.export program (.pt2)"
+_OBJECTS = f"an nn.Module, a ScriptModule, an exported program, or the path of {_EXPECTED}"
+_AGAIN = "save it again with torch.jit.save or torch.export.save, or copy it again"
 
 
 def kind_of(source: object) -> str:
@@ -52,8 +59,31 @@ def refuse(source: str | os.PathLike[str]) -> UnsupportedModelError:
             ),
         )
     size = Path(source).stat().st_size
+    if not size:
+        return UnsupportedModelError(
+            f"{source} is an empty file", expected=_EXPECTED, got="0 bytes", hint=_AGAIN
+        )
     return UnsupportedModelError(
         f"{source} is no TorchScript file and no torch.export program, or it is damaged",
         expected="a zip archive that torch.jit.save or torch.export.save wrote",
         got=f"{size} bytes that do not form one",
+        hint=_AGAIN,
     )
+
+
+def refuse_object(source: object) -> UnsupportedModelError | None:
+    """The error for an object of PyTorch that is no model; ``None`` for a stranger's."""
+    if isinstance(source, torch.jit.ScriptFunction):
+        what, hint = "a scripted function", "call it in the forward of an nn.Module, and pass that"
+    elif isinstance(source, type) and issubclass(source, torch.nn.Module):
+        what, hint = f"the class {source.__name__}", f"pass a model: {source.__name__}(…).eval()"
+    elif isinstance(source, Mapping) and any(map(torch.is_tensor, source.values())):
+        what = "a dict of weights"
+        hint = "make the nn.Module, call load_state_dict on it, and pass the module"
+    elif isinstance(source, torch.Tensor):
+        what, hint = "a tensor", "the model comes first, then its example inputs"
+    elif inspect.isroutine(source) or isinstance(source, functools.partial):
+        what, hint = "a function", "call it in the forward of an nn.Module, and pass that"
+    else:
+        return None
+    return UnsupportedModelError(f"{what} is no model", expected=_OBJECTS, hint=hint)

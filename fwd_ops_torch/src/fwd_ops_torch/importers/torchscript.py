@@ -22,7 +22,7 @@ from fwd_ops_torch.importers.interpreter import Interpreter, ModuleRef
 from fwd_ops_torch.importers.problems import CannotContinueError
 from fwd_ops_torch.importers.scan_script import scan_script
 from fwd_ops_torch.importers.session import Session
-from fwd_ops_torch.importers.sniff import kind_of, refuse
+from fwd_ops_torch.importers.sniff import kind_of, refuse, refuse_object
 
 
 class TorchScriptImporter:
@@ -88,22 +88,26 @@ def _title(source: object) -> str:
     return name
 
 
-class FileRefuser:
-    """Takes every path that no other importer takes, to say what is wrong with the file."""
+class Refuser:
+    """Takes paths and PyTorch's objects that no other importer takes, to say what is wrong."""
 
-    name = "torch-file-errors"
+    name = "torch-errors"
     priority = -100
+    hidden = True
 
     def accepts(self, source: object) -> bool:
-        """Whether the source is a path."""
-        return isinstance(source, (str, os.PathLike))
+        """Whether the source is a path, or an object that is mistaken for a model."""
+        return isinstance(source, (str, os.PathLike)) or refuse_object(source) is not None
 
     def load(self, source: object, request: ImportRequest) -> Graph:
         """Always raises.
 
         Raises:
-            UnsupportedModelError: Says what the file is and what to do.
+            UnsupportedModelError: Says what the source is and what to do.
         """
         del request
-        assert isinstance(source, (str, os.PathLike))
-        raise refuse(source)
+        if isinstance(source, (str, os.PathLike)):
+            raise refuse(source)
+        error = refuse_object(source)
+        assert error is not None
+        raise error

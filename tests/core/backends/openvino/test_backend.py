@@ -53,10 +53,22 @@ def test_availability_without_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
     state = OpenVINOBackend().availability()
     assert not state.build
     assert not state.run
-    assert "pip install fwd-core[openvino]" in state.reason
+    assert state.reason == "openvino is not installed"
+    assert state.advice.startswith("pip install 'openvino>=")
     plugins = Plugins({"openvino-only": Pack()})
-    with pytest.raises(BuildError, match=r"cannot build here\n.*pip install fwd-core\[openvino\]"):
+    with pytest.raises(BuildError, match=r"cannot build here\n.*\n  Hint: pip install 'openv"):
         Builder(backend="openvino", plugins=plugins).backend()
+
+
+def test_a_missing_half_type_is_told_before_the_model_is_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    backend = OpenVINOBackend()
+    machine = {**backend._machine(), "capabilities": ["FP32"]}
+    monkeypatch.setattr(OpenVINOBackend, "_machine", lambda self: machine)
+    builder = Builder(backend="openvino", mode="float16")
+    with pytest.raises(OptionError, match="this CPU has no instructions for half precision"):
+        builder.build("no such file", ())
 
 
 def test_availability_of_a_broken_installation(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +99,8 @@ def test_compute_type(mode: Mode, capabilities: list[str], preferred: str, expec
 
 def test_a_cpu_without_half_types_says_so() -> None:
     with pytest.raises(
-        OptionError, match=r"no half type(.|\n)*FP16 or BF16(.|\n)*FP32, INT8(.|\n)*mode 'float32'"
+        OptionError,
+        match="no instructions for half(.|\\n)*FP16 or BF16(.|\\n)*FP32, INT8(.|\\n)*'float32'",
     ):
         compute_type("float16", ["FP32", "INT8"], "f32")
 
@@ -95,7 +108,7 @@ def test_a_cpu_without_half_types_says_so() -> None:
 @without_half
 def test_a_cpu_without_half_types_builds_no_half_engine() -> None:
     graph = graph_of(matmul, [TensorType(DType.FLOAT32, (8, 64))])
-    with pytest.raises(OptionError, match="this CPU computes in no half type"):
+    with pytest.raises(OptionError, match="no instructions for half precision"):
         build(graph, "float16")
 
 

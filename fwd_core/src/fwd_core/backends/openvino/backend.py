@@ -27,6 +27,7 @@ from fwd_core.backends.openvino.types import shared
 from fwd_core.errors import BuildError, EngineFileError, OptionError
 from fwd_core.ir.dtypes import DType
 from fwd_core.ir.graph import Graph
+from fwd_core.plugins.advice import pip_install
 from fwd_core.rewrite.precision import narrow_float64
 
 if TYPE_CHECKING:
@@ -53,20 +54,25 @@ class OpenVINOBackend(Backend):
         try:
             machine = self._machine()
         except ImportError as error:
-            reason = f"OpenVINO cannot be imported ({error}): `pip install fwd-core[openvino]`"
-            return Availability(False, False, reason)
+            missing = isinstance(error, ModuleNotFoundError) and error.name == "openvino"
+            reason = "openvino is not installed" if missing else f"openvino cannot load: {error}"
+            return Availability(False, False, reason, advice=pip_install("openvino"))
         except Exception as error:  # noqa: BLE001 - a broken installation may raise anything
             return Availability(False, False, f"OpenVINO does not start: {error}")
         return Availability(
             True, True, versions={"openvino": machine["openvino"]}, devices=[machine["device"]]
         )
 
+    def require(self, mode: Mode, options: Options) -> None:
+        """Refuse half precision on a CPU without a half type. See :meth:`Backend.require`."""
+        del options
+        self._compute_type(mode, self._machine())
+
     def build(self, graph: Graph, config: BuildConfig) -> Plan:
         """Lower the graph to OpenVINO's operators and compile them. See :meth:`Backend.build`."""
         options = cast("OpenVINOOptions", config.options)
         machine = self._machine()
-        preferred = self._core.get_property(_DEVICE, "INFERENCE_PRECISION_HINT").get_type_name()
-        compute = compute_type(config.mode, machine["capabilities"], preferred)
+        compute = self._compute_type(config.mode, machine)
         narrow_float64(graph)
         lowered = lower_graph(graph, config.plugins.lowerings, config.events, compute)
         properties = properties_of(options, compute)
@@ -119,6 +125,10 @@ class OpenVINOBackend(Backend):
 
         return openvino.Core()
 
+    def _compute_type(self, mode: Mode, machine: Mapping[str, Any]) -> DType:
+        preferred = self._core.get_property(_DEVICE, "INFERENCE_PRECISION_HINT").get_type_name()
+        return compute_type(mode, machine["capabilities"], preferred)
+
     def _machine(self) -> dict[str, Any]:
         """What an export depends on."""
         import openvino
@@ -157,10 +167,10 @@ def compute_type(mode: Mode, capabilities: Sequence[str], preferred: str) -> DTy
     if found:
         return found[0]
     raise OptionError(
-        "this CPU computes in no half type, so mode 'float16' would gain nothing",
-        expected="FP16 or BF16 among OpenVINO's capabilities of the CPU",
+        "this CPU has no instructions for half precision: mode 'float16' would be no faster here",
+        expected="a CPU whose capabilities, as OpenVINO tells them, hold FP16 or BF16",
         got=", ".join(capabilities),
-        hint="build mode 'float32'",
+        hint="build mode 'float32', or build on the CPU that the engine will run on",
     )
 
 

@@ -5,16 +5,32 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
-from fwd_core.backends.base import Availability, Backend, BuildConfig, Executable, Plan, Port
+from fwd_core.backends.base import (
+    Availability,
+    Backend,
+    BuildConfig,
+    Executable,
+    Mode,
+    Options,
+    Plan,
+    Port,
+)
 from fwd_core.backends.tensorrt import layers, network, plan
 from fwd_core.backends.tensorrt.compiling import configure, serialize
-from fwd_core.backends.tensorrt.library import FLAVOURS, Library, load
+from fwd_core.backends.tensorrt.library import (
+    EXTRAS,
+    FLAVOURS,
+    Library,
+    NotInstalledError,
+    load,
+)
 from fwd_core.backends.tensorrt.logger import Record, listen, logger
 from fwd_core.backends.tensorrt.options import TensorRTOptions
 from fwd_core.backends.tensorrt.plan import TensorRTPlan
 from fwd_core.backends.tensorrt.runtime import device
 from fwd_core.errors import BuildError, OptionError, Problem
 from fwd_core.ir.graph import Graph
+from fwd_core.plugins.advice import pip_install
 
 
 class TensorRTBackend(Backend):
@@ -34,23 +50,36 @@ class TensorRTBackend(Backend):
         gpu, no_gpu = device.find()
         versions: dict[str, str] = {}
         reasons: list[str] = []
+        targets: list[str] = []
         build = run = False
         for flavour in FLAVOURS:
             try:
                 library = load(flavour)
+            except NotInstalledError:
+                continue
             except BuildError as error:
                 reasons.append("; ".join((error.what, *error.details)))
                 continue
             versions[flavour] = library.version
+            targets += library.features.compute_capabilities
             usable = gpu is not None and _knows(library, gpu.capability)
             build = build or usable or library.features.ahead_of_time
             run = run or usable
             if gpu is not None and not usable:
                 reasons.append(f"{flavour} knows no {gpu.capability}")
-        if no_gpu:
+        if no_gpu and versions:  # without a library, a GPU would not help
             reasons.append(no_gpu)
+        if not reasons:
+            reasons.append(f"neither {' nor '.join(FLAVOURS)} is installed")
         devices = () if gpu is None else (str(gpu),)
-        return Availability(build, run, "" if run else "; ".join(reasons), versions, devices)
+        reason, advice = "" if run else "; ".join(reasons), "" if versions else _advice()
+        return Availability(build, run, reason, versions, devices, targets, advice)
+
+    def require(self, mode: Mode, options: Options) -> None:
+        """Refuse GPUs that nothing here builds for. See :meth:`Backend.require`."""
+        del mode
+        assert isinstance(options, TensorRTOptions)
+        _library(options)
 
     def build(self, graph: Graph, config: BuildConfig) -> Plan:
         """Compile a graph. See :meth:`Backend.build`."""
@@ -131,11 +160,13 @@ def _library(options: TensorRTOptions) -> tuple[Library, str | None]:
     wanted = FLAVOURS if options.flavour == "auto" else (options.flavour,)
     reasons: list[str] = []
     refusal: OptionError | None = None
+    hint = None
     for flavour in wanted:
         try:
             library = load(flavour)
         except BuildError as error:
             reasons.append("; ".join((error.what, *error.details)))
+            hint = error.hint if options.flavour != "auto" else _advice()
             continue
         if not library.features.ahead_of_time and here is None:
             reasons.append(f"{flavour} {library.version} builds on a GPU: {no_gpu}")
@@ -148,7 +179,12 @@ def _library(options: TensorRTOptions) -> tuple[Library, str | None]:
         return library, here
     if refusal is not None:
         raise refusal
-    raise BuildError("no flavour of TensorRT can build here", details=reasons)
+    raise BuildError("no flavour of TensorRT can build here", details=reasons, hint=hint)
+
+
+def _advice() -> str:
+    full, rtx = (pip_install(EXTRAS[flavour]) for flavour in FLAVOURS)
+    return f"{rtx} (TensorRT-RTX, which builds without a GPU too), or {full}"
 
 
 def _knows(library: Library, capability: str) -> bool:

@@ -9,12 +9,17 @@ from typing import Literal
 
 from fwd_core.backends.tensorrt.features import Features
 from fwd_core.errors import BuildError
+from fwd_core.plugins.advice import pip_install
 
 Flavour = Literal["tensorrt", "tensorrt_rtx"]
 #: In the order that ``auto`` tries them: the full library is faster where it can be used.
 FLAVOURS: tuple[Flavour, ...] = ("tensorrt", "tensorrt_rtx")
-#: What to install for a flavour.
-EXTRAS: dict[str, str] = {"tensorrt": "fwd-core[tensorrt]", "tensorrt_rtx": "fwd-core[rtx]"}
+#: The extra of fwd-core that brings a flavour.
+EXTRAS: dict[str, str] = {"tensorrt": "tensorrt", "tensorrt_rtx": "rtx"}
+
+
+class NotInstalledError(BuildError):
+    """A flavour is not there at all, which needs no explanation where another one is."""
 
 
 @dataclass(frozen=True)
@@ -41,15 +46,15 @@ def load(flavour: str) -> Library:
     """Import one flavour.
 
     Raises:
-        BuildError: It is not installed, or its libraries cannot be loaded.
+        NotInstalledError: It is not installed.
+        BuildError: Its libraries cannot be loaded.
     """
     try:
         trt = importlib.import_module(flavour)
     except (ImportError, OSError, RuntimeError) as error:
         # OSError: a shared library is missing. RuntimeError: the wheel's loader gives up.
-        raise BuildError(
-            f"{flavour} cannot be imported",
-            details=[str(error)],
-            hint=f"pip install '{EXTRAS[flavour]}'",
-        ) from None
+        hint = pip_install(EXTRAS[flavour])
+        if isinstance(error, ModuleNotFoundError) and error.name == flavour:
+            raise NotInstalledError(f"{flavour} is not installed", hint=hint) from None
+        raise BuildError(f"{flavour} cannot be imported", details=[str(error)], hint=hint) from None
     return Library(trt, Features.of(trt), str(trt.__version__))

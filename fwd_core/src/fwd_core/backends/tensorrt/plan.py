@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fwd_core.backends.base import Plan
-from fwd_core.backends.tensorrt.library import EXTRAS, Library
+from fwd_core.backends.tensorrt.library import Library
 from fwd_core.backends.tensorrt.library import load as load_library
 from fwd_core.errors import BuildError, EngineFileError
 
@@ -44,9 +44,9 @@ def check(manifest: Mapping[str, Any], here: str | None) -> Library:
         library = load_library(flavour)
     except BuildError as error:
         raise EngineFileError(
-            f"the engine needs {flavour} {manifest['version']}, which cannot be imported",
+            f"the engine needs {flavour} {manifest['version']}, but {error.what}",
             details=error.details,
-            hint=f"pip install '{EXTRAS[flavour]}'" if flavour in EXTRAS else None,
+            hint=error.hint,
         ) from None
     if library.version != manifest["version"]:
         raise EngineFileError(

@@ -46,7 +46,8 @@ def require_rank(what: str, value: Value, ranks: int | range | Iterable[int]) ->
 def require_equal(what: str, a: Dim, b: Dim) -> None:
     """Two sizes are certainly equal."""
     if dim_facts.is_equal(a, b) is not True:
-        raise GraphError(f"{what}: sizes differ, or may", expected=a, got=b)
+        differ = "sizes differ" if isinstance(a, int) and isinstance(b, int) else "sizes may differ"
+        raise GraphError(f"{what}: {differ}", expected=a, got=b)
 
 
 def require_axis(what: str, axis: int, rank: int) -> None:

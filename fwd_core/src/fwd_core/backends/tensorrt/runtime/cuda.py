@@ -36,7 +36,8 @@ def runtime() -> ModuleType:
     try:
         return importlib.import_module("cuda.bindings.runtime")
     except ImportError as error:
-        raise CudaError("import cuda.bindings", "not installed", str(error)) from None
+        missing = f"cuda-bindings cannot be imported: {error}"
+        raise CudaError("import cuda.bindings", "not installed", missing) from None
 
 
 def call(name: str, *args: Any) -> Any:

@@ -27,6 +27,8 @@ def find() -> tuple[Gpu | None, str]:
         ordinal = cuda.call("cudaGetDevice")
         properties = cuda.call("cudaGetDeviceProperties", ordinal)
     except cuda.CudaError as error:
-        return None, "; ".join((f"no GPU can be used: {error.what}", *error.details))
+        if error.name == "cudaErrorNoDevice":
+            return None, "there is no GPU"
+        return None, f"no GPU can be used: {'; '.join(error.details)} ({error.name})"
     capability = f"sm_{properties.major}{properties.minor}"
     return Gpu(ordinal, properties.name.decode(), capability), ""
