@@ -159,7 +159,6 @@ def random_operators() -> list[str]:
 
     Nor those of nested tensors, which are refused for what they are.
     """
-    """All operators of torch that it calls random, but for kernels of attention, RNNs and nested tensors."""
     names = {schema.name for schema in torch._C._jit_get_all_schemas()}
     parts = (
         "attention",
