@@ -124,7 +124,9 @@ class Problems:
         said = tags(name)
         if name in NEVER:
             reason, hint = NEVER[name]
-        elif torch.Tag.nondeterministic_seeded in said and not draws_in_training_only(name):
+        elif torch.Tag.nondeterministic_seeded in said and (
+            "dropout" in name or not draws_in_training_only(name)
+        ):
             reason, hint = _RANDOM, "draw outside the model and pass the numbers as an input"
             if "dropout" in name:
                 hint = "call model.eval() before the model is exported or saved"

@@ -37,10 +37,12 @@ class TestMatMul:
         ):
             ops.MatMul(value(2, 3), value(3)).infer()
         with pytest.raises(
-            GraphError, match=r"float32\[2, 3\] times float32\[4, 5\]: sizes (may )?differ"
+            GraphError, match=r"float32\[2, 3\] times float32\[4, 5\]: sizes differ(, or may)?"
         ):
             ops.MatMul(value(2, 3), value(4, 5)).infer()
-        with pytest.raises(GraphError, match=r"sizes (may )?differ\n  expected: h\n  got:      8"):
+        with pytest.raises(
+            GraphError, match=r"sizes differ(, or may)?\n  expected: h\n  got:      8"
+        ):
             ops.MatMul(value(2, H), value(8, 5)).infer()
         with pytest.raises(GraphError, match="fwd.MatMul: shapes .* do not broadcast: 2 against 3"):
             ops.MatMul(value(2, 1, 1), value(3, 1, 1)).infer()
@@ -62,7 +64,7 @@ class TestLinear:
             ops.Linear(value(), weight).infer()
         with pytest.raises(GraphError, match="fwd.Linear weight: wrong rank\n  expected: rank 2"):
             ops.Linear(value(3), value(3)).infer()
-        with pytest.raises(GraphError, match="fwd.Linear input features: sizes (may )?differ"):
+        with pytest.raises(GraphError, match="fwd.Linear input features: sizes differ(, or may)?"):
             ops.Linear(value(2, 4), weight).infer()
         with pytest.raises(GraphError, match="fwd.Linear bias: wrong rank"):
             ops.Linear(value(3), weight, value(4, 1)).infer()

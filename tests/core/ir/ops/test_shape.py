@@ -61,7 +61,7 @@ class TestAxes:
     def test_squeeze(self) -> None:
         assert ops.Squeeze(value(1, B, 1), (0, 2)).infer() == kind(B)
         with pytest.raises(
-            GraphError, match="fwd.Squeeze axis 1: sizes (may )?differ\n  expected: 1\n"
+            GraphError, match="fwd.Squeeze axis 1: sizes differ(, or may)?\n  expected: 1\n"
         ):
             ops.Squeeze(value(1, B), (1,)).infer()
         with pytest.raises(GraphError, match="fwd.Squeeze: no such axis"):
@@ -93,7 +93,7 @@ class TestExpand:
         ):
             ops.Expand(value(2), (3,)).infer()
         with pytest.raises(
-            GraphError, match="sizes (may )?differ\n  expected: batch\n  got:      4"
+            GraphError, match="sizes differ(, or may)?\n  expected: batch\n  got:      4"
         ):
             ops.Expand(value(B), (4,)).infer()
 
@@ -107,7 +107,7 @@ class TestConcat:
     def test_errors(self) -> None:
         with pytest.raises(GraphError, match="fwd.Concat: nothing to join"):
             ops.Concat((), 0).infer()
-        with pytest.raises(GraphError, match="fwd.Concat axis 0: sizes (may )?differ"):
+        with pytest.raises(GraphError, match="fwd.Concat axis 0: sizes differ(, or may)?"):
             ops.Concat((value(2, 3), value(4, 3)), 1).infer()
         with pytest.raises(GraphError, match="fwd.Concat: wrong rank"):
             ops.Concat((value(2), value(2, 1)), 0).infer()

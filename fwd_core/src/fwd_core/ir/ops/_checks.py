@@ -46,7 +46,8 @@ def require_rank(what: str, value: Value, ranks: int | range | Iterable[int]) ->
 def require_equal(what: str, a: Dim, b: Dim) -> None:
     """Two sizes are certainly equal."""
     if dim_facts.is_equal(a, b) is not True:
-        differ = "sizes differ" if isinstance(a, int) and isinstance(b, int) else "sizes may differ"
+        certain = isinstance(a, int) and isinstance(b, int)
+        differ = "sizes differ" if certain else "sizes differ, or may"
         raise GraphError(f"{what}: {differ}", expected=a, got=b)
 
 
