@@ -20,7 +20,7 @@ from fwd_core.backends.openvino.model import lower_graph
 from fwd_core.backends.openvino.options import OpenVINOOptions
 from fwd_core.errors import BuildError, OptionError
 from fwd_core.events import Event, Events
-from fwd_core.ir import Operator, (
+from fwd_core.ir import (
     DType,
     Frame,
     Graph,
