@@ -11,7 +11,7 @@ _SLOW_STARTS = [HealthCheck.too_slow]  # the first example imports what the othe
 
 settings.register_profile(
     "ci",
-    max_examples=25,
+    max_examples=20,
     derandomize=True,
     deadline=None,
     print_blob=True,

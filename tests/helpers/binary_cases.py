@@ -29,6 +29,7 @@ def binary(
     overload: str = "Scalar",
     first: str | None = None,
     tolerance: Tolerances = None,
+    mixes: bool = False,
 ) -> None:
     """A function of two tensors that broadcast, or of a tensor and a number, or in place.
 
@@ -46,6 +47,7 @@ def binary(
         overload: Name of the overload that takes a number.
         first: Name of the overload that takes a number first.
         tolerance: For float outputs.
+        mixes: As for :func:`parity_cases.check`.
     """
     given = number(data, "number", numbers)
     if "number" in kind:
@@ -85,4 +87,5 @@ def binary(
         batch=batched,
         may_raise=True,
         tolerance=tolerance,
+        mixes=mixes,
     )
