@@ -36,7 +36,9 @@ def test_logic(name: str, kind: str, data: st.DataObject) -> None:
 @covers("aten::isclose")
 def test_isclose(data: st.DataObject) -> None:
     left, right = data.draw(fwd.left_padded() | fwd.broadcastable(), label="shapes")
-    dtype = data.draw(fwd.dtypes(ANY), label="dtype")
+    # Not of half types: torch rounds the border to them.
+    dtypes = [one for one in ANY if one not in (DType.FLOAT16, DType.BFLOAT16)]
+    dtype = data.draw(fwd.dtypes(dtypes), label="dtype")
     x = operand(data, "x", (dtype, dtype, dtype, DType.FLOAT32), left)
     z = operand(data, "z", (dtype,), right)
     # Powers of two, so that rounding leaves no doubt of what lies on the border.

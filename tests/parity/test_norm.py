@@ -140,4 +140,5 @@ def test_weight_norm(data: st.DataObject) -> None:
         g = draw_array(data, "g", dtype, tuple(size))
         calls = [f"torch._weight_norm(v, g, {axis})", f"torch._weight_norm_interface(v, g, {axis})"]
         call = data.draw(st.sampled_from(calls), label="call")
-    check(data, call, v=v, g=g, tolerance=NORMS)
+    # Decomposed, the norm of half types is half; of the operator itself it is float32.
+    check(data, call, v=v, g=g, tolerance=NORMS, decompose=dtype is DType.FLOAT32)

