@@ -101,8 +101,8 @@ def test_lerp(weight: str, written: str, data: st.DataObject) -> None:
     shapes = data.draw(fwd.broadcastable(3), label="shapes")
     dtype = data.draw(fwd.dtypes((*FLOATS, DType.INT32)), label="dtype")
     x = operand(data, "x", (dtype,), shapes[0])
-    end = operand(data, "end", (dtype,), shapes[1])
-    w = operand(data, "w", (dtype,), shapes[2], low=-0.5, high=1.5)
+    end = operand(data, "end", (dtype, dtype, DType.FLOAT32), shapes[1])
+    w = operand(data, "w", (dtype, dtype, DType.FLOAT32), shapes[2], low=-0.5, high=1.5)
     given = number(data, "weight", (0.25, 0, 1, 0.5, 1.5)) if weight == "number" else "w"
     given = f"float({given})" if isinstance(given, int) and written else given
     check(data, f"x.clone().lerp{written}(end, {given})", x=x, end=end, w=w, may_raise=True,

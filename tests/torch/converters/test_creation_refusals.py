@@ -55,7 +55,7 @@ REFUSED: dict[str, tuple[str, list[torch.Tensor], str]] = {
         "heaviside: both need one dtype",
     ),
     "lerp of integers": ("torch.lerp(x, x, 1)", [of(2, dtype=I64)], "lerp: not for integers"),
-    "lerp": ("torch.lerp(x, y, 0.5)", [of(2), of(2, dtype=I64)], "lerp: operands need one dtype"),
+    "lerp": ("torch.lerp(x, y, 0.5)", [of(2), of(2, dtype=I64)], "lerp: one dtype for all"),
     "addcmul": ("torch.addcmul(x, x, x)", [of(2, dtype=BOOL)], "addcmul: not for bool"),
     "addcdiv": ("torch.addcdiv(x, x, x)", [of(2, dtype=I64)], "addcdiv: integers do not divide"),
     "isclose": ("torch.isclose(x, y)", [of(2), of(2, dtype=I64)], "isclose: both need one dtype"),

@@ -161,17 +161,19 @@ def ldexp(ctx: ConversionContext, x: Value, other: Value) -> Value:
 def lerp(ctx: ConversionContext, x: Value, end: Value, weight: Operand) -> Value:
     """aten::lerp.Scalar(Tensor self, Tensor end, Scalar weight) -> Tensor. Floats of one dtype.
 
-    From the nearer end, as torch, so that weights 0 and 1 give the ends themselves.
+    From the nearer end, as torch, so that weights 0 and 1 give the ends themselves. A 0-d weight
+    promotes as in arithmetic, so that with a float one integers give float.
     """
-    dtype = x.type.dtype
-    if not dtype.is_float:
-        raise ConversionError("lerp: not for integers and bool", got=x.type)
     others = [end]
     if isinstance(weight, Value) and weight.type.rank:
         others.append(weight)
     for one in others:
-        if one.type.dtype is not dtype:
-            raise ConversionError("lerp: operands need one dtype", expected=dtype, got=one.type)
+        if one.type.dtype is not x.type.dtype:
+            raise ConversionError("lerp: one dtype for all", expected=x.type.dtype, got=one.type)
+    dtype = result_dtype((x, end, weight)) if isinstance(weight, Value) else x.type.dtype
+    if not dtype.is_float:
+        raise ConversionError("lerp: not for integers and bool", got=x.type)
+    x, end = ctx.cast(x, dtype), ctx.cast(end, dtype)
     way = ctx.emit(ops.Sub(end, x))
     part, one = ctx.tensor(weight, dtype), ctx.number(1, dtype)
 
