@@ -54,6 +54,7 @@ REFUSED: dict[str, tuple[str, list[torch.Tensor], str]] = {
         [of(2), of(2, dtype=I64)],
         "heaviside: both need one dtype",
     ),
+    "ldexp": ("torch.ldexp(x, y)", [of(2), of(2, dtype=BOOL)], "ldexp: not by bool"),
     "lerp of integers": ("torch.lerp(x, x, 1)", [of(2, dtype=I64)], "lerp: not for integers"),
     "lerp": ("torch.lerp(x, y, 0.5)", [of(2), of(2, dtype=I64)], "lerp: one dtype for all"),
     "addcmul": ("torch.addcmul(x, x, x)", [of(2, dtype=BOOL)], "addcmul: not for bool"),

@@ -152,9 +152,20 @@ def heaviside(ctx: ConversionContext, x: Value, values: Value) -> Value:
 
 @converts("aten::ldexp", "aten::ldexp_")
 def ldexp(ctx: ConversionContext, x: Value, other: Value) -> Value:
-    """aten::ldexp.Tensor(Tensor self, Tensor other) -> Tensor: self times 2^other, as float."""
-    power = ctx.emit(ops.Pow(*ctx.promote(2.0, other)))
-    return ctx.emit(ops.Mul(*ctx.promote(x, power)))
+    """aten::ldexp.Tensor(Tensor self, Tensor other) -> Tensor: self times 2^other, as float.
+
+    A float with integers for other keeps its dtype, as of torch 2.13, and takes no bool.
+    """
+    kept = x.type.dtype
+    if not kept.is_float or other.type.dtype.is_float:
+        power = ctx.emit(ops.Pow(*ctx.promote(2.0, other)))
+        return ctx.emit(ops.Mul(*ctx.promote(x, power)))
+    if other.type.dtype is DType.BOOL:
+        raise ConversionError("ldexp: not by bool", hint="cast other to an integer dtype")
+    # A half type may lack the power although it has the product.
+    wide = kept if kept is DType.FLOAT64 else DType.FLOAT32
+    power = ctx.emit(ops.Pow(*ctx.promote(2.0, other, dtype=wide)))
+    return ctx.cast(ctx.emit(ops.Mul(ctx.cast(x, wide), power)), kept)
 
 
 @converts("aten::lerp", "aten::lerp_")
