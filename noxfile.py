@@ -131,13 +131,15 @@ def tests(session: nox.Session) -> None:
 def core(session: nox.Session) -> None:
     """Tests of fwd-core alone: no PyTorch, no inference library."""
     constraints = ["-c", "constraints.txt"]
-    session.install("-qq", *constraints, "-e", "fwd_core[testing]")
+    session.install("-qq", *constraints, "-e", "fwd_core[testing]", "pytest-xdist")
     session.run(
         "python",
         "-c",
         "import importlib.util as u; assert not any(map(u.find_spec, ('torch', 'openvino')))",
     )
-    session.run("python", "-m", "pytest", *(session.posargs or ["tests/core", "-q"]))
+    session.run(
+        "python", "-m", "pytest", *(session.posargs or ["tests/core", "-q", *TWO_PROCESSES])
+    )
 
 
 @nox.session(name="min-torch")
