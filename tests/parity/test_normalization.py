@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 pytest.importorskip("torch")
@@ -93,7 +95,9 @@ def test_group_norm(call: str, data: st.DataObject) -> None:
     spelled = call.format(
         groups=groups, weight=weight, bias=bias, channels=channels, size=size, eps=eps
     )
-    check(data, spelled, x=x, batch=["x"], buffers=parts, tolerance=NORMS, may_raise=True)
+    # Torch refuses one value per channel, which a batch of 1 may leave of more.
+    batch = ["x"] if channels // groups * math.prod(behind) > 1 else []
+    check(data, spelled, x=x, batch=batch, buffers=parts, tolerance=NORMS, may_raise=True)
 
 
 @covers("aten::rms_norm", "aten::_fused_rms_norm")

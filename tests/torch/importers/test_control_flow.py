@@ -518,3 +518,12 @@ def test_what_cannot_be_converted_is_found_in_both_branches() -> None:
     with pytest.raises(UnsupportedModelError, match="3 operators of 3 kinds") as caught:
         importing(scripted(Model()), (POSITIVE,))
     assert all(one.count == 1 for one in caught.value.problems)
+
+
+def test_what_torchs_own_functions_check_is_not_told() -> None:
+    class Model(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return nn.functional.group_norm(x, 1)  # raises for one value per channel
+
+    graph = importing(scripted(Model()), (torch.rand(2, 1),), OptBatch())
+    assert count(graph) == 0

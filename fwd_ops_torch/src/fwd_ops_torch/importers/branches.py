@@ -17,6 +17,7 @@ from fwd_core.ir import Graph, Location, Value, ops
 from fwd_ops_torch.importers import journal
 from fwd_ops_torch.importers.aliasing import Content, Storage, TensorRef
 from fwd_ops_torch.importers.journal import Journal
+from fwd_ops_torch.importers.locations import is_librarys
 
 if TYPE_CHECKING:
     from fwd_ops_torch.importers.session import Session
@@ -144,7 +145,12 @@ def ends_of(session: Session, runs: Sequence[Run], where: Location) -> list[End]
 
 
 def tell_unchecked(what: str, where: Location) -> None:
-    """Warn of an exception that depends on data, which no engine raises."""
+    """Warn of an exception that depends on data, which no engine raises.
+
+    Not of what torch's own functions check of their arguments, which nobody wrote in the model.
+    """
+    if where.frame is not None and is_librarys(where.frame):
+        return
     warnings.warn(
         f"{what} (at {where}). Whether it does depends on the contents of a tensor, and an engine "
         "cannot raise: it computes what follows for such inputs too",

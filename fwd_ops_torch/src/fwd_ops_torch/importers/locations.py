@@ -46,7 +46,12 @@ def locate(module: str, operator: str, frames: Sequence[Frame]) -> Location:
 
 def is_users(frame: Frame) -> bool:
     """Whether a frame is outside torch and transformers."""
-    return not (frame.file.startswith(("<", "code/", "torch/")) or _LIBRARIES.search(frame.file))
+    return not (frame.file.startswith(("<", "code/")) or is_librarys(frame))
+
+
+def is_librarys(frame: Frame) -> bool:
+    """Whether a frame is for certain inside torch or transformers."""
+    return frame.file.startswith("torch/") or _LIBRARIES.search(frame.file) is not None
 
 
 def _frame(match: re.Match[str]) -> Frame:
