@@ -4,6 +4,9 @@ A test says which converters it is for. While it runs, the calls that reach conv
 recorded; at its end every overload of these operators must have been converted, and every argument
 must have taken two values or more, unless the test or the converter says why not. So that nothing
 is retyped, the walk over the registry reads the keys from here.
+
+CI draws too few examples to ask that of every test: it is asked where more are drawn, as by the
+profiles ``dev`` and ``nightly`` (see ``CI_EXAMPLES``).
 """
 
 from __future__ import annotations
