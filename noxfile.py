@@ -31,7 +31,8 @@ PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 #: The lowest PyTorch that `min-torch` has really run. Older CPU builds are not on PyPI, and its
 #: plain wheels are CUDA builds of several GB, so the floor is the version we develop with.
 TORCH_FLOOR = ["2.13.0"]
-TWO_PROCESSES = ["-n", "2", "--dist", "loadfile"]
+#: One whose own half is done takes from the other's: a few files take minutes.
+TWO_PROCESSES = ["-n", "2", "--dist", "worksteal"]
 TEST_TOOLS = ["pytest", "hypothesis", "pytest-xdist", "pytest-cov"]
 #: mkdocstrings formats signatures with ruff.
 DOCS_TOOLS = ["mkdocs", "mkdocs-material", "mkdocstrings", "mkdocstrings-python", "ruff"]

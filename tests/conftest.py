@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections import Counter
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -22,12 +25,40 @@ settings.register_profile(
 )
 settings.register_profile(
     "nightly",
-    max_examples=2000,
+    max_examples=500,
     deadline=None,
     print_blob=True,
     suppress_health_check=_SLOW_STARTS,
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
+
+
+#: Totals of the parity tests, of all processes of pytest-xdist together.
+_TOTALS: Counter[str] = Counter()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand on what the parity tests of this process drew."""
+    cases = sys.modules.get("parity_cases")
+    totals = dict(cases.TOTALS) if cases else {}
+    output = getattr(session.config, "workeroutput", None)
+    if output is None:
+        _TOTALS.update(totals)
+    else:
+        output["parity"] = totals
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Add what one process of pytest-xdist drew."""
+    _TOTALS.update(getattr(node, "workeroutput", {}).get("parity", {}))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print how much was drawn: a profile is a promise of numbers."""
+    if _TOTALS:
+        listed = ", ".join(f"{count} {name}" for name, count in _TOTALS.most_common())
+        terminalreporter.write_line(f"parity with torch: {listed}")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

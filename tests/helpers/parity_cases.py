@@ -4,9 +4,6 @@ A test says which converters it is for. While it runs, the calls that reach conv
 recorded; at its end every overload of these operators must have been converted, and every argument
 must have taken two values or more, unless the test or the converter says why not. So that nothing
 is retyped, the walk over the registry reads the keys from here.
-
-CI draws too few examples to ask that of every test: it is asked where more are drawn, as by the
-profiles ``dev`` and ``nightly`` (see ``CI_EXAMPLES``).
 """
 
 from __future__ import annotations
@@ -14,6 +11,7 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -34,16 +32,16 @@ from fwd_ops_torch.importers.aliasing import TensorRef
 from fwd_ops_torch.importers.session import Session
 from fwd_ops_torch.testing import module_from_source
 
-#: Examples of a property in CI's profile. A parity test draws half as many there, which are too
-#: few to see every argument: that is asked of profiles that draw more.
-CI_EXAMPLES = 20
 #: Keys of converters that have a parity test, with the names of the tests.
 COVERED: dict[str, list[str]] = {}
 #: Forms that the test under way has imported.
 _IMPORTED: set[str] = set()
+#: What this process has done: examples, and how often each form, backend and refusal occurred.
+TOTALS: Counter[str] = Counter()
 QUICK = ("traced", "scripted", "exported")
-#: Decomposing takes ten times as long as all else, so one example in this many is decomposed too.
-_DECOMPOSED = 20
+#: Exporting takes half of an example's time and decomposing ten times as long as all else, so that
+#: a third of the examples is exported, and one in seven of these is decomposed too.
+_EXPORTED, _DECOMPOSED = 3, 7
 
 #: float64 is left out: backends compute it in float32, and say so.
 FLOATS = (DType.FLOAT32, DType.FLOAT16, DType.BFLOAT16)
@@ -149,10 +147,7 @@ def covers(
               for chosen in itertools.product(*(each or {}).values())]  # fmt: skip
 
     def decorate(test: Callable[..., None]) -> Any:
-        most = settings().max_examples
-        thorough = most > CI_EXAMPLES
-        share = most if thorough else most / 2  # what CI has time for
-        count = max(4 if thorough else 2, int(share * examples / len(rounds)))
+        count = max(4, int(settings().max_examples * examples / len(rounds)))
         # Explaining a failure runs it hundreds of times more.
         phases = [phase for phase in settings().phases if phase is not Phase.explain]
         drawn = settings(max_examples=count, phases=phases)(given(data=st.data())(test))
@@ -165,7 +160,7 @@ def covers(
                     drawn(**parameters, **chosen)
             wanted = {"exported" if exported else "scripted", "traced" if traced else "scripted"}
             assert wanted <= _IMPORTED, f"only {_IMPORTED} were imported"
-            for key in keys if thorough else ():
+            for key in keys:
                 seen.require(key.format(**parameters), without or {}, fixed or {})
 
         run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
@@ -213,7 +208,8 @@ def check(
             examples then build one engine for many batches, and run it on a second one.
         buffers: Tensors that the module holds.
         arguments: Types of arguments that TorchScript has to be told.
-        forms: Forms to import; now and then ``decomposed`` too.
+        forms: Forms to import: all that TorchScript has, now and then ``exported`` or no other,
+            and then at times ``decomposed`` too.
         decompose: Whether what torch decomposes it to is of this test's operators at all.
         tolerance: For float outputs.
         may_raise: Torch may refuse what was drawn; then the imports must refuse it too.
@@ -235,8 +231,7 @@ def check(
             second = tuple(
                 _first(value, other) if name in batch else value for name, value in inputs.items()
             )
-    drawn = data.draw(st.integers(1, _DECOMPOSED), label="decomposed at 3") == 3
-    chosen = (*forms, "decomposed") if drawn and decompose and "exported" in forms else forms
+    chosen = drawn_forms(data, forms, decompose)
     parity = assert_parity(
         module,
         tuple(inputs.values()),
@@ -252,8 +247,26 @@ def check(
     )
     imported = {form for forms in parity.graphs.values() for form in forms}
     _IMPORTED.update(imported)
+    TOTALS.update(["examples", *imported])
+    TOTALS.update(f"run by {name}" for name in parity.ran)
+    TOTALS.update(f"built by {name}" for name in parity.built)
+    TOTALS["refused by torch and by us"] += parity.refusal is not None
     assert parity.refusal or "exported" not in chosen or "exported" in imported, source
     return parity
+
+
+def drawn_forms(
+    data: st.DataObject, forms: Sequence[str] = QUICK, decompose: bool = True
+) -> Sequence[str]:
+    """The forms of one example: the dear ones not in every example."""
+    script = [form for form in forms if form != "exported"]
+    if "exported" not in forms:
+        return forms
+    if script and data.draw(st.integers(0, _EXPORTED - 1), label="exported at 0"):
+        return script
+    if decompose and data.draw(st.integers(0, _DECOMPOSED - 1), label="decomposed at 3") == 3:
+        return (*forms, "decomposed")
+    return forms
 
 
 def operand(

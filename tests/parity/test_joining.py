@@ -17,7 +17,7 @@ from fwd_core.testing import strategies as fwd
 
 
 @covers("aten::cat", "aten::concat", "aten::concatenate",
-        each={"name": ["cat", "concat", "concatenate"]})  # fmt: skip
+        each={"name": ["cat", "concat", "concatenate"]}, examples=2)  # fmt: skip
 def test_cat(name: str, data: st.DataObject) -> None:
     shape = list(data.draw(fwd.shapes(1, 3, min_size=1), label="shape"))
     axis = data.draw(fwd.axis(len(shape)), label="dim")

@@ -25,7 +25,8 @@ SPELLED = {"softmax": "torch.softmax(x, {})", "log_softmax": "torch.log_softmax(
            "special_log_softmax": "torch.special.log_softmax(x, {})"}  # fmt: skip
 
 
-@covers("aten::{name}", name=SPELLED, each={"dtype": ["None", "torch.float32", "torch.float16"]})
+@covers("aten::{name}", name=SPELLED, examples=1.5,
+        each={"dtype": ["None", "torch.float32", "torch.float16"]})  # fmt: skip
 def test_softmax(name: str, dtype: str, data: st.DataObject) -> None:
     shape = data.draw(fwd.shapes(), label="shape")
     axis = data.draw(fwd.axis(max(len(shape), 1)), label="dim")
