@@ -326,7 +326,7 @@ def _of_mixed(given: Tolerances, inputs: Iterable[Any]) -> Tolerances:
     kinds = {value.dtype if isinstance(value, Tensor) else DType.of(str(value.dtype))
              for value in inputs}  # fmt: skip
     halves = [kind for kind in (DType.BFLOAT16, DType.FLOAT16) if kind in kinds]
-    if not halves or DType.FLOAT32 not in kinds:
+    if not halves or (len(halves) < 2 and DType.FLOAT32 not in kinds):
         return given
     coarse = replace(DEFAULTS[halves[0]], reason=f"torch rounds to {halves[0]} on the way")
     return {**{kind: tolerance_for(kind, "float32", given) for kind in FLOATS},

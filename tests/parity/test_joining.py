@@ -59,7 +59,9 @@ def test_block_diag(data: st.DataObject) -> None:
     x, z = (array(data, data.draw(fwd.shapes(0, 2, max_size=3)), name) for name in "xz")
     listed = data.draw(st.sampled_from(["x, z", "x", "z, x, x"]), label="tensors")
     batch = ["x"] if len(x.shape) == 2 else []
-    check(data, f"torch.block_diag({listed})", x=x, z=z, batch=batch, tolerance=EXACT)
+    # What torch decomposes it to promotes 0-d tensors as others, which the operator does not.
+    check(data, f"torch.block_diag({listed})", x=x, z=z, batch=batch, tolerance=EXACT,
+          decompose=False)  # fmt: skip
 
 
 @covers("aten::repeat", "aten::tile", each={"name": ["repeat", "tile"]}, examples=1.5)

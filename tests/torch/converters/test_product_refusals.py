@@ -150,3 +150,12 @@ def test_refused(source: str, given: list[torch.Tensor], text: str) -> None:
     with pytest.raises((ConversionError, UnsupportedModelError)) as caught:
         importing(model, given)
     assert re.search(text, str(caught.value), re.DOTALL)
+
+
+def test_cross_along_an_axis_that_a_dynamic_size_decides() -> None:
+    batch = {"x": {0: ("batch", 1, 2, 4)}}
+    model = scripted(module_from_source("torch.cross(x, x)", "x"))
+    with pytest.raises(UnsupportedModelError, match="first axis of size 3 counts, and batch may"):
+        importing(model, [of(2, 3)], batch)
+    model = scripted(module_from_source("torch.cross(x, x, dim=1)", "x"))
+    assert importing(model, [of(2, 3)], batch).outputs[0].type.rank == 2
