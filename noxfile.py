@@ -205,7 +205,8 @@ def corpus(session: nox.Session) -> None:
     folder = session.posargs[0] if session.posargs else str(ROOT / ".nox" / "corpus")
     workspace = Workspace(session)
     shutil.rmtree(folder, ignore_errors=True)
-    workspace.run("python", "-m", "pytest", "tests/parity", "-q", f"--forward-corpus={folder}")
+    tests = ["tests/parity", "-q", *TWO_PROCESSES, f"--forward-corpus={folder}"]
+    workspace.run("python", "-m", "pytest", *tests, HYPOTHESIS_PROFILE="corpus")
     workspace.run("python", "-m", "fwd_core.testing.replay", folder, "--backend", "openvino")
 
 

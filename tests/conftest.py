@@ -1,4 +1,7 @@
-"""Hypothesis profiles: CI draws few and always the same, a developer more, the nightly run many."""
+"""Hypothesis profiles: CI draws few and always the same, a developer more, the nightly run many.
+
+``corpus`` draws what is kept for other machines: too few examples to see every argument in them.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,13 @@ settings.register_profile(
     max_examples=500,
     deadline=None,
     print_blob=True,
+    suppress_health_check=_SLOW_STARTS,
+)
+settings.register_profile(
+    "corpus",
+    max_examples=5,
+    derandomize=True,
+    deadline=None,
     suppress_health_check=_SLOW_STARTS,
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))

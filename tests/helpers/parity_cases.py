@@ -39,6 +39,8 @@ _IMPORTED: set[str] = set()
 #: What this process has done: examples, and how often each form, backend and refusal occurred.
 TOTALS: Counter[str] = Counter()
 QUICK = ("traced", "scripted", "exported")
+#: A profile of fewer examples keeps cases for other machines, and is not asked to draw everything.
+FEW = 20
 #: Exporting takes half of an example's time and decomposing ten times as long as all else, so that
 #: a third of the examples is exported, and one in seven of these is decomposed too.
 _EXPORTED, _DECOMPOSED = 3, 7
@@ -147,7 +149,8 @@ def covers(
               for chosen in itertools.product(*(each or {}).values())]  # fmt: skip
 
     def decorate(test: Callable[..., None]) -> Any:
-        count = max(4, int(settings().max_examples * examples / len(rounds)))
+        most = settings().max_examples
+        count = max(2 if most < FEW else 4, int(most * examples / len(rounds)))
         # Explaining a failure runs it hundreds of times more.
         phases = [phase for phase in settings().phases if phase is not Phase.explain]
         drawn = settings(max_examples=count, phases=phases)(given(data=st.data())(test))
@@ -158,6 +161,8 @@ def covers(
             with recording() as seen:
                 for chosen in rounds:
                     drawn(**parameters, **chosen)
+            if most < FEW:
+                return
             wanted = {"exported" if exported else "scripted", "traced" if traced else "scripted"}
             assert wanted <= _IMPORTED, f"only {_IMPORTED} were imported"
             for key in keys:
