@@ -108,7 +108,9 @@ def test_clamp(name: str, bounds: str, written: bool, data: st.DataObject) -> No
     check(data, f"x.clone().{call}", x=x, batch=["x"], may_raise=True)
 
 
-@pytest.mark.parametrize("call", ["clamp_min(0.5)", "clamp_max(0.5)", "clamp(min=-1)", "clamp(2, 1)"])
+@pytest.mark.parametrize(
+    "call", ["clamp_min(0.5)", "clamp_max(0.5)", "clamp(min=-1)", "clamp(2, 1)"]
+)
 def test_clamp_of_special_numbers(call: str) -> None:
     """Two bounds in order lose a NaN on OpenVINO: see the documentation of importing."""
     x = np.array([np.nan, np.inf, -np.inf, 0.0, 1.0, -2.0, 3.0, np.nan, 0.75], np.float32)
