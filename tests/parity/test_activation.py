@@ -179,7 +179,8 @@ def test_rrelu_with_noise(call: str, data: st.DataObject) -> None:
     unary(data, f"torch.ops.aten.{call}, torch.zeros_like(x), {lower}, {upper}){first}", FLOATS)
 
 
-#: Activations that keep a NaN on OpenVINO too; relu, hardtanh and hardsigmoid may lose it there.
+#: Activations that keep a NaN on OpenVINO too; relu, hardtanh and hardsigmoid lose it there, inside
+#: of the layer before, and to keep it would take a pass of its own: documented under importing.
 KEEP_NAN = ("mish", "hardswish", "silu", "gelu", "elu", "selu", "celu", "softplus", "logsigmoid",
             "leaky_relu", "hardshrink", "softshrink", "softsign", "tanhshrink")  # fmt: skip
 

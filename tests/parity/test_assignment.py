@@ -109,3 +109,18 @@ def test_accumulation_by_a_computed_mask(data: st.DataObject) -> None:
     adds = data.draw(st.booleans(), label="accumulate")
     values = values_for(data, x, (1, *shape[end:]))
     check(data, f"torch.index_put(x, [mask], values, {adds})", x=x, mask=mask, values=values)
+
+
+@covers("aten::masked_scatter", "aten::masked_scatter_", each={"written": ["", "_"]})
+def test_masked_scatter(written: str, data: st.DataObject) -> None:
+    shape, one, other = data.draw(fwd.broadcastable(3, max_size=4), label="shapes")
+    x = operand(data, "x", ANY, shape if written else one)
+    mask = draw_array(data, "mask", DType.BOOL, other)
+    taken = int(np.broadcast_to(mask, np.broadcast_shapes(x.shape, other)).sum())
+    more = data.draw(st.integers(0, 2), label="more elements than places")
+    deep = data.draw(st.booleans(), label="axes of source")
+    source = draw_array(data, "source", DType.of(x.dtype), (1, taken + more) if deep
+                        else (taken + more,))  # fmt: skip
+    batch = ["x", "mask"] if x.shape == other and x.shape else []
+    check(data, f"x.clone().masked_scatter{written}(mask, y)", x=x, mask=mask, y=source,
+          batch=batch, may_raise=True)  # fmt: skip

@@ -57,9 +57,7 @@ def test_attention(mask: str, grouped: bool, data: st.DataObject) -> None:
         whole = (*wide, queries, keys)
         shape = pick(st.sampled_from([whole, whole[-2:], (*whole[:-2], 1, keys)]), label="mask")
         kind = DType.BOOL if mask == "bool" else pick(st.sampled_from([dtype, DType.FLOAT32]))
-        given["m"] = draw_array(data, "m", kind, shape)
-        if kind is DType.BOOL:
-            given["m"][..., 0] = True  # torch gives NaN or 0 for rows without any key, by kernel
+        given["m"] = removing(data, draw_array(data, "m", kind, shape))
         names += ["m"] if len(shape) == len(whole) and lead else []
         more = ", attn_mask=m"
     scale = pick(st.sampled_from(["None", "0.5", "1.0"]), label="scale")
@@ -96,6 +94,19 @@ def arguments(data: st.DataObject, *, causal: bool) -> tuple[str, str]:
 NO_DROPOUT = {"dropout_p": "dropout is random: refused, see the tests of converters"}
 
 
+def removing(data: st.DataObject, mask: Any) -> Any:
+    """A mask of numbers that at times removes keys, of some rows all; bool ones do anyway."""
+    words = isinstance(mask, Tensor)
+    elements = mask.data if words else mask
+    if elements.dtype == bool or not data.draw(st.booleans(), label="removes"):
+        return mask
+    seed = np.random.default_rng(data.draw(st.integers(0, 99), label="removed"))
+    removed = seed.random(elements.shape) < 0.3
+    removed |= seed.random((*elements.shape[:-1], 1)) < 0.3
+    changed = np.where(removed, 0xFF80 if words else -np.inf, elements).astype(elements.dtype)
+    return Tensor(changed, mask.dtype) if words else changed
+
+
 @covers("aten::_scaled_dot_product_flash_attention_for_cpu", fixed=NO_DROPOUT)
 def test_kernel_for_cpu(data: st.DataObject) -> None:
     given = heads_of_four(data)
@@ -105,7 +116,7 @@ def test_kernel_for_cpu(data: st.DataObject) -> None:
     names = ["q", "k", "v"]
     if mask is not None:
         dtype = DType.of(given["q"].dtype)
-        given["m"] = draw_array(data, "m", dtype, mask)
+        given["m"] = removing(data, draw_array(data, "m", dtype, mask))
         names += ["m"] * (len(mask) == 4)
     call = f"torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(q, k, v, {causal}"
     call += f"{', attn_mask=m' if mask is not None else ''}{scale})"
@@ -123,7 +134,8 @@ def test_kernel_of_products(data: st.DataObject) -> None:
     grouped, names = data.draw(st.booleans(), label="grouped"), ["q", "k", "v"]
     if mask in ("bool", "float"):
         kind = DType.BOOL if mask == "bool" else DType.of(given["q"].dtype)
-        given["m"] = draw_array(data, "m", kind, (given["q"].shape[2], given["k"].shape[2]))
+        mask_shape = given["q"].shape[2], given["k"].shape[2]
+        given["m"] = removing(data, draw_array(data, "m", kind, mask_shape))
     if grouped:
         given["k"], given["v"] = (first_head(given[name]) for name in "kv")
     call = (
@@ -193,7 +205,8 @@ def test_kernel_for_cuda(name: str, data: st.DataObject) -> None:
         more = "None, "
         if data.draw(st.booleans(), label="bias"):
             shape = (*given["q"].shape[:3], given["k"].shape[2])
-            given["m"] = draw_array(data, "m", DType.of(given["q"].dtype), shape)
+            dtype = DType.of(given["q"].dtype)
+            given["m"] = removing(data, draw_array(data, "m", dtype, shape))
             more, causal = "m, ", "0.0, False"
     more += "False, " if name in ("efficient_attention", "cudnn_attention") else ""
     call = f"torch.ops.aten._scaled_dot_product_{name}(q, k, v, {more}{causal}{scale})[0]"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch")
 pytest.importorskip("openvino")
 
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from parity_cases import FLOATS, check, covers, operand, plugins
 
@@ -63,6 +66,42 @@ def test_max_pool_with_indices(n: int, results: str, data: st.DataObject) -> Non
     call = (f"torch.ops.aten.max_pool{n}d_with_indices(x, {p.kernel}, {p.stride}, {p.padding}, "
             f"{p.dilation}, {p.ceil}){results}")  # fmt: skip
     check(data, call, x=p.x, batch=p.batch, may_raise=True)
+
+
+@covers("aten::max_unpool{n}d", n=[2, 3])
+def test_max_unpool(n: int, data: st.DataObject) -> None:
+    """Of places drawn, no two of which are one in an image."""
+    pick = data.draw
+    image = pick(fwd.shapes(n, n, min_size=1, max_size=3), label="image")
+    sizes = [size + pick(st.integers(0, 2), label="more") for size in image]
+    batched = pick(st.booleans(), label="batched")
+    lead = pick(fwd.shapes(1 + batched, 1 + batched, min_size=1, max_size=3), label="lead")
+    x = operand(data, "x", FLOATS, (*lead, *image))
+    rng = np.random.default_rng(pick(st.integers(0, 99), label="places"))
+    total, count = math.prod(sizes), math.prod(image)
+    rows = [rng.permutation(total)[:count] for _ in range(math.prod(lead))]
+    indices = np.array(rows, np.int64).reshape(x.shape)
+    stride, padding = ([pick(st.integers(least, 2))] * n for least in (1, 0))
+    more = f", {stride}, {padding}" if n == 3 else ""
+    check(data, f"torch.ops.aten.max_unpool{n}d(x, indices, {sizes}{more})", x=x, indices=indices,
+          batch=["x", "indices"] if batched else [])  # fmt: skip
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+@given(data=st.data())
+@settings(max_examples=4)
+def test_pooling_and_back(n: int, data: st.DataObject) -> None:
+    """Pooling with indices, and torch's own function that undoes it."""
+    kernel = [data.draw(st.integers(1, 3), label="kernel") for _ in range(n)]
+    stride = [data.draw(st.sampled_from([k, k, max(k - 1, 1)]), label="stride") for k in kernel]
+    image = [k + data.draw(st.integers(0, 4), label="more") for k in kernel]
+    x = operand(data, "x", FLOATS[:1], (data.draw(st.integers(1, 3)), 2, *image))
+    sized = data.draw(st.booleans(), label="output_size")
+    size = f", output_size={image}" if sized else ""
+    source = (f"y, i = F.max_pool{n}d(x, {kernel}, {stride}, return_indices=True)\n"
+              f"return F.max_unpool{n}d(y, i, {kernel}, {stride}{size})")  # fmt: skip
+    check(data, source, x=x, batch=["x"])
 
 
 @covers("aten::avg_pool1d")

@@ -10,7 +10,7 @@ pytest.importorskip("openvino")
 
 from hypothesis import strategies as st
 from moving_cases import array, moved
-from parity_cases import ANY, QUICK, covers, operand
+from parity_cases import ANY, QUICK, check, covers, operand
 
 from fwd_core.testing import strategies as fwd
 
@@ -119,3 +119,19 @@ def test_as_strided(name: str, data: st.DataObject) -> None:
     offset = data.draw(st.sampled_from([None, 0, 1, 2]), label="offset")
     call = f"{name}{sizes}, {strides}, {offset})"
     moved(data, call, operand(data, "x", ANY[:1], shape), batch=[])
+
+
+@covers("aten::as_strided_scatter", each={"made": ["x", "(x + 1)"]})
+def test_as_strided_scatter(made: str, data: st.DataObject) -> None:
+    """Steps beyond all that the axes after them reach, so that no two places are one."""
+    pick = data.draw
+    sizes = pick(st.lists(st.integers(0, 3), max_size=3), label="size")
+    strides, reach = [], 1
+    for size in reversed(sizes):
+        strides.insert(0, reach * pick(st.integers(0 if size < 2 else 1, 2), label="stride"))
+        reach += max(size - 1, 0) * strides[0]
+    offset = pick(st.sampled_from([None, 0, 1, 2]), label="offset")
+    shape = (pick(st.sampled_from([1, 2])), max(reach - pick(st.integers(0, 1)), 1))
+    src = array(data, tuple(sizes), "src")
+    call = f"torch.as_strided_scatter({made}, src, {sizes}, {strides}, {offset})"
+    check(data, call, x=operand(data, "x", ANY[:2], shape), src=src, may_raise=True)

@@ -45,6 +45,31 @@ REFUSED: dict[str, tuple[str, list[torch.Tensor], str]] = {
     "strides": ("x.t().as_strided([2], [1])", [of(2, 2)], "how its elements lie in memory"),
     "too few strides": ("x.as_strided([2], [])", [of(2)], "as many strides as sizes"),
     "beyond its memory": ("x.as_strided([2], [9])", [of(2)], "out of the bounds of its memory"),
+    "scattered strides": (
+        "torch.as_strided_scatter(x.t(), y, [2], [1])", [of(2, 2), of(2)], "how its elements lie in"
+    ),
+    "scattered together": (
+        "torch.as_strided_scatter(x, y, [3], [0])", [of(4), of(3)],
+        "several elements go to one place.*sizes \\[3\\], strides \\[0\\]",
+    ),
+    "scattered sizes": (
+        "torch.as_strided_scatter(x, y, [2], [1])", [of(4), of(3)],
+        "src is not of the sizes.*expected: \\[2\\].*got: +float32\\[3\\]",
+    ),
+    "masked_scatter by numbers": (
+        "x.masked_scatter(x, x)", [of(2)], "masked_scatter: a bool mask.*float32"
+    ),
+    "masked_scatter of another dtype": (
+        "x.masked_scatter(x > 0, y)", [of(2), of(2, dtype=I64)],
+        "source is not of the tensor's dtype.*expected: float32.*got: +int64",
+    ),
+    "masked_scatter_ of more": (
+        "x.clone().masked_scatter_(y > 0, x)", [of(2), of(2, 2)],
+        "masked_scatter_: the mask has more elements.*float32\\[2\\].*bool\\[2, 2\\]",
+    ),
+    "masked_scatter apart": (
+        "x.masked_scatter(y > 0, x)", [of(2), of(3)], "masked_scatter: shapes .*do not broadcast"
+    ),
     "tensor_split of a number": ("x.tensor_split(1)[0]", [of()], "no axis to split"),
     "hsplit": ("x.hsplit(1)[0]", [of()], "hsplit: 1 axes or more"),
     "uneven hsplit": ("x.hsplit(2)[0]", [of(3)], "does not divide evenly"),

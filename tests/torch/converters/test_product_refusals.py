@@ -32,8 +32,13 @@ REFUSED: dict[str, tuple[str, list[torch.Tensor], str]] = {
     "dot": ("torch.dot(x, x)", [of(2, 2)], "dot: two vectors"),
     "dot of bool": ("torch.dot(x, x)", [of(2, dtype=BOOL)], "element type not taken"),
     "addbmm": ("torch.addbmm(x, x, x)", [of(2, 2)], "addbmm: batches have 3 axes"),
+    "addbmm batches": (
+        "torch.addbmm(x, y, z)", [of(2, 2), of(1, 2, 3), of(2, 3, 2)],
+        "addbmm: the first sizes of both batches differ.*expected: 1.*got: +2",
+    ),
     "addbmm sizes": (
-        "torch.addbmm(x, y, z)", [of(2, 2), of(1, 2, 3), of(2, 3, 2)], "addbmm: sizes differ"
+        "torch.addbmm(x, y, z)", [of(2, 2), of(2, 2, 3), of(2, 2, 2)],
+        "addbmm: columns of batch1 and rows of batch2 differ.*expected: 3.*got: +2",
     ),
     "addr": ("torch.addr(x, x, x)", [of(2, 2)], "addr: two vectors"),
     "addr factors": (
@@ -46,7 +51,7 @@ REFUSED: dict[str, tuple[str, list[torch.Tensor], str]] = {
         "torch.addmm(x, x, x, alpha=-0.5)", [of(2, 2, dtype=U8)], "number out of range.*uint8"
     ),
     "outer": ("torch.outer(x, x)", [of(2, 2)], "outer: of vectors"),
-    "inner": ("torch.inner(x, y)", [of(2), of(3)], "the last axes differ in size"),
+    "inner": ("torch.inner(x, y)", [of(2), of(3)], "the last sizes differ.*expected: 2.*got: +3"),
     "vecdot": ("torch.linalg.vecdot(x, x)", [of(2, dtype=I64)], "both are floats of one dtype"),
     "tensordot count": (
         "torch.ops.aten.tensordot(x, x, [0], [])", [of(2)], "as many axes of one as of the other"
@@ -59,7 +64,7 @@ REFUSED: dict[str, tuple[str, list[torch.Tensor], str]] = {
         "torch.ops.aten.tensordot(x, x, [0, 0], [0, 1])", [of(2, 2)], "a dimension is repeated"
     ),
     "einsum sizes": (
-        'torch.einsum("i,i", x, y)', [of(2), of(3)], "sizes of one axis differ.*2.*3"
+        'torch.einsum("i,i", x, y)', [of(2), of(3)], "sizes of one axis differ.*expected: 2.*got: "
     ),
     "einsum operands": ('torch.einsum("i,j", x)', [of(2)], "is for 2 operands"),
     "einsum letters": ('torch.einsum("i1", x)', [of(2, 2)], "is malformed.*i1"),
@@ -70,7 +75,9 @@ REFUSED: dict[str, tuple[str, list[torch.Tensor], str]] = {
         'torch.ops.aten.einsum("i,i", [x, x], path=[0])', [of(2)], "path names two of the operands"
     ),
     "einsum diagonal": (
-        'torch.einsum("ii", x)', [of(2, 3)], "a label that repeats has sizes that differ"
+        'torch.einsum("ii", x)', [of(2, 3)],
+        "sizes of the label 'i', which repeats, differ.*expected: 2.*got: +3",
+
     ),
     "einsum sublists": (
         "torch.einsum(x, [0, 1], [1, 0])", [of(2, 2)], "lists of numbers.*write them as one string"
@@ -159,3 +166,15 @@ def test_cross_along_an_axis_that_a_dynamic_size_decides() -> None:
         importing(model, [of(2, 3)], batch)
     model = scripted(module_from_source("torch.cross(x, x, dim=1)", "x"))
     assert importing(model, [of(2, 3)], batch).outputs[0].type.rank == 2
+
+
+def test_sizes_that_may_differ_are_told_from_those_that_do() -> None:
+    model = scripted(module_from_source("torch.inner(x, y)", "x", "y"))
+    dynamic = {"x": {1: ("a", 1, 2, 3)}, "y": {1: ("b", 1, 2, 3)}}
+    with pytest.raises(ConversionError) as error:
+        importing(model, (of(1, 2), of(1, 2)), dynamic=dynamic)
+    assert str(error.value).splitlines()[0] == "aten::inner: the last sizes may differ"
+    assert "expected: a, whatever the sizes are when the engine runs\n  got:      b" in str(
+        error.value
+    )
+    assert "Hint: give dynamic sizes that are always the same one name" in str(error.value)

@@ -26,6 +26,7 @@ IMAGE = of(1, 4, 4, 4)
 TRANSPOSED = "F.conv_transpose1d(x, y, None, {}, {}, {})"
 NEAREST = "torch.ops.aten.upsample_nearest2d(x, {})"
 FOLD = "torch.ops.aten.col2im(x, [2, 2], [{}, 1], [1, 1], [0, 0], [1, 1])"
+UNPOOL = "torch.ops.aten.max_unpool{}d(x, y, {})"
 #: Expression, inputs, the error's text.
 REFUSED: dict[str, tuple[str, list[torch.Tensor], str]] = {
     "rank of a transposed weight": (
@@ -46,6 +47,37 @@ REFUSED: dict[str, tuple[str, list[torch.Tensor], str]] = {
         "F.avg_pool2d(x, 2, divisor_override=0)", [IMAGE], "divisor_override must not be 0"
     ),
     "mean of integers": ("F.avg_pool2d(x, 2)", [of(1, 1, 4, 4, dtype=I64)], "element type not tak"),
+    "unpooling of numbers": (
+        UNPOOL.format(2, "[4, 4]"), [of(1, 1, 2, 2, dtype=I64), of(1, 1, 2, 2, dtype=I64)],
+        "max_unpool2d: floats, and int64 indices.*int64",
+    ),
+    "unpooling by floats": (
+        UNPOOL.format(2, "[4, 4]"), [of(1, 1, 2, 2), of(1, 1, 2, 2)], "floats, and int64 indices"
+    ),
+    "sizes of unpooling": (
+        UNPOOL.format(2, "[4]"), [of(1, 1, 2, 2), of(1, 1, 2, 2, dtype=I64)],
+        "output_size with an entry per spatial axis.*expected: 2.*4",
+    ),
+    "strides of unpooling": (
+        UNPOOL.format(3, "[4] * 3, [1], [0] * 3"),
+        [of(1, 1, 2, 2, 2), of(1, 1, 2, 2, 2, dtype=I64)],
+        "max_unpool3d: stride with an entry per spatial axis.*expected: 3",
+    ),
+    "no strides of unpooling": (
+        UNPOOL.format(3, "[4] * 3, [0] * 3, [0] * 3"),
+        [of(1, 1, 2, 2, 2), of(1, 1, 2, 2, 2, dtype=I64)], "max_unpool3d: stride of 1 or more",
+    ),
+    "places of unpooling": (
+        UNPOOL.format(2, "[4, 4]"), [of(1, 1, 2, 2), of(1, 1, 2, 1, dtype=I64)],
+        "an index for every element.*2, 2.*2, 1",
+    ),
+    "nothing to unpool": (
+        UNPOOL.format(2, "[4, 4]"), [of(1, 0, 2, 2), of(1, 0, 2, 2, dtype=I64)],
+        "max_unpool2d: sizes of 1 or more",
+    ),
+    "rank of unpooling": (
+        UNPOOL.format(2, "[4, 4]"), [of(2, 2), of(2, 2, dtype=I64)], "wrong rank.*3 or 4 axes"
+    ),
     "rank of a pool": ("F.max_pool2d(x, 2)", [of(4, 4)], "wrong rank.*expected: 3 or 4 axes"),
     "entries of a pool": ("F.avg_pool2d(x, [2, 2], [1, 1, 1])", [IMAGE], "wrong number of entries"),
     "adaptive maximum of integers": (

@@ -387,3 +387,34 @@ def test_dropout_of_a_model_traced_in_training_mode_is_refused() -> None:
     with pytest.raises(UnsupportedModelError, match="dropout in training mode is random") as caught:
         importing(bad, (X,))
     assert "Hint: call model.eval()" in str(caught.value)
+
+
+@pytest.mark.parametrize("make", [nn.LSTM, nn.GRU, nn.RNN])
+def test_recurrent_layers_themselves_which_have_no_forward_when_scripted(
+    make: type[nn.Module], tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    module, x = make(3, 4, 2), torch.randn(5, 2, 3)
+    path = tmp_path / "layer.pt"
+    scripted(module).save(str(path))
+    for model in (scripted(module), path):
+        check(module, (x,), model=model)
+
+
+def test_what_does_not_fit_a_scripted_layer_is_said() -> None:
+    with pytest.raises(InputError, match=r"no input 3\n  expected: \(input, hx\)"):
+        importing(scripted(nn.LSTM(3, 4)), (X, X, X))
+
+
+def test_a_module_without_forward_is_refused() -> None:
+    class Named(nn.Module):
+        @torch.jit.export
+        def encode(self, x: Tensor) -> Tensor:
+            return x + 1
+
+    with pytest.raises(UnsupportedModelError) as error:
+        importing(scripted(Named()), (X,))
+    assert str(error.value) == (
+        "Named has no method forward\n  got:      encode\n"
+        "  Hint: script or trace a module whose forward is the model"
+    )

@@ -8,7 +8,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from fwd_core.errors import ConversionError
-from fwd_core.ir import Value, is_equal
+from fwd_core.ir import Value
 from fwd_ops_torch.converters._labels import Labels, Operand
 from fwd_ops_torch.converters.diagonals import diagonal
 from fwd_ops_torch.converting import ConversionContext
@@ -93,12 +93,7 @@ def labelled(ctx: ConversionContext, value: Value, term: Sequence[str]) -> Opera
             first = labels.index(name)
             second = labels.index(name, first + 1)
             sizes = value.type.shape[first], value.type.shape[second]
-            if is_equal(*sizes) is not True:
-                raise ConversionError(
-                    "einsum: a label that repeats has sizes that differ, or may",
-                    expected=sizes[0],
-                    got=sizes[1],
-                )
+            ctx.require_equal(f"sizes of the label {name!r}, which repeats,", *sizes)
             value = diagonal(ctx, value, 0, first, second)
             del labels[second], labels[first]
             labels.append(name)

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
-from fwd_core.errors import ConversionError
-from fwd_core.ir import Dim, DType, Value, is_equal, ops
+from fwd_core.ir import Dim, DType, Value, ops
 from fwd_core.ir.dims import product
 from fwd_ops_torch.converting import ConversionContext
 
@@ -112,12 +111,7 @@ def _pair(
     """The product of two, summed over ``inner``, which both have."""
     shared = [label for label in a.labels if label in b.labels]
     for label in shared:
-        if is_equal(a.size(label), b.size(label)) is not True:
-            raise ConversionError(
-                f"{ctx.operator}: sizes of one axis differ, or may",
-                expected=a.size(label),
-                got=b.size(label),
-            )
+        ctx.require_equal("sizes of one axis", a.size(label), b.size(label))
     ranks = {label: rank for rank, label in enumerate(out)}
     batch = [label for label in shared if label not in inner]
     batch.sort(key=lambda label: ranks.get(label, len(ranks)))

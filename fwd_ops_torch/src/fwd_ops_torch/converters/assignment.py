@@ -58,6 +58,40 @@ def index_put(
     return _put(ctx, x, used, values, accumulate)
 
 
+@converts("aten::masked_scatter", "aten::masked_scatter_")
+def masked_scatter(ctx: ConversionContext, x: Value, mask: Value, source: Value) -> Value:
+    """aten::masked_scatter(Tensor self, Tensor mask, Tensor source) -> Tensor.
+
+    Any dtype; self and mask broadcast. The elements of source go in order to where the mask is
+    true. Fewer of them than places are an error in torch, and undefined here.
+    """
+    if mask.type.dtype is not DType.BOOL:
+        raise ConversionError(f"{ctx.operator}: a bool mask", got=mask.type)
+    if x.type.dtype is not source.type.dtype:
+        raise ConversionError(
+            f"{ctx.operator}: source is not of the tensor's dtype",
+            expected=x.type.dtype,
+            got=source.type,
+        )
+    shape = ctx.broadcast_shape([x, mask])
+    if ctx.operator.endswith("_") and shape != x.type.shape:
+        raise ConversionError(
+            f"{ctx.operator}: the mask has more elements", expected=x.type, got=mask.type
+        )
+    base, where = (ctx.emit(ops.Expand(one, shape), "wide") for one in (x, mask))
+    count = base.type.numel
+    if source.type.numel == 0 or count == 0:
+        return base  # torch takes no source only for a mask of which nothing is true
+    row = ctx.cast(ctx.emit(ops.Reshape(where, (count,)), "row"), DType.INT64)
+    counted = ctx.emit(ops.CumSum(row, 0), "counted")
+    one, zero = (ctx.number(number, DType.INT64) for number in (1, 0))
+    # Before the first place the count is 0, whose element nothing takes.
+    turns = ctx.emit(ops.Maximum(ctx.emit(ops.Sub(counted, one)), zero), "turns")
+    given = ctx.emit(ops.Reshape(source, (source.type.numel,)), "given")
+    values = ctx.emit(ops.Reshape(ctx.emit(ops.Gather(given, turns, 0)), shape), "values")
+    return ctx.emit(ops.Where(where, values, base))
+
+
 def _put(
     ctx: ConversionContext, x: Value, used: dict[int, Value], values: Value, accumulate: bool
 ) -> Value:

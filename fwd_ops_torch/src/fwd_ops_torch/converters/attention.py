@@ -281,10 +281,11 @@ def _kernel(
     most = ctx.emit(ops.ReduceMax(wide, (3,), keepdims=True), "greatest")
     terms = ctx.emit(ops.Exp(ctx.emit(ops.Sub(wide, most))), "terms")
     total = ctx.emit(ops.Log(ctx.emit(ops.ReduceSum(terms, (3,)))), "total")
-    return (
-        ctx.emit(attention),
-        ctx.emit(ops.Add(total, ctx.emit(ops.Squeeze(most, (3,)))), "logsumexp"),
-    )
+    sums = ctx.emit(ops.Add(total, ctx.emit(ops.Squeeze(most, (3,)))), "sums")
+    # Of a row that a mask empties torch's kernel says 0.
+    kept = ctx.emit(ops.Squeeze(_kept_rows(ctx, wide, 3), (3,)), "kept")
+    zero = ctx.number(0.0, DType.FLOAT32, "zero")
+    return ctx.emit(attention), ctx.emit(ops.Where(kept, sums, zero), "logsumexp")
 
 
 def _scores(ctx: ConversionContext, op: ops.Attention) -> Value:
@@ -312,11 +313,14 @@ def _weights(ctx: ConversionContext, op: ops.Attention) -> Value:
 
 def _safe(ctx: ConversionContext, x: Value, axis: int) -> Value:
     """Softmax, with zeros for a row of nothing but minus infinity."""
-    dtype = x.type.dtype
-    some = ctx.emit(ops.NotEqual(x, ctx.number(float("-inf"), dtype, "lowest")), "some")
-    kept = ctx.emit(ops.ReduceAny(some, (axis,), keepdims=True), "kept")
-    weights = ctx.emit(ops.Softmax(x, axis), "weights")
-    return ctx.emit(ops.Where(kept, weights, ctx.number(0.0, dtype, "zero")), "softmax")
+    kept, weights = _kept_rows(ctx, x, axis), ctx.emit(ops.Softmax(x, axis), "weights")
+    return ctx.emit(ops.Where(kept, weights, ctx.number(0.0, x.type.dtype, "zero")), "softmax")
+
+
+def _kept_rows(ctx: ConversionContext, x: Value, axis: int) -> Value:
+    """Whether a row is more than minus infinity; the axis has size 1."""
+    some = ctx.emit(ops.NotEqual(x, ctx.number(float("-inf"), x.type.dtype, "lowest")), "some")
+    return ctx.emit(ops.ReduceAny(some, (axis,), keepdims=True), "kept")
 
 
 def _mask(ctx: ConversionContext, query: Value, mask: Value | None) -> Value | None:

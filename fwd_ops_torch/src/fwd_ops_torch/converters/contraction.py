@@ -26,10 +26,7 @@ def inner(ctx: ConversionContext, x: Value, other: Value) -> Value:
     """aten::inner(Tensor self, Tensor other) -> Tensor. Over the last axes; numbers multiply."""
     if x.type.rank == 0 or other.type.rank == 0:
         return _product(ctx, x, other)
-    if is_equal(x.type.shape[-1], other.type.shape[-1]) is not True:
-        raise ConversionError(
-            "inner: the last axes differ in size, or may", got=f"{x.type}, {other.type}"
-        )
+    ctx.require_equal("the last sizes", x.type.shape[-1], other.type.shape[-1])
     return tensordot(ctx, x, other, [-1], [-1])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fwd_core.errors import ConversionError
-from fwd_core.ir import DType, Value, is_equal, ops
+from fwd_core.ir import DType, Value, ops
 from fwd_ops_torch.converting import ConversionContext, Number, converts
 
 _OUT_DTYPE = {"out_dtype": "mixed-precision products are for CUDA only"}
@@ -127,8 +127,8 @@ def addbmm(
             raise ConversionError("addbmm: batches have 3 axes", got=batch.type)
     count, rows, depth = batch1.type.shape
     count_of_other, depth_of_other, columns = batch2.type.shape
-    if not is_equal(count, count_of_other) or not is_equal(depth, depth_of_other):
-        raise ConversionError("addbmm: sizes differ, or may", got=f"{batch1.type}, {batch2.type}")
+    ctx.require_equal("the first sizes of both batches", count, count_of_other)
+    ctx.require_equal("columns of batch1 and rows of batch2", depth, depth_of_other)
     wide = ctx.emit(ops.Transpose(batch1, (1, 0, 2)), "wide")
     wide = ctx.emit(ops.Reshape(wide, (rows, count * depth)), "wide")
     tall = ctx.emit(ops.Reshape(batch2, (count * depth, columns)), "tall")

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 
 from fwd_core.errors import ConversionError
-from fwd_core.ir import Dim, DType, Value, ops
-from fwd_core.ir.dims import divide_exactly
+from fwd_core.ir import Dim, DType, Value, is_equal, ops
+from fwd_core.ir.dims import divide_exactly, product
 from fwd_ops_torch.converters._maxima import Axis, first_maxima, first_maximum
 from fwd_ops_torch.converting import ConversionContext, converts
 
@@ -112,6 +112,57 @@ def _parts(ctx: ConversionContext, x: Value, place: int, parts: Dim) -> tuple[Va
     starts = ctx.constant([start for start, _ in bounds], DType.INT64, "starts")
     picked = ctx.emit(ops.Gather(x, ctx.constant(taken, DType.INT64, "parts"), place), "parts")
     return picked, Axis(size, longest, longest, starts=starts)
+
+
+@converts("aten::max_unpool2d", "aten::max_unpool3d")
+def max_unpool(
+    ctx: ConversionContext,
+    x: Value,
+    indices: Value,
+    output_size: Sequence[Dim],
+    stride: Sequence[int] = (1, 1, 1),
+    padding: Sequence[int] = (0, 0, 0),
+) -> Value:
+    """aten::max_unpool2d(Tensor self, Tensor indices, SymInt[2] output_size) -> Tensor.
+
+    Also 3-d, with or without a batch axis; floats. Zeros, but for elements at the places in their
+    image that int64 indices say, as max pooling gives them. Stride and padding say nothing more.
+    """
+    spatial = int(ctx.operator[-2])
+    if not x.type.dtype.is_float or indices.type.dtype is not DType.INT64:
+        raise ConversionError(
+            f"{ctx.operator}: floats, and int64 indices", got=f"{x.type}, {indices.type}"
+        )
+    for name, entries in (("output_size", output_size), ("stride", stride), ("padding", padding)):
+        if name != "output_size" and spatial == 2:
+            continue  # it has none
+        if len(entries) != spatial:
+            raise ConversionError(
+                f"{ctx.operator}: {name} with an entry per spatial axis",
+                expected=spatial,
+                got=list(entries),
+            )
+    if min(stride) < 1:
+        raise ConversionError(f"{ctx.operator}: stride of 1 or more", got=list(stride))
+    same = map(is_equal, x.type.shape, indices.type.shape)
+    if x.type.rank != indices.type.rank or not all(same):
+        raise ConversionError(
+            f"{ctx.operator}: an index for every element", expected=x.type, got=indices.type
+        )
+    if x.type.rank in (spatial + 1, spatial + 2) and 0 in x.type.shape[-spatial - 1 :]:
+        raise ConversionError(f"{ctx.operator}: sizes of 1 or more", got=x.type)
+
+    def unpool(image: Value, places: Value) -> tuple[Value, ...]:
+        lead, sizes = image.type.shape[:2], tuple(output_size)
+        row = (*lead, product(image.type.shape[2:]))
+        flat, at = (ctx.emit(ops.Reshape(one, row), "flat") for one in (image, places))
+        zeros = ctx.emit(ops.Full((*lead, product(sizes)), 0.0, image.type.dtype), "zeros")
+        done = ctx.emit(ops.ScatterElements(zeros, at, flat, 2), "done")
+        return (ctx.emit(ops.Reshape(done, (*lead, *sizes))),)
+
+    if x.type.rank == spatial + 1:
+        indices = ctx.emit(ops.Unsqueeze(indices, (0,)))
+    return _batched(ctx, x, spatial, lambda image: unpool(image, indices))[0]
 
 
 @converts("aten::avg_pool1d", "aten::avg_pool2d", "aten::avg_pool3d")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fwd_core.errors import ConversionError
 from fwd_core.ir import Dim, DType, Value, is_equal, ops
@@ -109,6 +110,51 @@ def as_strided(
     Of tensors whose elements certainly lie in order in memory: inputs (as they are assumed to
     come) and what elementwise operators and matrix products make of them. Static sizes.
     """
+    places = _places(ctx, x, size, stride, storage_offset)
+    flat = ctx.emit(ops.Reshape(x, (x.type.numel,)), "flat")
+    return ctx.emit(ops.Gather(flat, ctx.constant(places, DType.INT64, "places"), 0))
+
+
+@converts("aten::as_strided_scatter")
+def as_strided_scatter(
+    ctx: ConversionContext,
+    x: Value,
+    src: Value,
+    size: Sequence[Dim],
+    stride: Sequence[Dim],
+    storage_offset: Dim | None = None,
+) -> Value:
+    """aten::as_strided_scatter(Tensor self, Tensor src, SymInt[] size, SymInt[] stride, SymInt? storage_offset=None) -> Tensor.
+
+    Of what as_strided takes. Which of several elements stays at one place is undefined.
+    """
+    places = _places(ctx, x, size, stride, storage_offset)
+    if any(step == 0 and n > 1 for n, step in zip(places.shape, stride, strict=True)):
+        raise ConversionError(
+            f"{ctx.operator}: several elements go to one place",
+            got=f"sizes {list(size)}, strides {list(stride)}",
+        )
+    if src.type.shape != places.shape:
+        raise ConversionError(
+            f"{ctx.operator}: src is not of the sizes", expected=list(places.shape), got=src.type
+        )
+    if not places.size:
+        return x
+    flat = ctx.emit(ops.Reshape(x, (x.type.numel,)), "flat")
+    at = ctx.constant(places.reshape(-1), DType.INT64, "places")
+    given = ctx.emit(ops.Reshape(ctx.cast(src, x.type.dtype), (places.size,)), "given")
+    done = ctx.emit(ops.ScatterElements(flat, at, given, 0), "done")
+    return ctx.emit(ops.Reshape(done, x.type.shape))
+
+
+def _places(
+    ctx: ConversionContext,
+    x: Value,
+    size: Sequence[Dim],
+    stride: Sequence[Dim],
+    storage_offset: Dim | None,
+) -> NDArray[np.int64]:
+    """Which of all elements in a row strides name, in the shape ``size``."""
     if not _in_order(x):
         raise ctx.unsupported(
             "stride",
@@ -124,7 +170,7 @@ def as_strided(
             f"{ctx.operator}: as many strides as sizes, none of them negative",
             got=f"{sizes}, {strides}, {offset}",
         )
-    places = np.full((), offset, np.int64)
+    places: NDArray[np.int64] = np.full((), offset, np.int64)
     for length, step in zip(sizes, strides, strict=True):
         places = places[..., None] + np.arange(length) * step
     if places.size and int(places.max()) >= count:
@@ -133,8 +179,7 @@ def as_strided(
             expected=f"at most element {count - 1}",
             got=int(places.max()),
         )
-    flat = ctx.emit(ops.Reshape(x, (count,)), "flat")
-    return ctx.emit(ops.Gather(flat, ctx.constant(places, DType.INT64, "places"), 0))
+    return places
 
 
 def _in_order(x: Value) -> bool:

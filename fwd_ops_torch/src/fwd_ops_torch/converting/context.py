@@ -21,6 +21,7 @@ from fwd_core.ir import (
     Shape,
     Tensor,
     Value,
+    is_equal,
     ops,
 )
 from fwd_core.ir.dim_facts import broadcast
@@ -165,6 +166,23 @@ class ConversionContext:
         if isinstance(dim, DimExpr):
             raise self.unsupported(what, f"it depends on dynamic size {dim}")
         return dim
+
+    def require_equal(self, what: str, a: Dim, b: Dim) -> None:
+        """Require two sizes to be the same, for every value of a dynamic size.
+
+        Raises:
+            ConversionError: They differ, or may.
+        """
+        same = is_equal(a, b)
+        if same is False:
+            raise ConversionError(f"{self.operator}: {what} differ", expected=a, got=b)
+        if same is None:
+            raise ConversionError(
+                f"{self.operator}: {what} may differ",
+                expected=f"{a}, whatever the sizes are when the engine runs",
+                got=b,
+                hint="give dynamic sizes that are always the same one name",
+            )
 
     def broadcast_shape(self, values: Sequence[Value]) -> Shape:
         """The shape that values broadcast to.

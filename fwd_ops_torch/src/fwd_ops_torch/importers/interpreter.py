@@ -80,13 +80,13 @@ class Interpreter:
         #: What the methods and functions under way hold, by name.
         self._envs: list[dict[str, Any]] = []
 
-    def run(self, module: ModuleRef, inputs: Sequence[Any]) -> Any:
+    def run(self, module: ModuleRef, inputs: Sequence[Any], method: str = "forward") -> Any:
         """The result of the program: of a module's ``forward``.
 
         Raises:
             ForwardError: Something in it cannot be converted; the place is named.
         """
-        result = self.run_method(module, "forward", inputs)
+        result = self.run_method(module, method, inputs)
         for name, where in self._attributes.changed():
             self.session.note_change(name, where)
         return result

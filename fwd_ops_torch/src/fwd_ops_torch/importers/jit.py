@@ -7,6 +7,7 @@ deprecation warnings are silenced here and nowhere else.
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -84,9 +85,22 @@ def raw(module: torch.jit.ScriptModule) -> Any:
     return module._c
 
 
+def forward_methods(owner: Any) -> list[str]:
+    """Names of what calling a module may run: ``forward``, or each overload of it."""
+    names: list[str] = owner._method_names()
+    if "forward" in names:
+        return ["forward"]
+    return sorted(name for name in names if re.fullmatch(r"forward__\d+", name))
+
+
 def method_graph(owner: Any, name: str) -> Any:
     """The graph of a method, with calls of other methods not inlined."""
     return owner._get_method(name).graph
+
+
+def inlined_graph(owner: Any, name: str) -> Any:
+    """The graph of a method, with all calls in it inlined."""
+    return owner._get_method(name).inlined_graph
 
 
 def method_schema(owner: Any, name: str) -> Any:

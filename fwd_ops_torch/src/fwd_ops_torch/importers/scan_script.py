@@ -30,17 +30,14 @@ _STRUCTURE = frozenset({"prim::Constant", "prim::GetAttr", "prim::SetAttr", "pri
 _READS = queries.NUMBERS | {"aten::is_nonzero", "aten::equal", "aten::allclose", "prim::tolist"}
 
 
-def scan_script(
-    session: Session, module: torch.jit.ScriptModule, decisions: Mapping[str, set[bool]]
-) -> None:
+def scan_script(session: Session, graph: Any, decisions: Mapping[str, set[bool]]) -> None:
     """Look at a TorchScript program.
 
     Args:
         session: The import.
-        module: The program.
+        graph: The method that the import ran, with all calls inlined.
         decisions: How conditions came out, by the places of their branches.
     """
-    graph = module.inlined_graph
     scan = Scan(session)
     inputs = list(graph.inputs())[1:]  # without the module; numbers are fixed at build
     live = {value.debugName() for value in inputs if _holds_tensors(value)}

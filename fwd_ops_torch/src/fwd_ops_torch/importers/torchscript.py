@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 
-from fwd_core.errors import ForwardError
+from fwd_core.errors import ForwardError, UnsupportedModelError
 from fwd_core.importing import ImportRequest
 from fwd_core.ir import Graph
 from fwd_ops_torch.converting import schemas
+from fwd_ops_torch.converting.schemas import Argument
 from fwd_ops_torch.importers import jit
 from fwd_ops_torch.importers.archives import require_whole
 from fwd_ops_torch.importers.boundary import (
@@ -36,13 +39,13 @@ class TorchScriptImporter:
         return jit.is_script_module(source) or kind_of(source) == "torchscript"
 
     def load(self, source: object, request: ImportRequest) -> Graph:
-        """The method ``forward``, in evaluation mode, as a graph.
+        """The method ``forward``, in evaluation mode, as a graph; of several the first that fits.
 
         See :class:`fwd_core.importing.Importer`.
 
         Raises:
-            UnsupportedModelError: Operators or control flow that cannot be converted, or a file
-                that torch cannot load.
+            UnsupportedModelError: Operators or control flow that cannot be converted, a file
+                that torch cannot load, or a module without a method ``forward``.
             ConversionError: An operator's arguments or shapes do not fit.
             InputError: Example inputs do not fit the model.
         """
@@ -50,14 +53,7 @@ class TorchScriptImporter:
         module = _read(source) if isinstance(source, (str, os.PathLike)) else source
         assert isinstance(module, torch.jit.ScriptModule)
         owner = jit.raw(module)
-        schema = schemas.of(jit.method_schema(owner, "forward"))
-        parameters = schema.arguments[1:]
-        arguments = match_arguments(
-            request.inputs,
-            [parameter.name for parameter in parameters],
-            [not parameter.has_default for parameter in parameters],
-            [argument.real_type for argument in jit.method_schema(owner, "forward").arguments[1:]],
-        )
+        method, parameters, arguments = _entry(owner, source, request)
         session = Session(_title(source), request, owned=owned)
         inputs = dict(
             zip([n for n, _ in arguments], declare_inputs(session, arguments), strict=True)
@@ -65,15 +61,47 @@ class TorchScriptImporter:
         everything = [inputs.get(p.name, p.default) for p in parameters]
         interpreter = Interpreter(session)
         try:
-            result = interpreter.run(ModuleRef(owner, ""), everything)
+            result = interpreter.run(ModuleRef(owner, ""), everything, method)
         except (CannotContinueError, ForwardError) as error:
-            decisions = interpreter.decisions
-            raise failure(session, error, lambda: scan_script(session, module, decisions)) from None
+            decisions, graph = interpreter.decisions, jit.inlined_graph(owner, method)
+            raise failure(session, error, lambda: scan_script(session, graph, decisions)) from None
         try:
             finish(session, result)
         except ForwardError as error:
             raise failure(session, error) from None
         return session.graph
+
+
+def _entry(
+    owner: Any, source: object, request: ImportRequest
+) -> tuple[str, Sequence[Argument], list[tuple[str, Any]]]:
+    """The method to run, its parameters, and the example inputs as its arguments by name.
+
+    torch.nn's recurrent layers have no ``forward`` when they are scripted, but one for tensors and
+    one for packed sequences.
+    """
+    first: ForwardError | None = None
+    for method in jit.forward_methods(owner):
+        told = jit.method_schema(owner, method)
+        parameters = schemas.of(told).arguments[1:]
+        try:
+            arguments = match_arguments(
+                request.inputs,
+                [parameter.name for parameter in parameters],
+                [not parameter.has_default for parameter in parameters],
+                [argument.real_type for argument in told.arguments[1:]],
+            )
+        except ForwardError as error:
+            first = first or error
+        else:
+            return method, parameters, arguments
+    if first is not None:
+        raise first
+    raise UnsupportedModelError(
+        f"{_title(source)} has no method forward",
+        got=", ".join(owner._method_names()) or "no methods",
+        hint="script or trace a module whose forward is the model",
+    )
 
 
 def _read(path: str | os.PathLike[str]) -> torch.jit.ScriptModule:

@@ -218,6 +218,43 @@ def test_float64_computes_in_float32_with_one_warning() -> None:
     np.testing.assert_allclose(got, 3 * x, rtol=1e-7)
 
 
+@pytest.mark.filterwarnings("ignore:.*float64 and compute in float32")
+@pytest.mark.parametrize("shape", [(5,), (0,), ()])
+def test_infinite_float64_stays_infinite(shape: tuple[int, ...]) -> None:
+    least, greatest = np.finfo(np.float32).min, np.finfo(np.float32).max
+    numbers = np.array([-np.inf, np.inf, np.nan, 1e300, -1e300])
+    for x in [numbers] if shape == (5,) else [np.full(shape, one) for one in numbers]:
+        narrow = np.clip(x, least, greatest, where=np.isfinite(x), out=x.copy())
+        taken, kept, single, again, copied, moved = run(_double, x)
+        for got in (taken, kept, single, again, copied, moved):
+            assert got.dtype == (np.float32 if got is single else np.float64)
+        np.testing.assert_array_equal(taken, np.where(np.isnan(x), np.nan, -narrow))
+        np.testing.assert_array_equal(kept, np.abs(narrow))
+        np.testing.assert_array_equal(single, narrow.astype(np.float32))
+        np.testing.assert_array_equal(again, narrow)
+        np.testing.assert_array_equal(copied, x)
+        np.testing.assert_array_equal(moved, narrow.reshape(1, *shape))
+
+
+def _double(graph: Graph, x: Value) -> list[Value]:
+    single = graph.add(ops.Cast(x, DType.FLOAT32))
+    moved = graph.add(ops.Unsqueeze(x, (0,)))
+    taken, kept = graph.add(ops.Neg(x)), graph.add(ops.Abs(x))
+    return [taken, kept, single, graph.add(ops.Cast(single, DType.FLOAT64)), x, moved]
+
+
+@pytest.mark.filterwarnings("ignore:.*float64 and compute in float32")
+def test_one_result_may_be_an_output_of_two_float_types() -> None:
+    def make(graph: Graph, x: Value) -> list[Value]:
+        twice = graph.add(ops.Add(x, x))
+        return [twice, graph.add(ops.Cast(twice, DType.FLOAT64)), twice]
+
+    x = np.array([0.1, np.inf], np.float32)
+    for got, dtype in zip(run(make, x), (np.float32, np.float64, np.float32), strict=True):
+        assert got.dtype == dtype
+        np.testing.assert_array_equal(got, 2 * x)
+
+
 @operator
 class Odd(Operator, namespace="test"):
     """An operator whose lowerings fail in one way or another."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 from values import B, H, kind, value
 
 from fwd_core.errors import GraphError
-from fwd_core.ir import Dim, Emitter, Graph, TensorType, Value, ops
+from fwd_core.ir import Dim, DType, Emitter, Graph, TensorType, Value, ops
 
 I = value(5, 4, dtype="int32")  # noqa: E741
 
@@ -93,4 +94,43 @@ def test_decomposition_has_the_same_type(mask: str | None, causal: bool) -> None
     assert result.type == op.infer() == TensorType(q.type.dtype, (B, 5, 3))
     kinds = [node.op.kind() for node in graph]
     assert "fwd.Attention" not in kinds
-    assert ("fwd.ReduceAny" in kinds) == (mask == "bool" or causal)
+    assert ("fwd.ReduceAny" in kinds) == (mask is not None or causal)
+
+
+ROW = np.array([[0.0, -np.inf], [-1e9, 1.0]], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("make", "may"),
+    [
+        (lambda graph, x, b: x, True),
+        (lambda graph, x, b: b, True),
+        (lambda graph, x, b: graph.add(ops.Cast(b, DType.FLOAT32)), False),
+        (lambda graph, x, b: graph.constant(ROW), False),
+        (lambda graph, x, b: graph.constant(np.full((2, 2), -np.inf, np.float32)), True),
+        (lambda graph, x, b: graph.constant(np.eye(2) == 1), False),
+        (lambda graph, x, b: graph.constant(np.array([[True], [False]])), True),
+        (lambda graph, x, b: chosen(graph, b, -1e9), False),
+        (lambda graph, x, b: chosen(graph, b, -np.inf), True),
+        (lambda graph, x, b: graph.add(ops.Add(x, chosen(graph, b, -1e9))), True),
+    ],
+)
+def test_masks_that_may_empty_a_row(make: Any, may: bool) -> None:
+    graph = Graph()
+    x, b = graph.add_input("x", kind(2, 2)), graph.add_input("b", kind(2, 2, dtype="bool"))
+    mask = make(graph, x, b)
+    op = _attention(mask=mask)
+    assert op.may_empty_rows() is may
+    causal = _attention(mask=mask, causal=True)
+    assert causal.may_empty_rows() is (may or mask.constant is not None)
+
+
+def chosen(graph: Graph, keep: Value, lowest: float) -> Value:
+    """A mask as models write it: 0 where a bool keeps, else a number, with an axis in front."""
+    removed = graph.add(ops.Full((), lowest, DType.FLOAT32))
+    zero = graph.constant(np.array(0.0, np.float32))
+    return graph.add(ops.Unsqueeze(graph.add(ops.Where(keep, zero, removed)), (0,)))
+
+
+def test_without_a_mask_no_row_is_emptied() -> None:
+    assert not _attention(causal=True).may_empty_rows()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fwd_core.backends.lowering import LoweringContext
 from fwd_core.backends.openvino.sizes import Sizes
-from fwd_core.backends.openvino.types import INT32_LIMITS, computed, element_type, writable
+from fwd_core.backends.openvino.types import INT32_LIMITS, at_edge, computed, element_type, writable
 from fwd_core.ir.dims import Dim, DimExpr, Symbol, bounds
 from fwd_core.ir.dtypes import DType
 from fwd_core.ir.graph import Graph, Value
@@ -130,12 +130,12 @@ class OpenVINOLowering(LoweringContext["Output"]):
 
         dtype = value.type.dtype
         shape = openvino.PartialShape([dimension(dim) for dim in value.type.shape])
-        node = self.opset.parameter(shape, element_type(dtype), name=value.name)
+        node = self.opset.parameter(shape, element_type(at_edge(dtype)), name=value.name)
         output = node.output(0)
         output.get_tensor().set_names({value.name})
         self._named.add(node.get_name())
         inside = computed(dtype)
-        narrows = inside is not dtype
+        narrows = inside is not at_edge(dtype)
         self[value] = self.opset.convert(output, element_type(inside)) if narrows else output
         return output
 

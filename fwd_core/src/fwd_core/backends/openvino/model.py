@@ -11,7 +11,7 @@ import numpy as np
 from fwd_core.backends.lowering import legalize, lower
 from fwd_core.backends.openvino.context import OpenVINOLowering
 from fwd_core.backends.openvino.floats import rounded_to_bfloat16
-from fwd_core.backends.openvino.types import computed, element_type
+from fwd_core.backends.openvino.types import at_edge, computed, element_type
 from fwd_core.events import Events
 from fwd_core.ir.dtypes import DType
 from fwd_core.ir.graph import Graph, Value
@@ -28,7 +28,8 @@ class Lowered:
     Attributes:
         model: The model. Its inputs are the graph's inputs in order.
         outputs: Where each of the graph's outputs comes from: ``("result", i)`` of the model,
-            or a copy of ``("input", i)``. OpenVINO gives ports that are the same tensor one
+            or a copy of ``("input", i)``, or of ``("rounded", i)``, a float64 input whose numbers
+            are those of float32. OpenVINO gives ports that are the same tensor one
             buffer, which loses values or overwrites the caller's input, so only distinct
             tensors that are computed become results.
         narrowed: Positions of int64 inputs that are computed with, in 32 bits.
@@ -67,7 +68,9 @@ def lower_graph(
     for value in graph.outputs:
         tensor = _in_own_type(context, value, compute)
         if tensor in inputs:
-            outputs.append(("input", inputs[tensor]))
+            wide = graph.inputs[inputs[tensor]].type.dtype is DType.FLOAT64
+            computes = value.producer is not None
+            outputs.append(("rounded" if wide and computes else "input", inputs[tensor]))
         else:
             outputs.append(("result", results.setdefault(tensor, len(results))))
     # OpenVINO refuses a model without results; nobody reads this one.
@@ -87,7 +90,7 @@ def _in_own_type(context: OpenVINOLowering, value: Value, compute: DType) -> Out
     if value.producer is None:
         return context.parameters[context.graph.inputs.index(value)]
     tensor, dtype = context[value], value.type.dtype
-    if computed(dtype) is dtype:
+    if computed(dtype) is at_edge(dtype):
         return tensor
     key = ("output", tensor, dtype)
     if key not in context.memo:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fwd_core.backends.base import Context, Executable, Port
 from fwd_core.backends.openvino.plan import OpenVINOPlan
-from fwd_core.backends.openvino.types import INT32_LIMITS, shared
+from fwd_core.backends.openvino.types import INT32_LIMITS, at_edge, in_float32, shared
 from fwd_core.errors import InputError
 from fwd_core.ir.dtypes import DType
 
@@ -57,27 +57,27 @@ class OpenVINOContext(Context):
         inputs, outputs = ports
         narrowed = set(sources["narrowed"])
         self._inputs = [
-            (index, port, index in narrowed, port.type.dtype is DType.BFLOAT16)
-            for index, port in enumerate(inputs)
+            (index, port, index in narrowed, port.type.dtype) for index, port in enumerate(inputs)
         ]
-        self._copied: list[tuple[int, int]] = []  # position of the output, of the input
-        self._repeated: list[tuple[int, int]] = []  # position of the output, of an earlier one
+        # Positions of the output and of the input, whether in float32's numbers; the output's type.
+        self._copied: list[tuple[int, int, bool, np.dtype[Any]]] = []
+        self._repeated: list[tuple[int, int, np.dtype[Any]]] = []  # positions of it, of an earlier
         self._results: list[tuple[int, int, np.dtype[Any], DType]] = []
-        self._passed: list[tuple[int, int, np.dtype[Any]]] = []  # position, index of the result
+        self._passed: list[tuple[int, int, DType]] = []  # position, index of the result
         passed = set(sources["passed"])
         first: dict[int, int] = {}
         for position, (port, (kind, index)) in enumerate(
             zip(outputs, sources["outputs"], strict=True)
         ):
-            if kind == "input":
-                self._copied.append((position, index))
+            storage = port.type.dtype.storage
+            if kind != "result":
+                self._copied.append((position, index, kind == "rounded", storage))
             elif first.setdefault(index, position) != position:
-                self._repeated.append((position, first[index]))
+                self._repeated.append((position, first[index], storage))
             elif index in passed:
-                self._passed.append((position, index, port.type.dtype.storage))
+                self._passed.append((position, index, port.type.dtype))
             else:
-                dtype = port.type.dtype
-                self._results.append((position, index, dtype.storage, dtype))
+                self._results.append((position, index, storage, port.type.dtype))
 
     def run(self, inputs: Sequence[Any], shapes: Sequence[tuple[int, ...]]) -> list[Any]:
         """Run once; OpenVINO reads the inputs and writes the new outputs where they are.
@@ -87,19 +87,25 @@ class OpenVINOContext(Context):
                 on these values.
         """
         request, tensor = self.request, self._tensor
-        for index, port, narrowed, bfloat16 in self._inputs:
+        held: list[NDArray[Any]] = []  # what OpenVINO reads while it runs
+        for index, port, narrowed, dtype in self._inputs:
             array = inputs[index]
             if narrowed:
                 _require_int32(port, array)
+            elif dtype is DType.FLOAT64:
+                array = in_float32(array)
+                held.append(array)
             flags = array.flags
-            if flags.behaved and not bfloat16:
+            if flags.behaved and dtype is not DType.BFLOAT16:
                 request.set_input_tensor(index, tensor(array, True))
             else:
                 aligned = array if flags.aligned else array.copy()
-                request.set_input_tensor(index, shared(aligned, port.type.dtype))
+                request.set_input_tensor(index, shared(aligned, at_edge(dtype)))
         outputs: list[Any] = [None] * len(shapes)
         for position, index, storage, dtype in self._results:
-            array = outputs[position] = np.empty(shapes[position], storage)
+            wide = dtype is DType.FLOAT64
+            array = np.empty(shapes[position], np.float32 if wide else storage)
+            outputs[position] = array
             bound = shared(array, dtype) if dtype is DType.BFLOAT16 else tensor(array, True)
             request.set_output_tensor(index, bound)
         try:
@@ -111,12 +117,18 @@ class OpenVINOContext(Context):
                 details=[str(error)],
                 hint="indices may be out of range",
             ) from None
-        for position, index, storage in self._passed:
-            outputs[position] = request.get_output_tensor(index).data.view(storage).copy()
-        for position, index in self._copied:
-            outputs[position] = inputs[index].copy()
-        for position, earlier in self._repeated:
-            outputs[position] = outputs[earlier].copy()
+        for position, _index, storage, dtype in self._results:
+            if dtype is DType.FLOAT64:
+                outputs[position] = outputs[position].astype(storage)
+        for position, index, dtype in self._passed:
+            words = request.get_output_tensor(index).data.view(at_edge(dtype).storage)
+            outputs[position] = words.astype(dtype.storage)
+        for position, index, rounded, storage in self._copied:
+            outputs[position] = (in_float32 if rounded else np.asarray)(inputs[index]).astype(
+                storage
+            )
+        for position, earlier, storage in self._repeated:
+            outputs[position] = outputs[earlier].astype(storage)
         return outputs
 
 

@@ -42,6 +42,26 @@ def computed(dtype: DType) -> DType:
     return dtype if dtype is DType.BOOL else DType.INT32
 
 
+def at_edge(dtype: DType) -> DType:
+    """The type of the model's inputs and outputs of a type.
+
+    OpenVINO's conversions from and to float64 make finite numbers of infinities, so the host
+    converts.
+    """
+    return DType.FLOAT32 if dtype is DType.FLOAT64 else dtype
+
+
+def in_float32(array: NDArray[Any]) -> NDArray[Any]:
+    """A float64 array in float32; finite numbers beyond its range become its greatest."""
+    with np.errstate(over="ignore"):
+        narrow = array.astype(np.float32)
+    lost = np.isinf(narrow) & np.isfinite(array)
+    if lost.any():
+        narrow = np.where(lost, np.copysign(DType.FLOAT32.limits[1], narrow), narrow)
+        return narrow.astype(np.float32)
+    return narrow
+
+
 def element_type(dtype: DType) -> Type:
     """OpenVINO's type of elements."""
     import openvino

@@ -19,7 +19,7 @@ from fwd_core.ir.types import TensorType
 
 @operator
 class Relu(NumberUnary):
-    """max(x, 0)."""
+    """max(x, 0). Of a NaN OpenVINO makes 0, inside of the layer before."""
 
 
 @operator

@@ -23,8 +23,9 @@ class Attention(Operator):
 
     query is [*lead, L, E], key [*lead, S, E], value [*lead, S, F], the result [*lead, L, F];
     leading axes broadcast. ``mask`` broadcasts to [*lead, L, S]: bool keeps where true, float is
-    added. A row that a bool mask empties gives zeros, as torch's kernels do. ``causal`` keeps
-    keys up to the query's own position, counted from the start. ``scale`` None means 1/sqrt(E).
+    added. A row that a mask empties, with false or with minus infinity, gives zeros, as torch's
+    kernels do. ``causal`` keeps keys up to the query's own position, counted from the start.
+    ``scale`` None means 1/sqrt(E).
     ``aten::scaled_dot_product_attention`` without dropout.
     """
 
@@ -76,6 +77,16 @@ class Attention(Operator):
             raise GraphError(f"{self.kind()}: a dynamic feature size needs a scale", got=features)
         return 1.0 / math.sqrt(features or 1)  # scores of no features are zero
 
+    def may_empty_rows(self) -> bool:
+        """Whether the mask may leave a row no key; causal alone always leaves the first one."""
+        if self.mask is None:
+            return False
+        known = self.mask.constant
+        if known is None:
+            return self.mask.type.dtype in check.BOOL or not _stays_finite(self.mask)
+        kept = known.data if self.mask.type.dtype in check.BOOL else known.numpy() != -math.inf
+        return self.causal or not bool(kept.any(axis=-1).all())
+
     def decompose(self, emit: Emitter) -> Value:
         from fwd_core.ir.ops import elementwise as ew
         from fwd_core.ir.ops import linear, normalization, reduction
@@ -90,6 +101,8 @@ class Attention(Operator):
         keep = self.mask if self.mask is not None and self.mask.type.dtype in check.BOOL else None
         if self.mask is not None and keep is None:
             scores = emit(ew.Add(scores, self.mask), "masked")
+            if self.may_empty_rows():
+                keep = emit(ew.NotEqual(self.mask, number(-math.inf, "removed")), "kept")
         if self.causal:
             causal = causal_mask(emit, self.query.type.shape[-2], self.key.type.shape[-2])
             keep = causal if keep is None else emit(ew.And(keep, causal), "keep")
@@ -103,6 +116,24 @@ class Attention(Operator):
         anything = emit(reduction.ReduceAny(keep, (keep.type.rank - 1,), keepdims=True), "any")
         weights = emit(ew.Where(anything, weights, number(0.0, "zero")), "kept")
         return emit(linear.MatMul(weights, self.value), "attention")
+
+
+def _stays_finite(x: Value) -> bool:
+    """Whether float numbers certainly are: chosen among constants, and moved."""
+    from fwd_core.ir.ops import creation, elementwise, shape
+
+    known = x.constant
+    if known is not None:
+        return bool(np.isfinite(known.numpy()).all())
+    op = x.producer.op if x.producer is not None else None
+    if isinstance(op, creation.Full):
+        return math.isfinite(op.value)
+    if isinstance(op, elementwise.Cast):
+        return op.x.type.dtype in check.BOOL
+    if isinstance(op, elementwise.Where):
+        return _stays_finite(op.a) and _stays_finite(op.b)
+    moves = (shape.Reshape, shape.Squeeze, shape.Unsqueeze, shape.Expand, shape.Transpose)
+    return isinstance(op, moves) and _stays_finite(op.x)
 
 
 def causal_mask(emit: Emitter, length: Dim, source: Dim) -> Value:

@@ -27,7 +27,10 @@ class Cast(Operator):
 
 @operator
 class Clamp(NumberUnary):
-    """x limited to [minimum, maximum]; a bound that is None does not limit."""
+    """x limited to [minimum, maximum]; a bound that is None does not limit.
+
+    Of a NaN between two bounds OpenVINO makes the lower one, inside of the layer before.
+    """
 
     minimum: int | float | None = None
     maximum: int | float | None = None

@@ -60,6 +60,8 @@ def masks(lead: tuple[int, ...], length: int, source: int) -> dict[str, Array]:
         "float": normal(8, length, source),
         "float with lead": normal(9, *lead, length, source),
         "float with infinities": np.where(kept, 0, -np.inf).astype(np.float32),
+        "float that empties a row": np.where(emptied, 0, -np.inf).astype(np.float32),
+        "float that empties all": np.full((1, 1), -np.inf, np.float32),
     }
 
 
@@ -101,7 +103,8 @@ def test_mask(form: str, lead: tuple[int, ...], causal: bool, constant: bool) ->
 
 
 @pytest.mark.parametrize("causal", [False, True])
-@pytest.mark.parametrize("form", ["bool", "emptied row", "float with lead", "bool per query"])
+@pytest.mark.parametrize("form", ["bool", "emptied row", "float with lead", "bool per query",
+                                  "float that empties a row"])  # fmt: skip
 def test_mask_of_dynamic_sizes(form: str, causal: bool) -> None:
     q, k, v = normal(0, 2, 3, 4, 8), normal(1, 2, 3, 5, 8), normal(2, 2, 3, 5, 6)
     mask = masks((2, 3), 4, 5)[form]
@@ -143,21 +146,24 @@ def test_a_dynamic_feature_size_needs_a_scale() -> None:
         run(lambda graph, q, k, v: graph.add(ops.Attention(q, k, v)), q, k, v, types=types)
 
 
-def test_layers_share_the_check_for_emptied_rows() -> None:
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("dtype", [DType.BOOL, DType.FLOAT32])
+def test_layers_share_the_check_for_emptied_rows(dtype: DType, causal: bool) -> None:
     def make(graph: Graph, x: Value, mask: Value) -> Value:
         for _ in range(3):
-            x = graph.add(ops.Attention(x, x, x, mask))
+            x = graph.add(ops.Attention(x, x, x, mask, causal))
         return x
 
-    kinds = [TensorType(DType.FLOAT32, (1, 2, 4, 8)), TensorType(DType.BOOL, (1, 1, 4, 4))]
+    kinds = [TensorType(DType.FLOAT32, (1, 2, 4, 8)), TensorType(dtype, (1, 1, 4, 4))]
     model = lower_graph(graph_of(make, kinds), PLUGINS.lowerings, Events()).model
     names = [node.get_type_name() for node in model.get_ops()]
     assert names.count("Softmax") == 3
     assert names.count("ReduceLogicalOr") == 1
 
 
-def test_a_known_mask_that_keeps_something_needs_no_check() -> None:
-    mask = masks((), 4, 4)["bool per key"]
+@pytest.mark.parametrize("form", ["bool per key", "float with infinities"])
+def test_a_known_mask_that_keeps_something_needs_no_check(form: str) -> None:
+    mask = masks((), 4, 4)[form]
     model = lower_graph(
         graph_of(
             lambda graph, x: graph.add(ops.Attention(x, x, x, graph.constant(mask))),
@@ -171,10 +177,11 @@ def test_a_known_mask_that_keeps_something_needs_no_check() -> None:
     assert "ReduceLogicalOr" not in names
 
 
-def test_against_torch_with_an_emptied_row() -> None:
+@pytest.mark.parametrize("form", ["emptied row", "float that empties a row"])
+def test_against_torch_with_an_emptied_row(form: str) -> None:
     torch = pytest.importorskip("torch")
     q, k, v = normal(0, 2, 3, 4, 8), normal(1, 2, 3, 5, 8), normal(2, 2, 3, 5, 8)
-    mask = masks((2, 3), 4, 5)["emptied row"]
+    mask = masks((2, 3), 4, 5)[form]
     (got,) = run(
         lambda graph, q, k, v, mask: graph.add(ops.Attention(q, k, v, mask)), q, k, v, mask
     )

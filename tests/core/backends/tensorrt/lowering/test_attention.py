@@ -68,6 +68,22 @@ def test_a_bool_mask_becomes_additive_and_empty_rows_become_zero() -> None:
         assert ctx[result].shape == HALF.shape
 
 
+@pytest.mark.parametrize("kind", [HALF, SINGLE])
+def test_an_additive_mask_may_empty_rows_too(kind: TensorType) -> None:
+    mask = TensorType(kind.dtype, (2, 1, 16, 16))
+    graph, (result,) = graph_of(_attend, kind, kind, kind, mask)
+    with network(graph) as ctx:
+        [chosen] = layers(ctx, "ISelectLayer")
+        assert tuple(chosen.get_output(0).shape) == tuple(ctx[result].shape)
+
+
+def test_a_known_mask_that_keeps_something_is_not_looked_at() -> None:
+    mask = np.where(np.tri(16) > 0, 0, -np.inf).astype(np.float32)
+    graph, _ = graph_of(_attend, SINGLE, SINGLE, SINGLE, mask)
+    with network(graph) as ctx:
+        assert not layers(ctx, "ISelectLayer")
+
+
 def test_a_causal_mask_alone_empties_no_row() -> None:
     graph, _ = graph_of(lambda *x: _attend(*x, causal=True), SINGLE, SINGLE, SINGLE)
     with network(graph) as ctx:

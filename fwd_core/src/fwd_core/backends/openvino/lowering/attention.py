@@ -27,8 +27,8 @@ def without_scale(_ctx: OpenVINOLowering, op: ops.Attention) -> str | None:
 def attention(ctx: OpenVINOLowering, op: ops.Attention) -> Output:
     """ScaledDotProductAttention with an explicit scale, which keeps sizes out of the model.
 
-    OpenVINO ignores the mask where ``causal`` is set, so both become one mask. A row that a bool
-    mask empties would be NaN: where that may happen attention is written out, in the form that
+    OpenVINO ignores the mask where ``causal`` is set, so both become one mask. A row that a mask
+    empties would be NaN: where that may happen attention is written out, in the form that
     OpenVINO fuses to the same kernel, and such rows' weights are put to zero inside of it.
     """
     opset, rank = ctx.opset, len(op.infer().shape)
@@ -40,17 +40,13 @@ def attention(ctx: OpenVINOLowering, op: ops.Attention) -> Output:
     mask = None if op.mask is None else _with_rank(ctx, ctx[op.mask], op.mask.type.rank, 2)
     is_bool = op.mask is not None and op.mask.type.dtype is DType.BOOL
     if mask is not None and op.causal:
-        causal = _causal(ctx, op.query.type.shape[-2], op.key.type.shape[-2])
-        if is_bool:
-            mask = opset.logical_and(mask, causal).output(0)
-        else:
-            mask = opset.select(causal, mask, ctx.number(-np.inf, DType.FLOAT32)).output(0)
+        mask = _with_causal(ctx, mask, is_bool, op.query.type.shape[-2], op.key.type.shape[-2])
     scale = ctx.number(op.factor(), DType.FLOAT32)
-    if mask is not None and is_bool and not _keeps_something(op):
+    if mask is not None and op.may_empty_rows():
         scores = opset.multiply(opset.matmul(query, key, False, True), scale)
-        weights = opset.softmax(opset.add(scores, _added(ctx, mask)), -1)
+        weights = opset.softmax(opset.add(scores, _added(ctx, mask) if is_bool else mask), -1)
         zero = ctx.number(0, DType.FLOAT32)
-        weights = opset.select(_rows_kept(ctx, mask), weights, zero)
+        weights = opset.select(_rows_kept(ctx, mask, is_bool), weights, zero)
         result = opset.matmul(weights, value, False, False).output(0)
     else:
         causal_alone = op.causal and mask is None
@@ -60,10 +56,19 @@ def attention(ctx: OpenVINOLowering, op: ops.Attention) -> Output:
     return opset.squeeze(result, ctx.vector([0])).output(0) if rank == 2 else result
 
 
-def _keeps_something(op: ops.Attention) -> bool:
-    """Whether the mask is known and leaves every row a key."""
-    known = op.mask.constant if op.mask is not None else None
-    return known is not None and not op.causal and bool(known.data.any(axis=-1).all())
+def _with_causal(
+    ctx: OpenVINOLowering, mask: Output, is_bool: bool, length: Dim, source: Dim
+) -> Output:
+    """The mask, which now also removes what is after the query; layers share it."""
+    key = ("with causal", mask, length, source)
+    if key not in ctx.memo:
+        causal = _causal(ctx, length, source)
+        if is_bool:
+            ctx.memo[key] = ctx.opset.logical_and(mask, causal).output(0)
+        else:
+            lowest = ctx.number(-np.inf, DType.FLOAT32)
+            ctx.memo[key] = ctx.opset.select(causal, mask, lowest).output(0)
+    return ctx.memo[key]
 
 
 def _added(ctx: OpenVINOLowering, mask: Output) -> Output:
@@ -75,12 +80,13 @@ def _added(ctx: OpenVINOLowering, mask: Output) -> Output:
     return ctx.memo[key]
 
 
-def _rows_kept(ctx: OpenVINOLowering, mask: Output) -> Output:
-    """Whether a bool mask leaves a row any key, with 1 as last size; layers share it."""
+def _rows_kept(ctx: OpenVINOLowering, mask: Output, is_bool: bool) -> Output:
+    """Whether a mask leaves a row any key, with 1 as last size; layers share it."""
     key = ("rows kept", mask)
     if key not in ctx.memo:
-        last = ctx.vector([-1])
-        ctx.memo[key] = ctx.opset.reduce_logical_or(mask, last, True).output(0)
+        lowest = ctx.number(-np.inf, DType.FLOAT32)
+        keep = mask if is_bool else ctx.opset.not_equal(mask, lowest)
+        ctx.memo[key] = ctx.opset.reduce_logical_or(keep, ctx.vector([-1]), True).output(0)
     return ctx.memo[key]
 
 

@@ -55,8 +55,12 @@ def cast(ctx: OpenVINOLowering, op: ops.Cast) -> Output:
 
 @lowering("openvino", ops.Clamp)
 def clamp(ctx: OpenVINOLowering, op: ops.Clamp) -> Output:
-    """Clamp of floats with two bounds; else extrema with them, the upper one last, as torch."""
-    x, dtype = ctx[op.x], op.x.type.dtype
+    """Clamp of floats with two bounds; else extrema with them, the upper one last, as torch.
+
+    The first, which OpenVINO makes a part of the layer before it, loses a NaN; others keep it.
+    """
+    given, dtype = ctx[op.x], op.x.type.dtype
+    x = given
     low, high = op.minimum, op.maximum
     if low is not None and high is not None and dtype.is_float and low <= high:
         return ctx.opset.clamp(x, float(low), float(high)).output(0)
@@ -64,7 +68,7 @@ def clamp(ctx: OpenVINOLowering, op: ops.Clamp) -> Output:
         x = ctx.opset.maximum(x, _bound(ctx, low, dtype, math.ceil)).output(0)
     if high is not None:
         x = ctx.opset.minimum(x, _bound(ctx, high, dtype, math.floor)).output(0)
-    return x
+    return unless_nan(ctx, op.x, given, x) if dtype.is_float else x
 
 
 @lowering("openvino", *_ARITHMETIC)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from fwd_core.backends.tensorrt.context import ITensor, TensorRTLowering
 from fwd_core.backends.tensorrt.lowering.creation import steps
 from fwd_core.backends.tensorrt.lowering.linear import product
@@ -24,21 +26,24 @@ def attention(ctx: TensorRTLowering, op: ops.Attention) -> ITensor:
     A bool mask becomes an additive one, which the fused kernel reads without kernels of its own.
     """
     keep, additive = _masks(ctx, op)
+    dtype, rank = op.query.type.dtype, len(_scores(op))
+    empties = op.may_empty_rows()
     if keep is not None:
         additive = _additive(ctx, keep, op)
-    dtype = op.query.type.dtype
+    elif empties and additive is not None:
+        same = ctx.elementwise("EQUAL", additive, ctx.scalar(-math.inf, dtype, rank))
+        keep = ctx.unary("NOT", same)
     result = (_fused if _is_fused(ctx, op) else _composed)(ctx, op, additive)
-    if keep is None or op.mask is None:  # the first key is always kept by the causal mask alone
+    if keep is None or not empties:
         return result
-    # A row without any key is a softmax over equal numbers, but zeros are wanted.
-    rank = len(_scores(op))
+    # A row without any key is a softmax over equal numbers, or NaN, but zeros are wanted.
     some = reduced_bool(ctx, keep, "MAX", (rank - 1,), True)
     return ctx("select", some, result, ctx.scalar(0.0, dtype, rank))
 
 
 def _masks(ctx: TensorRTLowering, op: ops.Attention) -> tuple[ITensor | None, ITensor | None]:
     """What to keep, as bool, and what to add; both of the rank of the scores or absent."""
-    rank = len(_scores(op))
+    dtype, rank = op.query.type.dtype, len(_scores(op))
     keep = additive = None
     if op.mask is not None:
         mask = ctx.ranked(op.mask, rank)
@@ -49,7 +54,7 @@ def _masks(ctx: TensorRTLowering, op: ops.Attention) -> tuple[ITensor | None, IT
     if op.causal and not _layer_is_causal(ctx, op):
         causal = _causal(ctx, op, rank)
         if additive is not None:
-            additive = ctx("select", causal, additive, _lowest(ctx, op, rank))
+            additive = ctx("select", causal, additive, ctx.scalar(-math.inf, dtype, rank))
         else:
             keep = causal if keep is None else ctx.elementwise("AND", keep, causal)
     return keep, additive
