@@ -210,6 +210,14 @@ def corpus(session: nox.Session) -> None:
     workspace.run("python", "-m", "fwd_core.testing.replay", folder, "--backend", "openvino")
 
 
+@nox.session(name="operator-table", venv_backend="none")
+def operator_table(session: nox.Session) -> None:
+    """Add to the operator table of the documentation what parity tests prove (`-- TESTS`)."""
+    tests = session.posargs or ["tests/parity", *TWO_PROCESSES]
+    table = str(ROOT / "docs" / "_hooks" / "operators.json")
+    Workspace(session).run("python", "-m", "pytest", "-q", *tests, FORWARD_OPERATOR_TABLE=table)
+
+
 @nox.session(venv_backend="none")
 def nightly(session: nox.Session) -> None:
     """All tests with many examples per property."""

@@ -38,6 +38,10 @@ COVERED: dict[str, list[str]] = {}
 _IMPORTED: set[str] = set()
 #: What this process has done: examples, and how often each form, backend and refusal occurred.
 TOTALS: Counter[str] = Counter()
+#: What parity was proved for in this process, by key: dtypes of the operator's tensors, backends.
+PROVED: dict[str, dict[str, set[str]]] = {}
+#: Keys that were converted in the example under way, with the dtypes of their tensors.
+_CONVERTED: dict[str, set[str]] = {}
 QUICK = ("traced", "scripted", "exported")
 #: A profile of fewer examples keeps cases for other machines, and is not asked to draw everything.
 FEW = 20
@@ -95,6 +99,14 @@ def _contents_vary(argument: Argument) -> bool:
     return argument.is_tensor and not argument.optional
 
 
+def _dtypes(values: Sequence[Any]) -> Iterator[str]:
+    for value in values:
+        if isinstance(value, TensorRef):
+            yield str(value.type.dtype)
+        elif isinstance(value, (list, tuple)):
+            yield from _dtypes(value)
+
+
 def _told(value: Any) -> str:
     if isinstance(value, TensorRef):
         return "tensor"
@@ -114,6 +126,7 @@ def recording() -> Iterator[Seen]:
 
     def convert(self: Session, schema: Schema, arguments: Mapping[str, Any], where: Any) -> Any:
         seen.converted.setdefault(schema.name, set()).add(schema.overload)
+        _CONVERTED.setdefault(schema.name, set()).update(_dtypes(list(arguments.values())))
         return originals[1](self, schema, arguments, where)
 
     Session._call, Session.convert = call, convert  # type: ignore[method-assign]
@@ -237,6 +250,7 @@ def check(
                 _first(value, other) if name in batch else value for name, value in inputs.items()
             )
     chosen = drawn_forms(data, forms, decompose)
+    _CONVERTED.clear()
     parity = assert_parity(
         module,
         tuple(inputs.values()),
@@ -256,6 +270,10 @@ def check(
     TOTALS.update(f"run by {name}" for name in parity.ran)
     TOTALS.update(f"built by {name}" for name in parity.built)
     TOTALS["refused by torch and by us"] += parity.refusal is not None
+    for key, dtypes in _CONVERTED.items() if parity.refusal is None else ():
+        proved = PROVED.setdefault(key, {"dtypes": set(), "backends": set()})
+        proved["dtypes"] |= dtypes
+        proved["backends"].update(parity.ran, parity.built)
     assert parity.refusal or "exported" not in chosen or "exported" in imported, source
     return parity
 

@@ -7,6 +7,7 @@ of each of them (``parity_cases.covers``).
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ from fwd_ops_torch.importers import jit
 from fwd_ops_torch.testing import module_from_source
 
 HERE = Path(__file__).parent
+TABLE = HERE.parents[1] / "docs" / "_hooks" / "operators.json"
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +71,19 @@ def test_what_computes_no_tensor_is_evaluated(name: str) -> None:
     x = torch.arange(24.0).reshape(4, 6).numpy()
     parity = assert_parity(module, x, forms=["scripted"], plugins=plugins())
     assert parity.ran == ["openvino"]
+
+
+def test_the_operator_table_tells_what_was_proved() -> None:
+    rows: dict[str, dict[str, list[str]]] = json.loads(TABLE.read_text())
+    advice = "nox -s operator-table -- tests/parity/test_FAMILY.py adds rows; remove old ones"
+    assert sorted(set(own_keys()) ^ set(rows)) == [], advice
+    for key, row in rows.items():
+        assert row["backends"] == ["openvino", "tensorrt"], key
+        assert row["dtypes"] or not takes_tensors(key), key
+
+
+def takes_tensors(key: str) -> bool:
+    return any(argument.is_tensor for one in converted_overloads(key) for argument in one.arguments)
 
 
 def test_every_family_has_a_test_file() -> None:
