@@ -8,11 +8,14 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("openvino")
 
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from moving_cases import array, moved
-from parity_cases import ANY, QUICK, check, covers, operand
+from parity_cases import ANY, FLOATS, QUICK, check, covers, operand, plugins
 
+from fwd_core.testing import assert_parity
 from fwd_core.testing import strategies as fwd
+from fwd_ops_torch.testing import module_from_source
 
 
 @covers("aten::slice", "aten::slice_copy", each={"name": ["slice", "slice_copy"]})
@@ -105,6 +108,42 @@ def test_select_scatter(data: st.DataObject) -> None:
     # What torch decomposes it to promotes dtypes, which the operator does not.
     moved(data, f"torch.select_scatter(x, src, {axis}, {index})", array(data, shape), src=src,
           batch=batch, decompose=False)  # fmt: skip
+
+
+AT_RUN_TIME = (
+    "x.select({}, i)",
+    "torch.select_copy(x, {}, i)",
+    "x.select({}, i * 2 - i)",
+    "torch.select_scatter(x, x.select({0}, 0) * 2, {0}, i)",
+    "y = x.clone()\ny.select({}, i).add_(1)\nreturn y",
+)
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+@pytest.mark.parametrize("call", AT_RUN_TIME)
+@given(data=st.data())
+@settings(max_examples=4)
+def test_select_at_run_time(call: str, data: st.DataObject) -> None:
+    """An index that a tensor holds: the engine is run with another one than it was built with."""
+    pick = data.draw
+    shape = pick(fwd.shapes(1, 3, min_size=1, max_size=4), label="shape")
+    axis = pick(fwd.axis(len(shape)), label="dim")
+    size = shape[axis]
+    kind = pick(st.sampled_from([np.int64, np.int32]), label="dtype of the index")
+    own = pick(st.sampled_from([(), (1,)]), label="shape of the index")
+    first, second = (np.full(own, pick(st.integers(-size, size - 1), label=name), kind)
+                     for name in ("index", "second index"))  # fmt: skip
+    x = operand(data, "x", FLOATS[:1] if "copy" in call else ANY[:3], shape)
+    module = module_from_source(call.format(axis), "x", "i")
+    parity = assert_parity(
+        module,
+        (x, first),
+        second_inputs=(x, second),
+        backend=("openvino", "tensorrt") if pick(st.booleans(), label="on all") else "openvino",
+        forms=QUICK,
+        plugins=plugins(),
+    )
+    assert {"scripted", "traced"} <= {form for forms in parity.graphs.values() for form in forms}
 
 
 @covers(

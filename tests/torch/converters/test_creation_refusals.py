@@ -88,11 +88,6 @@ REFUSED: dict[str, tuple[str, list[torch.Tensor], str]] = {
         [of()],
         "'dtype'.*int64 of bounds.*float range",
     ),
-    "masked_scatter": (
-        "torch.masked_scatter(x, y, x)",
-        [of(2), of(2, dtype=BOOL)],
-        "how many the mask takes.*torch.where",
-    ),
     "complex": (
         "torch.complex(x, x).real",
         [of(2)],

@@ -21,9 +21,6 @@ REFUSED = {
     "nonzero as tuple": ("torch.where(x)[0]", "aten::where", "depends on data", "where"),
     "argwhere": ("torch.argwhere(x)", "aten::argwhere", SIZE, "torch.where with three"),
     "masked_select": ("x.masked_select(m)", "aten::masked_select", SIZE, "multiply by the mask"),
-    "masked_scatter": (
-        "x.masked_scatter(m, x)", "aten::masked_scatter", "how many the mask takes", "torch.where"
-    ),
     "unique": ("torch._unique2(x)[0]", "aten::_unique2", SIZE, "keep duplicates"),
     "unique of an axis": (
         "torch.ops.aten.unique_dim(x, 0)[0]", "aten::unique_dim", SIZE, "duplicates"

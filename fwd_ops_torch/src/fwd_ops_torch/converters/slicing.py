@@ -53,8 +53,14 @@ def narrow(ctx: ConversionContext, x: Value, dim: int, start: Dim | Value, lengt
 
 
 @converts("aten::select", "aten::select_copy")
-def select(ctx: ConversionContext, x: Value, dim: int, index: Dim) -> Value:
-    """aten::select.int(Tensor(a) self, int dim, SymInt index) -> Tensor(a)."""
+def select(ctx: ConversionContext, x: Value, dim: int, index: Dim | Value) -> Value:
+    """aten::select.int(Tensor(a) self, int dim, SymInt index) -> Tensor(a).
+
+    An index that a tensor holds may be computed at run time; it is then taken to be within range.
+    """
+    if isinstance(index, Value):
+        place = ctx.cast(ctx.emit(ops.Reshape(index, ()), "place"), DType.INT64)
+        return ctx.emit(ops.Gather(x, place, spans.axis_to_select(ctx, x, dim)))
     span = spans.selected(ctx, x, dim, index)
     piece = ctx.emit(ops.Slice(x, span.axis, span.start, span.length), "slice")
     return ctx.emit(ops.Squeeze(piece, (span.axis,)))
@@ -75,26 +81,50 @@ def slice_scatter(
 
 
 @converts("aten::select_scatter")
-def select_scatter(ctx: ConversionContext, x: Value, src: Value, dim: int, index: Dim) -> Value:
-    """aten::select_scatter(Tensor self, Tensor src, int dim, SymInt index) -> Tensor."""
-    span = spans.selected(ctx, x, dim, index)
+def select_scatter(
+    ctx: ConversionContext, x: Value, src: Value, dim: int, index: Dim | Value
+) -> Value:
+    """aten::select_scatter(Tensor self, Tensor src, int dim, SymInt index) -> Tensor.
+
+    An index as select takes it.
+    """
+    axis = spans.axis_to_select(ctx, x, dim)
     if src.type.rank != x.type.rank - 1:
         raise ConversionError(
             "select_scatter: src has one axis less than self", expected=x.type, got=src.type
         )
-    return _scattered(ctx, x, ctx.emit(ops.Unsqueeze(src, (span.axis,)), "src"), span)
+    wanted = (*x.type.shape[:axis], *x.type.shape[axis + 1 :])
+    _require_replaces(ctx, x, src, wanted)
+    return put_selected(ctx, x, ctx.cast(src, x.type.dtype), axis, index)
+
+
+def put_selected(
+    ctx: ConversionContext, base: Value, part: Value, dim: int, index: Dim | Value
+) -> Value:
+    """The base with ``part`` in place of what ``select(dim, index)`` takes of it."""
+    if not isinstance(index, Value):
+        span = spans.selected(ctx, base, dim, index)
+        return spans.put(ctx, base, ctx.emit(ops.Unsqueeze(part, (span.axis,)), "part"), span)
+    axis = spans.axis_to_select(ctx, base, dim)
+    place = ctx.cast(ctx.emit(ops.Reshape(index, (1,)), "place"), DType.INT64)
+    place = not_negative(ctx, place, base.type.shape[axis])
+    return spans.scattered(ctx, base, ctx.emit(ops.Unsqueeze(part, (axis,)), "part"), place, axis)
 
 
 def _scattered(ctx: ConversionContext, x: Value, src: Value, span: spans.Span) -> Value:
     shape = x.type.shape
     wanted = (*shape[: span.axis], span.length, *shape[span.axis + 1 :])
+    _require_replaces(ctx, x, src, wanted)
+    return spans.put(ctx, x, ctx.cast(src, x.type.dtype), span)
+
+
+def _require_replaces(ctx: ConversionContext, x: Value, src: Value, wanted: Sequence[Dim]) -> None:
     if len(wanted) != src.type.rank or not all(map(is_equal, wanted, src.type.shape)):
         raise ConversionError(
             f"{ctx.operator}: src is not of the shape that it replaces",
-            expected=x.type.with_shape(wanted),
+            expected=x.type.with_shape(tuple(wanted)),
             got=src.type,
         )
-    return spans.put(ctx, x, ctx.cast(src, x.type.dtype), span)
 
 
 @converts("aten::as_strided", "aten::as_strided_copy")

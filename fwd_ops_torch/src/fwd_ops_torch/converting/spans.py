@@ -51,9 +51,7 @@ def selected(ctx: ConversionContext, x: Value, dim: int, index: Dim) -> Span:
         ConversionError: There is no such axis or element.
         UnsupportedArgumentError: The index may be negative or not.
     """
-    if x.type.rank == 0:
-        raise ConversionError(f"{ctx.operator}: a 0-d tensor has no axis to select from")
-    axis = ctx.axis(dim, x.type.rank)
+    axis = axis_to_select(ctx, x, dim)
     size = x.type.shape[axis]
     position = from_front(ctx, index, size)
     if is_less(position, size) is False or is_less(position, 0) is True:
@@ -61,6 +59,17 @@ def selected(ctx: ConversionContext, x: Value, dim: int, index: Dim) -> Span:
             f"{ctx.operator}: index out of range", expected=f"{-size} … {size - 1}", got=index
         )
     return Span(axis, position, 1)
+
+
+def axis_to_select(ctx: ConversionContext, x: Value, dim: int) -> int:
+    """The axis that ``x.select(dim, …)`` takes an element of, counted from the front.
+
+    Raises:
+        ConversionError: There is no such axis.
+    """
+    if x.type.rank == 0:
+        raise ConversionError(f"{ctx.operator}: a 0-d tensor has no axis to select from")
+    return ctx.axis(dim, x.type.rank)
 
 
 def from_front(ctx: ConversionContext, index: Dim, size: Dim) -> Dim:

@@ -149,7 +149,7 @@ class FxInterpreter:
             if held is not None and not isinstance(held, (TensorRef, Undecided)):
                 return held
             value = item.meta.get("val")
-            if isinstance(held, Undecided) and isinstance(value, torch.SymInt):
+            if isinstance(held, Undecided) and isinstance(value, torch.SymInt) and not held.data:
                 return self.symbols.dim(value.node.expr)  # torch knows the size although we do not
             return held
         if isinstance(item, (list, tuple)):

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from fwd_ops_torch.importers.session import Session
 
 _BY_DATA = "the size of its result depends on data"
-_TAKEN = "which element goes where depends on how many the mask takes before"
 _TRIANGLE = "the number of its indices is no simple function of a dynamic size"
 _MASK = "make a mask of the full matrix: torch.{}(torch.ones(n, n, dtype=torch.bool))"
 #: Operators that no graph of fixed operators can hold, with why and a way round.
@@ -32,8 +31,6 @@ NEVER = {
         (_BY_DATA, "use torch.where with three arguments"),
     ),
     "aten::masked_select": (_BY_DATA, "multiply by the mask, or use torch.where"),
-    "aten::masked_scatter": (_TAKEN, "use torch.where with values for every element"),
-    "aten::masked_scatter_": (_TAKEN, "use torch.where with values for every element"),
     **dict.fromkeys(
         (
             "aten::unique_consecutive",

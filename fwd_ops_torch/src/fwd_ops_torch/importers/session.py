@@ -27,7 +27,7 @@ from fwd_ops_torch.importers.branches import ModelRaisesError, Scopes, tell_unch
 from fwd_ops_torch.importers.containers import doubt_in
 from fwd_ops_torch.importers.guards import Guards
 from fwd_ops_torch.importers.problems import Problems
-from fwd_ops_torch.importers.undecided import Undecided
+from fwd_ops_torch.importers.undecided import ON_DATA, PLACES, Undecided, data_dependent
 from fwd_ops_torch.tensors import dtype_of, to_host
 
 #: A computed constant larger than this, and than its operands, stays an operator.
@@ -118,35 +118,39 @@ class Session:
                 raise ConversionError(
                     f"{schema.name}: argument {argument.name!r} is missing", expected=schema.text
                 )
-            complete[argument.name] = self._tidy(argument, value)
+            complete[argument.name] = self._tidy(schema, argument, value)
         return complete
 
-    def _tidy(self, argument: Argument, value: Any) -> Any:
+    def _tidy(self, schema: Schema, argument: Argument, value: Any) -> Any:
         """Sizes out of tensors that hold sizes, and lists where one number may stand for all."""
         if argument.is_tensor or value is None:
             return value
         if argument.is_list:
             if not isinstance(value, (list, tuple)):
                 value = [value] * (argument.length or 1)
-            return [self.scalar(item, argument) for item in value]
-        return self.scalar(value, argument)
+            return [self._scalar(schema, argument, item) for item in value]
+        return self._scalar(schema, argument, value)
 
-    def scalar(self, value: Any, argument: Argument) -> Any:
+    def _scalar(self, schema: Schema, argument: Argument, value: Any) -> Any:
         """A plain number or size, also from a 0-d tensor that holds a known one.
+
+        Where it says a place, a number that the engine will know is a tensor of its own.
 
         Raises:
             ConversionError: The number depends on the contents of a tensor.
         """
+        place = (schema.name, argument.name) in PLACES
+        if place and isinstance(value, Undecided) and value.value is not None:
+            if value.kind is int:
+                return TensorRef(self.value(value.value))
         if not isinstance(value, TensorRef):
             return value
         known = sizes.known_number(value)
         if known is None:
-            raise ConversionError(
-                f"argument {argument.name!r} depends on the contents of a tensor",
-                expected="a number or a size",
-                got=value.type,
-                hint="compute it from shapes, or keep it a tensor operand",
-            )
+            one = value.type.numel == 1 and value.type.dtype.is_integer
+            if place and one:
+                return TensorRef(value.read())  # as it is now: it may be written later
+            raise data_dependent(schema.name, argument.name, f"{ON_DATA} ({value.type})")
         return known
 
     def _call(self, schema: Schema, arguments: dict[str, Any], where: Location) -> Any:
@@ -202,6 +206,8 @@ class Session:
         other = schemas.with_tensors(schema, held)
         if other is None:
             (name, doubt), *_ = held.items()
+            if doubt.data:
+                raise data_dependent(schema.name, name, doubt.reason)
             raise doubt.error(f"argument {name!r} of {schema.name}")
         refs = tensors_in(arguments)
         if any(ref.type.dtype is not DType.BOOL for ref in refs):
@@ -295,6 +301,8 @@ class Session:
             return None
         if argument.name == "dtype" or argument.kind == "ScalarType":
             return value if isinstance(value, DType) else dtype_of(value)
+        if isinstance(value, TensorRef):
+            return self.value(value)
         if not argument.is_tensor or isinstance(value, (bool, int, float, DimExpr)):
             return value  # exported programs hand numbers to tensor arguments; they stay numbers
         if isinstance(value, (list, tuple)):

@@ -11,6 +11,24 @@ from fwd_core.ir import Value
 ON_DATA = "depends on the contents of a tensor"
 ON_DATA_HINT = "keep the number a tensor, use torch.where, or compute it from shapes"
 
+#: Arguments that say which element, and so may be known when the engine runs only.
+PLACES = frozenset(
+    (f"aten::{name}", "index") for name in ("select", "select_copy", "select_scatter")
+)
+#: What to do in place of operators whose result has a size that such a number decides.
+_OF_ANY_SIZE = dict.fromkeys(
+    ("aten::slice", "aten::slice_copy", "aten::slice_scatter"),
+    "take a fixed number of elements, by x.narrow(dim, start, length), whose start may be a "
+    "tensor, or torch.index_select(x, dim, start + torch.arange(length)); or mask others by torch.where",
+)
+
+
+def data_dependent(operator: str, argument: str, reason: str) -> ConversionError:
+    """The error for an argument that has to be known while importing, and depends on data."""
+    hint = _OF_ANY_SIZE.get(operator, ON_DATA_HINT)
+    sized = ", and so would the size of the result" if operator in _OF_ANY_SIZE else ""
+    return ConversionError(f"argument {argument!r} of {operator} {reason}{sized}", hint=hint)
+
 
 @dataclass(frozen=True)
 class Undecided:

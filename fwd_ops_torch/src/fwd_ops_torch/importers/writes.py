@@ -9,8 +9,9 @@ import torch
 
 from fwd_core.ir import Location, Value, ops
 from fwd_ops_torch.converters.layout import moved_order
+from fwd_ops_torch.converters.slicing import put_selected
 from fwd_ops_torch.converting import ConversionContext, spans
-from fwd_ops_torch.importers.aliasing import Content
+from fwd_ops_torch.importers.aliasing import Content, TensorRef
 
 if TYPE_CHECKING:
     from fwd_ops_torch.importers.session import Session
@@ -30,6 +31,8 @@ IDENTITIES = frozenset(
     }
 )
 
+#: Arguments that tensors may hold which the engine computes.
+_RUN_TIME = frozenset({"index"})
 Scatter = Callable[[Content, Content], Content]
 
 
@@ -55,7 +58,9 @@ def through(
 
     def scatter(old: Content, new: Content) -> Content:
         base, part = session.materialize(old), session.materialize(new)
-        return make(context(session, operator, where), base, part, arguments)
+        given = {name: session.value(one) if name in _RUN_TIME and isinstance(one, TensorRef)
+                 else one for name, one in arguments.items()}  # fmt: skip
+        return make(context(session, operator, where), base, part, given)
 
     return scatter
 
@@ -145,8 +150,7 @@ def _sliced(
 def _selected(
     ctx: ConversionContext, base: Value, part: Value, arguments: Mapping[str, Any]
 ) -> Value:
-    span = spans.selected(ctx, base, arguments["dim"], arguments["index"])
-    return spans.put(ctx, base, ctx.emit(ops.Unsqueeze(part, (span.axis,))), span)
+    return put_selected(ctx, base, part, arguments["dim"], arguments["index"])
 
 
 def _narrowed(
