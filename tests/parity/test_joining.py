@@ -64,6 +64,18 @@ def test_block_diag(data: st.DataObject) -> None:
           decompose=False)  # fmt: skip
 
 
+@covers("aten::combinations", exported=False)
+def test_combinations(data: st.DataObject) -> None:
+    x = array(data, data.draw(fwd.shapes(0, 2, max_size=4), label="shape"))
+    r = data.draw(st.integers(-1, 4), label="r")
+    again = data.draw(st.booleans(), label="with_replacement")
+    # The number of rows is no simple function of a dynamic size.
+    call = f"torch.combinations(x, {r}, {again})"
+    # torch.export sees a mask in it, whose result has a size that depends on data.
+    forms = ("traced", "scripted")
+    check(data, call, x=x, tolerance=EXACT, may_raise=True, forms=forms)
+
+
 @covers("aten::repeat", "aten::tile", each={"name": ["repeat", "tile"]}, examples=1.5)
 def test_repeat(name: str, data: st.DataObject) -> None:
     shape = data.draw(fwd.shapes(0, 3, max_size=3), label="shape")

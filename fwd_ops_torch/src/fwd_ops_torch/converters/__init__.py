@@ -10,6 +10,7 @@ from fwd_ops_torch.converters import (
     casts,
     contraction,
     convolution,
+    counting,
     creation,
     cumulative,
     diagonals,
@@ -20,6 +21,7 @@ from fwd_ops_torch.converters import (
     folding,
     gamma,
     indexing,
+    integration,
     joining,
     layout,
     linear,
@@ -87,6 +89,8 @@ FAMILIES = (
     sorting,
     searching,
     cumulative,
+    integration,
+    counting,
     ranges,
 )
 

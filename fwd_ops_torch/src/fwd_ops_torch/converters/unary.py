@@ -307,6 +307,18 @@ def real(ctx: ConversionContext, x: Value) -> Value:
     return x
 
 
+@converts("aten::angle")
+def angle(ctx: ConversionContext, x: Value) -> Value:
+    """aten::angle(Tensor self) -> Tensor: pi below 0, else 0; of a NaN NaN. Integers give float."""
+    value = ctx.to_float(x)
+    dtype = value.type.dtype
+    zero, pi = (ctx.number(each, dtype) for each in (0.0, math.pi))
+    found = ctx.emit(ops.Where(ctx.emit(ops.Less(value, zero)), pi, zero), "angle")
+    if x is not value:
+        return found
+    return ctx.emit(ops.Where(ctx.emit(ops.NotEqual(value, value), "nan"), value, found))
+
+
 def _scaled(ctx: ConversionContext, x: Value, factor: float) -> Value:
     return ctx.emit(ops.Mul(x, ctx.number(factor, x.type.dtype, "factor")), "scaled")
 

@@ -19,7 +19,8 @@ PLACES = frozenset(
 _OF_ANY_SIZE = dict.fromkeys(
     ("aten::slice", "aten::slice_copy", "aten::slice_scatter"),
     "take a fixed number of elements, by x.narrow(dim, start, length), whose start may be a "
-    "tensor, or torch.index_select(x, dim, start + torch.arange(length)); or mask others by torch.where",
+    "tensor, or torch.index_select(x, dim, start + torch.arange(length)); or mask others by "
+    "torch.where",
 )
 
 
