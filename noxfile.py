@@ -31,7 +31,8 @@ PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 #: The lowest PyTorch that `min-torch` has really run. Older CPU builds are not on PyPI, and its
 #: plain wheels are CUDA builds of several GB, so the floor is the version we develop with.
 TORCH_FLOOR = ["2.13.0"]
-TWO_PROCESSES = ["-n", "2", "--dist", "loadfile"]
+#: One whose own half is done takes from the other's: a few files take minutes.
+TWO_PROCESSES = ["-n", "2", "--dist", "worksteal"]
 TEST_TOOLS = ["pytest", "hypothesis", "pytest-xdist", "pytest-cov"]
 #: mkdocstrings formats signatures with ruff.
 DOCS_TOOLS = ["mkdocs", "mkdocs-material", "mkdocstrings", "mkdocstrings-python", "ruff"]
@@ -204,8 +205,17 @@ def corpus(session: nox.Session) -> None:
     folder = session.posargs[0] if session.posargs else str(ROOT / ".nox" / "corpus")
     workspace = Workspace(session)
     shutil.rmtree(folder, ignore_errors=True)
-    workspace.run("python", "-m", "pytest", "tests/parity", "-q", f"--forward-corpus={folder}")
+    tests = ["tests/parity", "-q", *TWO_PROCESSES, f"--forward-corpus={folder}"]
+    workspace.run("python", "-m", "pytest", *tests, HYPOTHESIS_PROFILE="corpus")
     workspace.run("python", "-m", "fwd_core.testing.replay", folder, "--backend", "openvino")
+
+
+@nox.session(name="operator-table", venv_backend="none")
+def operator_table(session: nox.Session) -> None:
+    """Add to the operator table of the documentation what parity tests prove (`-- TESTS`)."""
+    tests = session.posargs or ["tests/parity", *TWO_PROCESSES]
+    table = str(ROOT / "docs" / "_hooks" / "operators.json")
+    Workspace(session).run("python", "-m", "pytest", "-q", *tests, FORWARD_OPERATOR_TABLE=table)
 
 
 @nox.session(venv_backend="none")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import torch
@@ -23,40 +24,47 @@ def mobilenet_v2() -> tuple[torch.nn.Module, Inputs]:
     return _ready(MobileNetV2Model(MobileNetV2Config())), (torch.randn(1, 3, 224, 224),)
 
 
-def vit_base(attention: str = "sdpa") -> tuple[torch.nn.Module, Inputs]:
+def vit_base(attention: str = "sdpa", layers: int = 12) -> tuple[torch.nn.Module, Inputs]:
     """ViT-base, patches of 16; 224 x 224 images."""
     from transformers import ViTConfig, ViTModel
 
-    config = ViTConfig(attn_implementation=attention)
+    config = ViTConfig(attn_implementation=attention, num_hidden_layers=layers)
     return _ready(ViTModel(config)), (torch.randn(1, 3, 224, 224),)
 
 
-def bert_base(attention: str = "sdpa") -> tuple[torch.nn.Module, Inputs]:
+def bert_base(attention: str = "sdpa", layers: int = 12) -> tuple[torch.nn.Module, Inputs]:
     """BERT-base; 128 tokens, of which the last 28 are padding."""
     from transformers import BertConfig, BertModel
 
-    config = BertConfig(attn_implementation=attention)
+    config = BertConfig(attn_implementation=attention, num_hidden_layers=layers)
     ids = torch.randint(0, 30_000, (1, 128))
     return _ready(BertModel(config)), (ids, (torch.arange(128) < 100).long()[None])
 
 
-MODELS: dict[str, Callable[[], tuple[torch.nn.Module, Inputs]]] = {
+MODELS: dict[str, Callable[..., tuple[torch.nn.Module, Inputs]]] = {
     "resnet50": resnet50,
     "mobilenet_v2": mobilenet_v2,
     "vit_base": vit_base,
     "bert_base": bert_base,
 }
 #: The same models with attention written out instead of one operator.
-EAGER: dict[str, Callable[[], tuple[torch.nn.Module, Inputs]]] = {
-    "vit_base eager": lambda: vit_base("eager"),
-    "bert_base eager": lambda: bert_base("eager"),
+EAGER: dict[str, Callable[..., tuple[torch.nn.Module, Inputs]]] = {
+    "vit_base eager": functools.partial(vit_base, "eager"),
+    "bert_base eager": functools.partial(bert_base, "eager"),
 }
+#: Those that have any number of equal layers.
+TRANSFORMERS = ("vit_base", "bert_base", *EAGER)
 
 
-def make(name: str) -> tuple[torch.nn.Module, Inputs]:
-    """A model and its inputs; the same weights and inputs in every process."""
+def make(name: str, layers: int | None = None) -> tuple[torch.nn.Module, Inputs]:
+    """A model and its inputs; the same weights and inputs in every process.
+
+    Args:
+        name: A key of ``MODELS`` or ``EAGER``.
+        layers: How many layers one of ``TRANSFORMERS`` has, if not all of its own.
+    """
     torch.manual_seed(0)
-    return (MODELS | EAGER)[name]()
+    return (MODELS | EAGER)[name](**({} if layers is None else {"layers": layers}))
 
 
 def _ready(model: torch.nn.Module) -> torch.nn.Module:

@@ -6,9 +6,11 @@ Operators, hooks and commands are read from their registries, so these pages can
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import textwrap
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fwd_core import Plugins, cli, hookspecs
@@ -17,11 +19,16 @@ from fwd_core.cli.main import application
 from fwd_core.cli.session import Session
 from fwd_core.ir import Operator
 from fwd_core.plugins.registers import lowering_key
+from fwd_ops_torch.converting.decorator import converter_mark
 
 if TYPE_CHECKING:
     import click
     from mkdocs.config.defaults import MkDocsConfig
     from mkdocs.structure.files import Files
+
+
+#: What parity tests have proved, by operator: `nox -s operator-table` writes it.
+PROVED = Path(__file__).with_name("operators.json")
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
@@ -49,12 +56,20 @@ def operators_page(plugins: Plugins) -> str:
         "",
         f"{len(plugins.converters)} operators of source frameworks have a converter.",
         "",
-        "| operator | schema | pack |",
-        "|---|---|---|",
+        "*Proved with* are the backends and the dtypes of tensors that tests have drawn, with",
+        "random shapes and arguments, and compared with the framework: OpenVINO computed them,",
+        "TensorRT-RTX compiled them. float64 computes in float32, with a warning.",
+        "",
+        "| operator | schema and limits | proved with | pack |",
+        "|---|---|---|---|",
     ]
+    proved = json.loads(PROVED.read_text(encoding="utf-8"))
     for key in sorted(plugins.converters):
-        schema = _schema(key, _summary(plugins.converters[key]))
-        lines.append(f"| `{key}` | {_code(schema)} | {plugins.converters.owner(key)} |")
+        converter = plugins.converters[key]
+        said = " ".join([_code(_schema(key, _summary(converter))), *_limits(converter)])
+        row = proved.get(key, {"dtypes": [], "backends": []})
+        tested = "; ".join(", ".join(row[kind]) for kind in ("backends", "dtypes") if row[kind])
+        lines.append(f"| `{key}` | {said} | {tested} | {plugins.converters.owner(key)} |")
     backends = list(plugins.backends)
     lines += [
         "",
@@ -126,6 +141,15 @@ def _support(plugins: Plugins, backend: str, operator: type[Operator]) -> str:
     if lowering_key(backend, operator) in plugins.lowerings:
         return "yes"
     return "decomposed" if operator.decompose is not Operator.decompose else "no"
+
+
+def _limits(converter: Callable[..., object]) -> Iterator[str]:
+    """What follows a converter's first paragraph, and the arguments that it does not take."""
+    rest = (inspect.getdoc(converter) or "").split("\n\n")[1:]
+    yield from (_cell(part) for part in rest if not part.startswith(("Args:", "Raises:")))
+    mark = converter_mark(converter)
+    for name, why in mark.unsupported.items():
+        yield f"`{name}` only at its default: {_cell(why)}."
 
 
 def _summary(item: object) -> str:

@@ -4,9 +4,6 @@ A test says which converters it is for. While it runs, the calls that reach conv
 recorded; at its end every overload of these operators must have been converted, and every argument
 must have taken two values or more, unless the test or the converter says why not. So that nothing
 is retyped, the walk over the registry reads the keys from here.
-
-CI draws too few examples to ask that of every test: it is asked where more are drawn, as by the
-profiles ``dev`` and ``nightly`` (see ``CI_EXAMPLES``).
 """
 
 from __future__ import annotations
@@ -14,6 +11,7 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -34,16 +32,22 @@ from fwd_ops_torch.importers.aliasing import TensorRef
 from fwd_ops_torch.importers.session import Session
 from fwd_ops_torch.testing import module_from_source
 
-#: Examples of a property in CI's profile. A parity test draws half as many there, which are too
-#: few to see every argument: that is asked of profiles that draw more.
-CI_EXAMPLES = 20
 #: Keys of converters that have a parity test, with the names of the tests.
 COVERED: dict[str, list[str]] = {}
 #: Forms that the test under way has imported.
 _IMPORTED: set[str] = set()
+#: What this process has done: examples, and how often each form, backend and refusal occurred.
+TOTALS: Counter[str] = Counter()
+#: What parity was proved for in this process, by key: dtypes of the operator's tensors, backends.
+PROVED: dict[str, dict[str, set[str]]] = {}
+#: Keys that were converted in the example under way, with the dtypes of their tensors.
+_CONVERTED: dict[str, set[str]] = {}
 QUICK = ("traced", "scripted", "exported")
-#: Decomposing takes ten times as long as all else, so one example in this many is decomposed too.
-_DECOMPOSED = 20
+#: A profile of fewer examples keeps cases for other machines, and is not asked to draw everything.
+FEW = 20
+#: Exporting takes half of an example's time and decomposing ten times as long as all else, so that
+#: a third of the examples is exported, and one in seven of these is decomposed too.
+_EXPORTED, _DECOMPOSED = 3, 7
 
 #: float64 is left out: backends compute it in float32, and say so.
 FLOATS = (DType.FLOAT32, DType.FLOAT16, DType.BFLOAT16)
@@ -95,6 +99,14 @@ def _contents_vary(argument: Argument) -> bool:
     return argument.is_tensor and not argument.optional
 
 
+def _dtypes(values: Sequence[Any]) -> Iterator[str]:
+    for value in values:
+        if isinstance(value, TensorRef):
+            yield str(value.type.dtype)
+        elif isinstance(value, (list, tuple)):
+            yield from _dtypes(value)
+
+
 def _told(value: Any) -> str:
     if isinstance(value, TensorRef):
         return "tensor"
@@ -114,6 +126,7 @@ def recording() -> Iterator[Seen]:
 
     def convert(self: Session, schema: Schema, arguments: Mapping[str, Any], where: Any) -> Any:
         seen.converted.setdefault(schema.name, set()).add(schema.overload)
+        _CONVERTED.setdefault(schema.name, set()).update(_dtypes(list(arguments.values())))
         return originals[1](self, schema, arguments, where)
 
     Session._call, Session.convert = call, convert  # type: ignore[method-assign]
@@ -150,9 +163,7 @@ def covers(
 
     def decorate(test: Callable[..., None]) -> Any:
         most = settings().max_examples
-        thorough = most > CI_EXAMPLES
-        share = most if thorough else most / 2  # what CI has time for
-        count = max(4 if thorough else 2, int(share * examples / len(rounds)))
+        count = max(2 if most < FEW else 4, int(most * examples / len(rounds)))
         # Explaining a failure runs it hundreds of times more.
         phases = [phase for phase in settings().phases if phase is not Phase.explain]
         drawn = settings(max_examples=count, phases=phases)(given(data=st.data())(test))
@@ -163,9 +174,11 @@ def covers(
             with recording() as seen:
                 for chosen in rounds:
                     drawn(**parameters, **chosen)
+            if most < FEW:
+                return
             wanted = {"exported" if exported else "scripted", "traced" if traced else "scripted"}
             assert wanted <= _IMPORTED, f"only {_IMPORTED} were imported"
-            for key in keys if thorough else ():
+            for key in keys:
                 seen.require(key.format(**parameters), without or {}, fixed or {})
 
         run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
@@ -213,7 +226,8 @@ def check(
             examples then build one engine for many batches, and run it on a second one.
         buffers: Tensors that the module holds.
         arguments: Types of arguments that TorchScript has to be told.
-        forms: Forms to import; now and then ``decomposed`` too.
+        forms: Forms to import: all that TorchScript has, now and then ``exported`` or no other,
+            and then at times ``decomposed`` too.
         decompose: Whether what torch decomposes it to is of this test's operators at all.
         tolerance: For float outputs.
         may_raise: Torch may refuse what was drawn; then the imports must refuse it too.
@@ -235,8 +249,8 @@ def check(
             second = tuple(
                 _first(value, other) if name in batch else value for name, value in inputs.items()
             )
-    drawn = data.draw(st.integers(1, _DECOMPOSED), label="decomposed at 3") == 3
-    chosen = (*forms, "decomposed") if drawn and decompose and "exported" in forms else forms
+    chosen = drawn_forms(data, forms, decompose)
+    _CONVERTED.clear()
     parity = assert_parity(
         module,
         tuple(inputs.values()),
@@ -252,8 +266,30 @@ def check(
     )
     imported = {form for forms in parity.graphs.values() for form in forms}
     _IMPORTED.update(imported)
+    TOTALS.update(["examples", *imported])
+    TOTALS.update(f"run by {name}" for name in parity.ran)
+    TOTALS.update(f"built by {name}" for name in parity.built)
+    TOTALS["refused by torch and by us"] += parity.refusal is not None
+    for key, dtypes in _CONVERTED.items() if parity.refusal is None else ():
+        proved = PROVED.setdefault(key, {"dtypes": set(), "backends": set()})
+        proved["dtypes"] |= dtypes
+        proved["backends"].update(parity.ran, parity.built)
     assert parity.refusal or "exported" not in chosen or "exported" in imported, source
     return parity
+
+
+def drawn_forms(
+    data: st.DataObject, forms: Sequence[str] = QUICK, decompose: bool = True
+) -> Sequence[str]:
+    """The forms of one example: the dear ones not in every example."""
+    script = [form for form in forms if form != "exported"]
+    if "exported" not in forms:
+        return forms
+    if script and data.draw(st.integers(0, _EXPORTED - 1), label="exported at 0"):
+        return script
+    if decompose and data.draw(st.integers(0, _DECOMPOSED - 1), label="decomposed at 3") == 3:
+        return (*forms, "decomposed")
+    return forms
 
 
 def operand(
@@ -313,7 +349,7 @@ def _of_mixed(given: Tolerances, inputs: Iterable[Any]) -> Tolerances:
     kinds = {value.dtype if isinstance(value, Tensor) else DType.of(str(value.dtype))
              for value in inputs}  # fmt: skip
     halves = [kind for kind in (DType.BFLOAT16, DType.FLOAT16) if kind in kinds]
-    if not halves or DType.FLOAT32 not in kinds:
+    if not halves or (len(halves) < 2 and DType.FLOAT32 not in kinds):
         return given
     coarse = replace(DEFAULTS[halves[0]], reason=f"torch rounds to {halves[0]} on the way")
     return {**{kind: tolerance_for(kind, "float32", given) for kind in FLOATS},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hypothesis import strategies as st
-from parity_cases import ANY, check, draw_array
+from parity_cases import ANY, QUICK, check, draw_array
 
 from fwd_core.ir import DType
 from fwd_core.testing import strategies as fwd
@@ -18,12 +18,13 @@ def unary(
     dtypes: Sequence[DType] = ANY,
     limits: tuple[float, float] = (-4, 4),
     tolerance: Tolerances = None,
+    forms: Sequence[str] = QUICK,
 ) -> None:
     """A call of a function of ``x``, of any shape and one of some dtypes."""
     dtype = data.draw(fwd.dtypes(dtypes), label="dtype")
     shape = data.draw(fwd.shapes(), label="shape")
     x = draw_array(data, "x", dtype, shape, low=limits[0], high=limits[1])
-    check(data, call, x=x, batch=["x"], may_raise=True, tolerance=tolerance)
+    check(data, call, x=x, batch=["x"], may_raise=True, tolerance=tolerance, forms=forms)
 
 
 def written_or_not(name: str, written: bool, arguments: str = "") -> str:

@@ -24,7 +24,7 @@ from fwd_core.testing import strategies as fwd
 Shape = tuple[int, ...]
 NUMBERS = FLOATS[:1] + FLOATS + INTEGERS
 TWIN = {"hacked_twin": "TorchScript's own name for the other"}
-NAMES = ("index_put", "index_put_", "_unsafe_index_put", "_index_put_impl_")
+NAMES = ("index_put", "index_put_", "_unsafe_index_put", "_index_put_impl", "_index_put_impl_")
 
 
 def values_for(data: st.DataObject, x: Any, shape: Shape) -> Any:

@@ -40,13 +40,14 @@ def test_to(call: str, data: st.DataObject) -> None:
     check(data, call.format(dtype=f"torch.{wanted}"), x=taken(data, wanted, shape), z=z)
 
 
-@covers("aten::_to_copy", "aten::type_as")
+@covers("aten::_to_copy", "aten::type_as", "prims::convert_element_type", examples=1.5)
 def test_casts(data: st.DataObject) -> None:
     shape = data.draw(fwd.shapes(), label="shape")
     wanted = data.draw(fwd.dtypes(ANY), label="dtype")
     z = operand(data, "z", (wanted,), ())
     calls = ["x.type_as(z)", f"torch.ops.aten._to_copy(x, dtype=torch.{wanted})",
-             "torch.ops.aten._to_copy(x)"]  # fmt: skip
+             "torch.ops.aten._to_copy(x)",
+             f"torch.ops.prims.convert_element_type(x, torch.{wanted})"]  # fmt: skip
     check(data, data.draw(st.sampled_from(calls)), x=taken(data, wanted, shape), z=z)
 
 

@@ -7,21 +7,28 @@ of each of them (``parity_cases.covers``).
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("torch")
 
+import torch
+from original_names import NAMES, NO_TENSORS
 from parity_cases import COVERED, plugins
 
 from fwd_core.ir import Operator
 from fwd_core.ir.ops import core_operators
 from fwd_core.plugins.registers import lowering_key
+from fwd_core.testing import assert_parity
 from fwd_ops_torch import converters
 from fwd_ops_torch.converting.table import ConverterTable, converted_overloads
+from fwd_ops_torch.importers import jit
+from fwd_ops_torch.testing import module_from_source
 
 HERE = Path(__file__).parent
+TABLE = HERE.parents[1] / "docs" / "_hooks" / "operators.json"
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +57,33 @@ def test_every_converter_has_a_parity_test(covered: dict[str, list[str]]) -> Non
 
 def test_every_parity_test_is_of_a_converter(covered: dict[str, list[str]]) -> None:
     assert sorted(set(covered) - set(own_keys())) == []
+
+
+def test_all_that_the_original_converted_is_covered(covered: dict[str, list[str]]) -> None:
+    assert len(set(NAMES)) == 136
+    assert sorted({*NAMES} - {*covered}) == sorted(NO_TENSORS)
+
+
+@pytest.mark.parametrize("name", NO_TENSORS)
+def test_what_computes_no_tensor_is_evaluated(name: str) -> None:
+    module = module_from_source(NO_TENSORS[name], "x")
+    assert f"{name}(" in str(jit.script(module).inlined_graph)
+    x = torch.arange(24.0).reshape(4, 6).numpy()
+    parity = assert_parity(module, x, forms=["scripted"], plugins=plugins())
+    assert parity.ran == ["openvino"]
+
+
+def test_the_operator_table_tells_what_was_proved() -> None:
+    rows: dict[str, dict[str, list[str]]] = json.loads(TABLE.read_text())
+    advice = "nox -s operator-table -- tests/parity/test_FAMILY.py adds rows; remove old ones"
+    assert sorted(set(own_keys()) ^ set(rows)) == [], advice
+    for key, row in rows.items():
+        assert row["backends"] == ["openvino", "tensorrt"], key
+        assert row["dtypes"] or not takes_tensors(key), key
+
+
+def takes_tensors(key: str) -> bool:
+    return any(argument.is_tensor for one in converted_overloads(key) for argument in one.arguments)
 
 
 def test_every_family_has_a_test_file() -> None:

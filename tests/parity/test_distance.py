@@ -71,6 +71,14 @@ def test_cdist(data: st.DataObject) -> None:
     check(data, call, x=x, y=y, tolerance=DISTANCES, may_raise=True)
 
 
+@covers("aten::pdist", "aten::_pdist_forward", each={"name": ["pdist", "_pdist_forward"]})
+def test_pdist(name: str, data: st.DataObject) -> None:
+    sizes = data.draw(fwd.shapes(2, 2, max_size=4), label="shape")
+    x = operand(data, "x", (DType.FLOAT32,), sizes)
+    p = data.draw(st.sampled_from(["2.0", "1.0", "0.0", "3.0", "float('inf')"]), label="p")
+    check(data, f"torch.ops.aten.{name}(x, {p})", x=x, tolerance=DISTANCES)
+
+
 @covers("aten::cdist", each={"mode": ["use_mm_for_euclid_dist", "donot_use_mm_for_euclid_dist"]},
         fixed={"p": "drawn in the test before"})  # fmt: skip
 def test_euclidean_distances(mode: str, data: st.DataObject) -> None:

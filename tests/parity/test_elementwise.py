@@ -14,6 +14,7 @@ from parity_cases import ANY, FLOATS, check, covers, number, operand, plugins
 
 from fwd_core import Builder
 from fwd_core.errors import UnsupportedModelError
+from fwd_core.ir import DType
 from fwd_core.testing import assert_parity
 from fwd_core.testing import strategies as fwd
 from fwd_ops_torch.importers import jit
@@ -151,6 +152,23 @@ def test_dropout(name: str, data: st.DataObject) -> None:
     rate = data.draw(st.sampled_from([0.0, 0.3, 1.0]), label="p")
     given = "x.clone()" if name.endswith("_") else "x"
     check(data, f"torch.{name}({given}, {rate}, False)", x=x, batch=["x"])
+
+
+@covers("aten::native_dropout", fixed={"train": "training is random: refused, see below"},
+        examples=0.5)  # fmt: skip
+def test_native_dropout(data: st.DataObject) -> None:
+    x = operand(data, "x", (*FLOATS, DType.INT32), data.draw(fwd.shapes(), label="shape"))
+    rate = data.draw(st.sampled_from([0.0, 0.3, 1.0]), label="p")
+    call = f"tuple(torch.native_dropout(x, {rate}, False))"
+    check(data, call, x=x, batch=["x"])
+
+
+@pytest.mark.parametrize("train", [True, None])
+def test_native_dropout_in_training_is_refused(train: bool | None) -> None:
+    module = module_from_source(f"torch.native_dropout(x, 0.5, {train})[0]", "x")
+    builder = Builder(backend="openvino", plugins=plugins())
+    with pytest.raises(UnsupportedModelError, match="dropout in training mode is random"):
+        builder.import_model(jit.script(module), (torch.ones(2),))
 
 
 def test_dropout_in_training_is_refused() -> None:

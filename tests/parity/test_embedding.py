@@ -72,7 +72,7 @@ OPERATOR = "torch.ops.aten.{0}(weight, ids, offsets, {1}, {2}, {1}, {3}, {4}{5})
 
 @covers("aten::embedding_bag", "aten::_embedding_bag", "aten::_embedding_bag_forward_only",
         each={"name": ["embedding_bag", "_embedding_bag", "_embedding_bag_forward_only"]},
-        without={"padding_idx": "see above"})  # fmt: skip
+        without={"padding_idx": "see above"}, examples=1.5)  # fmt: skip
 def test_operators_of_embedding_bag(name: str, data: st.DataObject) -> None:
     rows, columns = data.draw(st.integers(1, 9)), data.draw(st.integers(1, 5))
     weight = operand(data, "weight", FLOATS[:1], (rows, columns))

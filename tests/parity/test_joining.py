@@ -17,7 +17,7 @@ from fwd_core.testing import strategies as fwd
 
 
 @covers("aten::cat", "aten::concat", "aten::concatenate",
-        each={"name": ["cat", "concat", "concatenate"]})  # fmt: skip
+        each={"name": ["cat", "concat", "concatenate"]}, examples=2)  # fmt: skip
 def test_cat(name: str, data: st.DataObject) -> None:
     shape = list(data.draw(fwd.shapes(1, 3, min_size=1), label="shape"))
     axis = data.draw(fwd.axis(len(shape)), label="dim")
@@ -59,7 +59,21 @@ def test_block_diag(data: st.DataObject) -> None:
     x, z = (array(data, data.draw(fwd.shapes(0, 2, max_size=3)), name) for name in "xz")
     listed = data.draw(st.sampled_from(["x, z", "x", "z, x, x"]), label="tensors")
     batch = ["x"] if len(x.shape) == 2 else []
-    check(data, f"torch.block_diag({listed})", x=x, z=z, batch=batch, tolerance=EXACT)
+    # What torch decomposes it to promotes 0-d tensors as others, which the operator does not.
+    check(data, f"torch.block_diag({listed})", x=x, z=z, batch=batch, tolerance=EXACT,
+          decompose=False)  # fmt: skip
+
+
+@covers("aten::combinations", exported=False)
+def test_combinations(data: st.DataObject) -> None:
+    x = array(data, data.draw(fwd.shapes(0, 2, max_size=4), label="shape"))
+    r = data.draw(st.integers(-1, 4), label="r")
+    again = data.draw(st.booleans(), label="with_replacement")
+    # The number of rows is no simple function of a dynamic size.
+    call = f"torch.combinations(x, {r}, {again})"
+    # torch.export sees a mask in it, whose result has a size that depends on data.
+    forms = ("traced", "scripted")
+    check(data, call, x=x, tolerance=EXACT, may_raise=True, forms=forms)
 
 
 @covers("aten::repeat", "aten::tile", each={"name": ["repeat", "tile"]}, examples=1.5)

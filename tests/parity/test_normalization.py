@@ -51,7 +51,8 @@ def test_batch_norm(running: str, data: st.DataObject) -> None:
 
 
 @covers("aten::native_batch_norm", "aten::_native_batch_norm_legit_no_training",
-        fixed={"running_mean": "None for training only", "running_var": "the same"})  # fmt: skip
+        fixed={"running_mean": "None for training only", "running_var": "the same"},
+        examples=2)  # fmt: skip
 def test_native_batch_norm(data: st.DataObject) -> None:
     given = "(x, {weight}, {bias}, self.mean, self.var"
     calls = [f"torch.native_batch_norm{given}, False, 0.1, {{eps}})[0]",

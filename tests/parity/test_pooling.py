@@ -112,7 +112,8 @@ def test_avg_pool1d(data: st.DataObject) -> None:
     check(data, call, x=p.x, batch=p.batch, may_raise=True)
 
 
-@covers("aten::avg_pool{n}d", n=[2, 3], each={"divisor": ["None", "3", "-2"]})
+@covers("aten::avg_pool{n}d", n=[2, 3], each={"divisor": ["None", "3", "-2"]},
+        examples=1.5)  # fmt: skip
 def test_avg_pool(n: int, divisor: str, data: st.DataObject) -> None:
     p = Drawn(data, n, FLOATS if n < 3 else FLOATS[:1])  # torch's CPU has no more kernels
     include = data.draw(st.booleans(), label="count_include_pad")

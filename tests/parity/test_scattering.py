@@ -120,7 +120,9 @@ def test_index_reduce(own: bool, reduce: str, data: st.DataObject) -> None:
     axis = data.draw(fwd.axis(len(shape)), label="dim") % len(shape)
     count = data.draw(st.integers(1, 4), label="count")
     index = draw_array(data, "index", DType.INT64, (count,), low=0, high=shape[axis] - 1)
-    x = operand(data, "x", NUMBERS, shape)
+    # torch's CPU fails at products of half where a slice has one element.
+    dtypes = [one for one in NUMBERS if reduce != "prod" or one not in FLOATS[1:]]
+    x = operand(data, "x", dtypes, shape)
     src = like(data, "src", x, (*shape[:axis], count, *shape[axis + 1 :]))
     call = f"x.clone().index_reduce{written}({axis}, index, src, '{reduce}', include_self={own})"
     check(data, call, x=x, index=index, src=src, batch=["x", "src"] if axis else [])

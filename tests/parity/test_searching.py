@@ -63,6 +63,15 @@ BETWEEN = {DType.FLOAT32: Tolerance(1e-5, 1e-5, reason="a + (b - a) * w is round
 
 @covers("aten::quantile", each={"several": [True, False]})
 def test_quantile(several: bool, data: st.DataObject) -> None:
+    quantiles(data, "quantile", several)
+
+
+@covers("aten::nanquantile", each={"several": [True, False]})
+def test_nanquantile(several: bool, data: st.DataObject) -> None:
+    quantiles(data, "nanquantile", several)
+
+
+def quantiles(data: st.DataObject, name: str, several: bool) -> None:
     shape = data.draw(fwd.shapes(0, 3, min_size=1, max_size=4), label="shape")
     axis = data.draw(st.none() | fwd.axis(max(len(shape), 1)), label="dim")
     keepdim = data.draw(st.booleans(), label="keepdim")
@@ -76,5 +85,5 @@ def test_quantile(several: bool, data: st.DataObject) -> None:
         sizes = data.draw(fwd.shapes(0, 1, max_size=3), label="shape of q")
         given["q"] = draw_array(data, "q", dtype, sizes, low=0, high=1)
         q = "q"
-    call = f"torch.quantile(x, {q}, {axis}, {keepdim}, interpolation={kind!r})"
+    call = f"torch.{name}(x, {q}, {axis}, {keepdim}, interpolation={kind!r})"
     check(data, call, batch=["x"] if shape else [], tolerance=BETWEEN, may_raise=True, **given)

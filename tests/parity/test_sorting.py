@@ -11,10 +11,22 @@ pytest.importorskip("torch")
 pytest.importorskip("openvino")
 
 from hypothesis import strategies as st
-from parity_cases import ANY, FLOATS, INTEGERS, check, covers, operand, with_nan
+from parity_cases import (
+    ANY,
+    FLOATS,
+    INTEGERS,
+    check,
+    covers,
+    draw_array,
+    operand,
+    plugins,
+    with_nan,
+)
 
 from fwd_core.ir import DType, Tensor
+from fwd_core.testing import assert_parity
 from fwd_core.testing import strategies as fwd
+from fwd_ops_torch.testing import module_from_source
 
 
 def distinct(data: st.DataObject, dtypes: tuple[DType, ...], shape: tuple[int, ...]) -> Any:
@@ -91,6 +103,37 @@ def test_kthvalue(data: st.DataObject) -> None:
     batch = ["x"] if len(shape) > 1 and axis % len(shape) else []
     call = f"tuple(torch.kthvalue(x, {k}, {axis}, {keepdim}))"
     check(data, call, x=x, batch=batch, may_raise=True)
+
+
+NANMEDIANS = ["torch.nanmedian(x)", "tuple(torch.nanmedian(x, {}, {}))"]
+
+
+@covers("aten::nanmedian", each={"call": NANMEDIANS})
+def test_nanmedian(call: str, data: st.DataObject) -> None:
+    shape = data.draw(fwd.shapes(0, 3, min_size=1, max_size=4), label="shape")
+    axis = data.draw(fwd.axis(max(len(shape), 1)), label="dim")
+    keepdim = data.draw(st.booleans(), label="keepdim")
+    x = with_nan(data, with_nan(data, distinct(data, (*FLOATS, *INTEGERS), shape)))
+    check(data, call.format(axis, keepdim), x=x, batch=["x"], may_raise=True)
+
+
+def test_nanmedian_of_nothing_else() -> None:
+    x = np.array([[np.nan, np.nan, np.nan], [np.nan, 2, 1], [3, np.nan, np.nan]], np.float32)
+    module = module_from_source("[torch.nanmedian(x, 1)[0], torch.nanmedian(x[0])]", "x")
+    assert_parity(module, (x,), plugins=plugins())
+
+
+@covers("aten::mode")
+def test_mode(data: st.DataObject) -> None:
+    shape = data.draw(fwd.shapes(0, 3, max_size=5), label="shape")
+    axis = data.draw(fwd.axis(max(len(shape), 1)), label="dim")
+    keepdim = data.draw(st.booleans(), label="keepdim")
+    dtype = data.draw(fwd.dtypes(ANY), label="dtype")
+    # Whole numbers, so that some are equal; of five torch finds the last one.
+    counts = draw_array(data, "x", DType.INT64, shape, low=0, high=3)
+    tensor = Tensor(counts.astype(np.float64)).astype(dtype)
+    x = tensor if dtype is DType.BFLOAT16 else tensor.data
+    check(data, f"tuple(torch.mode(x, {axis}, {keepdim}))", x=x, batch=["x"], may_raise=True)
 
 
 @covers("aten::median", each={"call": ["torch.median(x)", "tuple(torch.median(x, {}, {}))"]})

@@ -124,7 +124,17 @@ def test_special_round(data: st.DataObject) -> None:
           (DType.FLOAT32, DType.INT64, DType.BOOL), (-60, 60))  # fmt: skip
 
 
-TESTS = ("signbit", "isnan", "isinf", "isfinite", "isposinf", "isneginf", "isreal", "positive")
+TESTS = (
+    "signbit",
+    "isnan",
+    "isinf",
+    "isfinite",
+    "isposinf",
+    "isneginf",
+    "isreal",
+    "positive",
+    "angle",
+)
 
 
 @covers("aten::{name}", name=TESTS, examples=0.3)
@@ -179,7 +189,7 @@ OF_SPECIAL_NUMBERS = (
     *("isnan", "isinf", "isfinite", "isposinf", "isneginf", "signbit", "nan_to_num", "sign"),
     *("round", "trunc", "frac", "floor", "ceil", "square", "logit", "deg2rad", "rad2deg"),
     *("tan", "sinh", "cosh", "tanh", "asin", "acos", "atan", "asinh", "acosh", "atanh", "sinc"),
-    *("exp2", "expm1", "log1p", "log2", "log10", "erf", "erfc", "erfinv"),
+    *("angle", "exp2", "expm1", "log1p", "log2", "log10", "erf", "erfc", "erfinv"),
 )
 
 

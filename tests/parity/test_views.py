@@ -16,7 +16,7 @@ pytest.importorskip("openvino")
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from parity_cases import QUICK, draw_array, plugins
+from parity_cases import draw_array, drawn_forms, plugins
 
 from fwd_core.ir import DType
 from fwd_core.testing import EXACT, assert_parity
@@ -294,27 +294,21 @@ def program(data: st.DataObject, views: dict[str, Callable[..., None]]) -> tuple
     return p.text, shape
 
 
-def forms_of(data: st.DataObject) -> tuple[str, ...]:
-    """Decomposing takes long, and turns writes into operators that scatter."""
-    decomposed = data.draw(st.integers(1, 10), label="decomposed at 3") == 3
-    return (*QUICK, "decomposed") if decomposed else QUICK
-
-
-@settings(max_examples=settings().max_examples * 4)
+@settings(max_examples=settings().max_examples * 2)
 @given(data=st.data())
 def test_programs_of_views_and_writes(data: st.DataObject) -> None:
     text, shape = program(data, VIEWS)
     x = draw_array(data, "x", DType.INT32, shape)
-    assert_parity(
-        module_from_source(text, "x"), x, forms=forms_of(data), tolerance=EXACT, plugins=plugins()
-    )
+    forms = drawn_forms(data)
+    module = module_from_source(text, "x")
+    assert_parity(module, x, forms=forms, tolerance=EXACT, plugins=plugins())
 
 
-@settings(max_examples=settings().max_examples * 4)
+@settings(max_examples=settings().max_examples * 2)
 @given(data=st.data())
 def test_programs_that_change_the_layout_in_place(data: st.DataObject) -> None:
     text, shape = program(data, {**VIEWS, "relayout": relayout})
     x = draw_array(data, "x", DType.INT32, shape)
-    assert_parity(
-        module_from_source(text, "x"), x, forms=forms_of(data), tolerance=EXACT, plugins=plugins()
-    )
+    forms = drawn_forms(data)
+    module = module_from_source(text, "x")
+    assert_parity(module, x, forms=forms, tolerance=EXACT, plugins=plugins())

@@ -2,10 +2,14 @@
 
 Each is traced, exported raw and exported decomposed. Forms that import to the same graph share
 one engine. Errors are relative to the greatest value of an output.
+
+The layers of a transformer are all alike: in every form, and for every backend and mode, there are
+three of them here, but all twelve in the profile ``nightly``. One form is always built whole.
 """
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +25,7 @@ pytest.importorskip("openvino")
 from machine import needs_half
 from torch import nn
 
-from benchmarks.models import EAGER, MODELS, make
+from benchmarks.models import EAGER, MODELS, TRANSFORMERS, make
 from fwd_core import Builder, OptBatch
 from fwd_core.backends.tensorrt.layers import CompiledLayer
 from fwd_core.importing import ImportRequest
@@ -35,6 +39,8 @@ from fwd_ops_torch.importers.module import export
 FLOAT32_ERROR = 1e-4
 #: The bound for half precision, which has 8 to 11 bits.
 FLOAT16_COSINE = 0.999
+#: Layers of transformers, if fewer than their own.
+LAYERS = None if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 3
 
 
 class Bottleneck(nn.Module):
@@ -161,7 +167,7 @@ class Imported:
 )
 def imported(request: pytest.FixtureRequest) -> Imported:
     name, is_dynamic = request.param
-    model, inputs = make(name)
+    model, inputs = make(name, LAYERS if name in TRANSFORMERS else None)
     dynamic = OptBatch(2) if is_dynamic else None
     example = batched(inputs, 3 if is_dynamic else 1)
     printed: set[str] = set()
@@ -208,6 +214,19 @@ def test_tensorrt_builds(imported: Imported, mode: str) -> None:
         assert len(products) >= 12, form
         kind = "Half" if mode == "float16" else "Float"
         assert products.count(kind) >= 0.95 * len(products), form
+
+
+@pytest.mark.parametrize("name", ["vit_base", "bert_base"])
+def test_whole_transformers(name: str) -> None:
+    model, inputs = make(name)
+    dynamic = OptBatch(2)
+    example = batched(inputs, 3)
+    builder = Builder(backend="openvino")
+    program = export(model, ImportRequest(example, builder.plugins, dynamic))
+    graph = builder.import_model(program, example, dynamic=dynamic)
+    built = Imported(model, inputs, dynamic, {"exported": graph})
+    test_openvino_float32(built)
+    test_tensorrt_builds(built, "float16")
 
 
 @pytest.mark.parametrize("kind", ["residual network", "transformer encoder"])

@@ -192,7 +192,7 @@ def test_every_random_operator_is_named_as_one() -> None:
     plugins = Plugins.discover({})
     table, found = ConverterTable.of(plugins), random_operators()
     refused = [name for name in found if name not in table]
-    assert len(refused) > 30
+    assert len(refused) >= 30
     for name in refused:
         problems = Problems(plugins)
         problems.note_unknown(name, Location(), table)

@@ -29,7 +29,9 @@ REFUSED = {
         "torch.unique_consecutive(x)[0]", "aten::unique_consecutive", SIZE, "duplicates"
     ),
     "bincount": ("torch.bincount(n)", "aten::bincount", SIZE, "scatter_add"),
-    "histc": ("torch.histc(x)", "aten::histc", "counts values in bins", "compare"),
+    "histogram": (
+        "torch.histogram(x)[0]", "aten::histogram", "counts values in bins", "torch.histc"
+    ),
     "mask": ("x[m]", "aten::index", "a bool mask gives a result whose size", "torch.where"),
     "several values by a mask": (
         "torch.index_put(x, [m], x[:2])", "aten::index_put", "how many values it takes", "where"

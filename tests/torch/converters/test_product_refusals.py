@@ -159,6 +159,15 @@ def test_refused(source: str, given: list[torch.Tensor], text: str) -> None:
     assert re.search(text, str(caught.value), re.DOTALL)
 
 
+def test_cross_along_an_axis_that_a_dynamic_size_decides() -> None:
+    batch = {"x": {0: ("batch", 1, 2, 4)}}
+    model = scripted(module_from_source("torch.cross(x, x)", "x"))
+    with pytest.raises(UnsupportedModelError, match="first axis of size 3 counts, and batch may"):
+        importing(model, [of(2, 3)], batch)
+    model = scripted(module_from_source("torch.cross(x, x, dim=1)", "x"))
+    assert importing(model, [of(2, 3)], batch).outputs[0].type.rank == 2
+
+
 def test_sizes_that_may_differ_are_told_from_those_that_do() -> None:
     model = scripted(module_from_source("torch.inner(x, y)", "x", "y"))
     dynamic = {"x": {1: ("a", 1, 2, 3)}, "y": {1: ("b", 1, 2, 3)}}

@@ -52,6 +52,26 @@ REFUSED: dict[str, tuple[str, list[torch.Tensor], str]] = {
     "kthvalue": ("torch.kthvalue(x, 0)[0]", [of(2)], "kthvalue: k is out of range.*1 … 2.*0"),
     "median of bool": ("torch.median(x)", [of(2, dtype=BOOL)], "median: not for bool"),
     "median of nothing": ("torch.median(x)", [of(0)], "median: nothing has no median"),
+    "nanmedian of nothing": ("torch.nanmedian(x)", [of(0)], "nanmedian: nothing has no median"),
+    "mode of nothing": ("torch.mode(x)[0]", [of(0)], "mode: nothing has no mode"),
+    "nuclear_norm": ("torch.nuclear_norm(x)", [of(2, 2)], "nuclear_norm.*factors or inverts"),
+    "pdist of a vector": ("torch.pdist(x)", [of(2)], "pdist: expected 2 axes and p of 0 or more"),
+    "histc of no bins": ("torch.histc(x, 0)", [of(2)], "histc: expected a bin or more"),
+    "histc of integers": ("torch.histc(x)", [of(2, dtype=I64)], "histc: floats only"),
+    "nonzero_static": (
+        "torch.nonzero_static(x, size=-1)", [of(2)], "nonzero_static: size is negative"
+    ),
+    "combinations": ("torch.combinations(x)", [of(2, 2)], "expected one axis and r of 0 or more"),
+    "trapezoid of a number": ("torch.trapezoid(x)", [of()], "trapezoid: a number has no axis"),
+    "trapezoid of bool": (
+        "torch.trapezoid(x)", [of(2, dtype=BOOL)], "trapezoid: not for bool"
+    ),
+    "trapezoid at other points": (
+        "torch.trapezoid(x, y)", [of(2), of(3)], "trapezoid: one x for each point.*expected: 2"
+    ),
+    "trapezoid at points of more axes": (
+        "torch.trapezoid(x, y)", [of(2), of(2, 2)], "argument 'x' .*2 axes for 1 of y"
+    ),
     "searchsorted side": (
         'torch.searchsorted(x, y, right=True, side="left")', [of(2), of(2)], "side and right differ"
     ),
@@ -91,7 +111,6 @@ REFUSED: dict[str, tuple[str, list[torch.Tensor], str]] = {
     ),
     "rms_norm": ("F.rms_norm(x, [3])", [of(2, 2)], "rms_norm: normalized_shape is not the end"),
     "rms_norm of integers": ("F.rms_norm(x, [2])", [of(2, dtype=I64)], "rms_norm: floats only"),
-    "mode": ("torch.mode(x)[0]", [of(2)], "aten::mode"),
     "batch_norm in training": (
         "torch.batch_norm(x, None, None, y, y, True, 0.1, 1e-5, False)", [of(2, 2), of(2)],
         "argument 'training' .*running statistics change",

@@ -209,7 +209,7 @@ def test_loops_on_data_are_listed() -> None:
 
     program = torch.export.export(Loop().eval(), (X,))
     with pytest.raises(
-        UnsupportedModelError, match=r"higher_order::while_loop \(1x\): a loop on data"
+        UnsupportedModelError, match=r"higher_order::while_loop \(1x\): a loop depends on the con"
     ) as caught:
         importing(program, (X,))
     (problem,) = caught.value.problems

@@ -98,6 +98,18 @@ def require_float(ctx: ConversionContext, x: Value) -> None:
         raise ConversionError(f"{ctx.operator}: floats only", got=x.type)
 
 
+def refuse_half(ctx: ConversionContext, x: Value) -> None:
+    """Refuse float16 and bfloat16, as torch does where it has no kernel for them.
+
+    Raises:
+        ConversionError: The tensor is of one of them.
+    """
+    if x.type.dtype in (DType.FLOAT16, DType.BFLOAT16):
+        raise ConversionError(
+            f"{ctx.operator}: not for {x.type.dtype}", got=x.type, hint="cast to float32 before it"
+        )
+
+
 def comparison(
     module: str, name: str, op: Callable[[Value, Value], Operator], *aliases: str
 ) -> Binary:

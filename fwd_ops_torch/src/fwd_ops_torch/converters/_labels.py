@@ -45,6 +45,9 @@ def contract(
         path: Pairs of operands in the order to multiply; by default from the left.
         widen: Sum integers in int64, as torch's ``sum`` does.
     """
+    if len(operands) == 1 and widen and set(operands[0].labels) - set(out):
+        # torch sums a single operand, if only over axes of size 1
+        operands = [_widened(ctx, operands[0])]
     held = [_squeezed(ctx, operand) for operand in operands]
     counts: dict[Hashable, int] = {}
     for operand in held:
@@ -90,11 +93,16 @@ def _summed(
     axes = tuple(axis for axis, label in enumerate(operand.labels) if label in labels)
     if not axes:
         return operand
-    value = operand.value
-    if widen and not value.type.dtype.is_float:
-        value = ctx.cast(value, DType.INT64)
+    value = (_widened(ctx, operand) if widen else operand).value
     kept = tuple(label for label in operand.labels if label not in labels)
     return Operand(ctx.emit(ops.ReduceSum(value, axes)), kept)
+
+
+def _widened(ctx: ConversionContext, operand: Operand) -> Operand:
+    """Integers and bool as int64, as torch's ``sum`` makes them."""
+    if operand.value.type.dtype.is_float:
+        return operand
+    return Operand(ctx.cast(operand.value, DType.INT64), operand.labels)
 
 
 def _pair(

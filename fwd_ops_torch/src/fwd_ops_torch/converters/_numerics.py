@@ -43,3 +43,12 @@ def flat(ctx: ConversionContext, x: Value) -> Value:
 def is_empty(x: Value, axes: Sequence[int]) -> bool:
     """Whether there is certainly nothing along some axes."""
     return any(x.type.shape[axis] == 0 for axis in axes)
+
+
+def polynomial(ctx: ConversionContext, x: Value, terms: Sequence[float]) -> Value:
+    """The sum of terms[k] times x to the power k, by Horner's rule."""
+    total = ctx.number(terms[-1], x.type.dtype, "term")
+    for term in reversed(terms[:-1]):
+        scaled = ctx.emit(ops.Mul(total, x), "scaled")
+        total = ctx.emit(ops.Add(scaled, ctx.number(term, x.type.dtype, "term")), "polynomial")
+    return total

@@ -21,6 +21,7 @@ from fwd_ops_torch.converting import ConversionContext, converts
     "aten::index_put",
     "aten::index_put_",
     "aten::_unsafe_index_put",
+    "aten::_index_put_impl",
     "aten::_index_put_impl_",
     no_effect={"unsafe": "says only that indices need no check"},
 )

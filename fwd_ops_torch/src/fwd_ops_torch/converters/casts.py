@@ -32,6 +32,12 @@ def type_as(ctx: ConversionContext, x: Value, other: Value) -> Value:
     return _cast(ctx, x, other.type.dtype)
 
 
+@converts("prims::convert_element_type")
+def convert_element_type(ctx: ConversionContext, a: Value, dtype: DType) -> Value:
+    """prims::convert_element_type(Tensor a, ScalarType dtype) -> Tensor. Of decomposed programs."""
+    return _cast(ctx, a, dtype)
+
+
 def _old(name: str, dtype: DType) -> Callable[[ConversionContext, Value], Value]:
     """A converter of ``aten::_cast_<name>``, as old TorchScript programs have it."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 
 from fwd_core.errors import ConversionError
-from fwd_core.ir import DType, Value, is_equal, ops
+from fwd_core.ir import Dim, DType, Value, is_equal, ops
 from fwd_core.ir.dims import product
 from fwd_ops_torch.converters._chains import multiplied
 from fwd_ops_torch.converters._equations import checked_path, labelled, parse
@@ -210,10 +210,24 @@ def cross(ctx: ConversionContext, x: Value, other: Value, dim: int | None = None
     """aten::cross(Tensor self, Tensor other, int? dim=None) -> Tensor. By default the first axis of 3."""
     if dim is None:
         shape = ctx.broadcast_shape([x, other])
-        dim = next((axis for axis, size in enumerate(x.type.shape) if size == 3), None)
+        dim = _first_of_three(ctx, x.type.shape)
         if dim is None:
             raise ConversionError("cross: no axis has 3 elements", got=list(shape))
     return linalg_cross(ctx, x, other, dim)
+
+
+def _first_of_three(ctx: ConversionContext, shape: Sequence[Dim]) -> int | None:
+    for axis, size in enumerate(shape):
+        three = is_equal(size, 3)
+        if three is None:
+            raise ctx.unsupported(
+                "dim",
+                f"without it the first axis of size 3 counts, and {size} may be 3",
+                "give dim",
+            )
+        if three:
+            return axis
+    return None
 
 
 @converts("aten::chain_matmul")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from fwd_core.errors import ConversionError
-from fwd_core.ir import Value, is_equal, is_less, ops
+from fwd_core.ir import DType, Value, is_equal, is_less, ops
+from fwd_ops_torch.converters._factories import refuse_half, require_float
 from fwd_ops_torch.converters._numerics import widened, without
 from fwd_ops_torch.converters.norm import vector_norm
 from fwd_ops_torch.converting import ConversionContext, converts
@@ -92,6 +95,32 @@ def cdist(
     axes = (difference.type.rank - 1,)
     size = vector_norm(ctx, difference, float(p), axes)
     return ctx.cast(without(ctx, size, axes, False), a.type.dtype)
+
+
+@converts("aten::pdist", "aten::_pdist_forward")
+def pdist(ctx: ConversionContext, x: Value, p: float = 2.0) -> Value:
+    """aten::pdist(Tensor self, float p=2) -> Tensor. Of every row of [N, M] and each after it.
+
+    float32 or float64; the number of rows is fixed, as the size of the result is none of its
+    simple functions.
+    """
+    if x.type.rank != 2 or p < 0:
+        raise ConversionError(
+            f"{ctx.operator}: expected 2 axes and p of 0 or more", got=f"{x.type}, {p}"
+        )
+    require_float(ctx, x)
+    refuse_half(ctx, x)
+    rows = ctx.static(x.type.shape[0], "self")
+    first, second = np.triu_indices(rows, 1)
+    if not first.size or x.type.shape[1] == 0:
+        zero = ctx.number(0.0, x.type.dtype, "zero")
+        return ctx.emit(ops.Expand(zero, (first.size,)))
+    left, right = (
+        ctx.emit(ops.Gather(x, ctx.constant(places, DType.INT64, "places"), 0), "rows")
+        for places in (first, second)
+    )
+    size = vector_norm(ctx, ctx.emit(ops.Sub(left, right), "difference"), float(p), (1,))
+    return without(ctx, size, (1,), False)
 
 
 def _by_product(ctx: ConversionContext, a: Value, b: Value) -> Value:

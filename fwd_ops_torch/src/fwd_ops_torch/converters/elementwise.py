@@ -179,6 +179,21 @@ def dropout(ctx: ConversionContext, x: Value, train: bool) -> Value:
     return x
 
 
+@converts("aten::native_dropout", no_effect={"p": "dropout does nothing in evaluation mode"})
+def native_dropout(
+    ctx: ConversionContext, x: Value, train: bool | None = None
+) -> tuple[Value, Value]:
+    """aten::native_dropout(Tensor input, float p, bool? train) -> (Tensor, Tensor).
+
+    Evaluation mode: as it is, and a mask that is true, of bool but for no elements. For torch no
+    train is training.
+    """
+    if train is not False:
+        raise ctx.unsupported("train", "dropout in training mode is random", "call model.eval()")
+    mask = ctx.emit(ops.Full(x.type.shape, True, DType.BOOL), "mask")
+    return x, ctx.cast(mask, x.type.dtype) if x.type.numel == 0 else mask
+
+
 @converts("aten::copy_", "aten::copy", no_effect={"non_blocking": "a graph has one device"})
 def copy_(
     ctx: ConversionContext, x: Value, src: Operand | None = None, other: Operand | None = None

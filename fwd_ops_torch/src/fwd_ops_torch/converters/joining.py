@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -61,6 +62,27 @@ def column_stack(ctx: ConversionContext, tensors: Sequence[Value]) -> Value:
         for value in tensors
     ]
     return cat(ctx, values, 1)
+
+
+@converts("aten::combinations")
+def combinations(
+    ctx: ConversionContext, x: Value, r: int = 2, with_replacement: bool = False
+) -> Value:
+    """aten::combinations(Tensor self, int r=2, bool with_replacement=False) -> Tensor.
+
+    A row of r elements each, of n elements. n is fixed, as the number of rows is none of its simple
+    functions. No elements at all give [0].
+    """
+    if x.type.rank != 1 or r < 0:
+        raise ConversionError(
+            f"{ctx.operator}: expected one axis and r of 0 or more", got=f"{x.type}, r={r}"
+        )
+    if r == 0:
+        return ctx.emit(ops.Slice(x, 0, 0, 0))
+    choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
+    rows = list(choose(range(ctx.static(x.type.shape[0], "self")), r))
+    places = ctx.constant(np.array(rows, np.int64).reshape(-1, r), DType.INT64, "places")
+    return ctx.emit(ops.Gather(x, places, 0))
 
 
 @converts("aten::block_diag")

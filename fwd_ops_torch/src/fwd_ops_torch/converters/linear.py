@@ -193,6 +193,8 @@ def _sum(ctx: ConversionContext, x: Value, product: Value, beta: Number, alpha: 
     """Beta * x + alpha * product, of the product's dtype and shape."""
     dtype = product.type.dtype
     _require_fits(ctx, x, product)
+    if 0 in product.type.shape:
+        return product  # torch does not look at the factors then
     if not _is_one(alpha):
         product = ctx.emit(ops.Mul(product, ctx.number(alpha, dtype, "alpha")))
     if isinstance(beta, (int, float)) and beta == 0:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fwd_core.errors import ConversionError
-from fwd_core.ir import Dim, DType, Value, is_less, ops
+from fwd_core.ir import Dim, DType, Value, is_equal, is_less, ops
 from fwd_core.ir.ops.resize import distance
 from fwd_ops_torch.converting import ConversionContext, converts
 from fwd_ops_torch.converting.size_floats import SizeFloat
@@ -173,6 +173,9 @@ def _smooth(
 ) -> Value:
     _require_floats(ctx, x)
     sizes, scales = _sizes(ctx, x, output_size, scale_factors, given)
+    if mode == "linear":  # torch leaves an axis that keeps its size as it is, whatever its scale
+        kept = map(is_equal, x.type.shape[2:], sizes)
+        scales = tuple(None if same else scale for same, scale in zip(kept, scales, strict=True))
     return ctx.emit(ops.Resize(x, sizes, mode, align_corners, scales))  # type: ignore[arg-type]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from fwd_core.errors import ConversionError
 from fwd_core.ir import DType, Value, is_equal, ops
 from fwd_ops_torch.converters._numerics import flat, is_nan
@@ -84,25 +86,60 @@ def quantile(
     float32 or float64; q is a number or has one axis, which becomes the first one. NaN if there is
     one.
     """
+    return _quantile(ctx, x, q, dim, keepdim, interpolation, without_nan=False)
+
+
+@converts("aten::nanquantile")
+def nanquantile(
+    ctx: ConversionContext,
+    x: Value,
+    q: Operand,
+    dim: int | None = None,
+    keepdim: bool = False,
+    interpolation: str = "linear",
+) -> Value:
+    """aten::nanquantile(Tensor self, Tensor q, int? dim=None, bool keepdim=False, *, str interpolation="linear") -> Tensor.
+
+    quantile of what is no NaN; NaN if there is nothing else.
+    """
+    return _quantile(ctx, x, q, dim, keepdim, interpolation, without_nan=True)
+
+
+def _quantile(
+    ctx: ConversionContext,
+    x: Value,
+    q: Operand,
+    dim: int | None,
+    keepdim: bool,
+    interpolation: str,
+    *,
+    without_nan: bool,
+) -> Value:
     if interpolation not in _INTERPOLATIONS:
         raise ConversionError(
-            "quantile: unknown interpolation",
+            f"{ctx.operator}: unknown interpolation",
             expected=", ".join(_INTERPOLATIONS),
             got=interpolation,
         )
     if x.type.dtype.itemsize < 4 or not x.type.dtype.is_float or x.type.numel == 0:
-        raise ConversionError("quantile: float32 or float64, not empty", got=x.type)
+        raise ConversionError(f"{ctx.operator}: float32 or float64, not empty", got=x.type)
     if isinstance(q, Value):
         if q.type.dtype is not x.type.dtype or q.type.rank > 1:
-            raise ConversionError("quantile: q is of the same dtype, with one axis", got=q.type)
+            raise ConversionError(
+                f"{ctx.operator}: q is of the same dtype, with one axis", got=q.type
+            )
     elif not 0 <= q <= 1:  # type: ignore[operator]
-        raise ConversionError("quantile: q is out of range", expected="0 … 1", got=q)
+        raise ConversionError(f"{ctx.operator}: q is out of range", expected="0 … 1", got=q)
     axis = 0 if dim is None else ctx.axis(dim, x.type.rank)
     rows = flat(ctx, x) if dim is None or not x.type.rank else x
     rank = rows.type.rank
     order = (*(other for other in range(rank) if other != axis), axis)
     last = ctx.emit(ops.Transpose(rows, order), "last")
-    result = _interpolated(ctx, last, ctx.tensor(q, x.type.dtype), interpolation)
+    places = ctx.tensor(q, x.type.dtype)
+    if without_nan:
+        result = _between_numbers(ctx, last, places, interpolation)
+    else:
+        result = _interpolated(ctx, last, places, interpolation)
     # Of rows [*rest] and places [q] or none.
     several = isinstance(q, Value) and q.type.rank == 1
     if several:
@@ -119,8 +156,39 @@ def _interpolated(ctx: ConversionContext, x: Value, q: Value, interpolation: str
     axis, dtype = x.type.rank - 1, x.type.dtype
     size = x.type.shape[axis]
     values = ctx.emit_all(ops.TopK(x, size, axis, largest=False), "least")[0]
-    last = ctx.number(size - 1, dtype, "last")
+    rank = ctx.emit(ops.Mul(q, ctx.number(size - 1, dtype, "last")), "rank")
+
+    def pick(places: Value) -> Value:
+        return ctx.emit(ops.Gather(values, places, axis), "picked")
+
+    result = _between(ctx, rank, interpolation, pick)
+    nan = ctx.emit(ops.ReduceAny(is_nan(ctx, x), (axis,), keepdims=bool(q.type.rank)), "any_nan")
+    return ctx.emit(ops.Where(nan, ctx.number(float("nan"), dtype), result), "quantile")
+
+
+def _between_numbers(ctx: ConversionContext, x: Value, q: Value, interpolation: str) -> Value:
+    """The same between what is no NaN, of which each row has its own number."""
+    axis, dtype = x.type.rank - 1, x.type.dtype
+    ordered = ops.TopK(x, x.type.shape[axis], axis, largest=False)
+    values = ctx.emit_all(ordered, "least")[0]  # a NaN is greater than every number
+    numbers = ctx.cast(ctx.emit(ops.Not(is_nan(ctx, x)), "numbers"), dtype)
+    counted = ctx.emit(ops.ReduceSum(numbers, (axis,), keepdims=True), "count")
+    zero, one = (ctx.number(each, dtype) for each in (0.0, 1.0))
+    last = ctx.emit(ops.Maximum(ctx.emit(ops.Sub(counted, one)), zero), "last")
     rank = ctx.emit(ops.Mul(q, last), "rank")
+
+    def pick(places: Value) -> Value:
+        return ctx.emit(ops.GatherElements(values, places, axis), "picked")
+
+    result = _between(ctx, rank, interpolation, pick)
+    return result if q.type.rank else ctx.emit(ops.Squeeze(result, (axis,)), "quantile")
+
+
+def _between(
+    ctx: ConversionContext, rank: Value, interpolation: str, pick: Callable[[Value], Value]
+) -> Value:
+    """What lies at a place in order that need not be whole."""
+    dtype = rank.type.dtype
     below = ctx.emit(ops.Floor(rank), "below")
     rest = ctx.emit(ops.Sub(rank, below), "rest")
     half = ctx.number(0.5, dtype, "half")
@@ -133,19 +201,12 @@ def _interpolated(ctx: ConversionContext, x: Value, q: Value, interpolation: str
         weight = ctx.cast(ctx.emit(ops.Greater(tie, half), "up"), dtype)
     else:
         weight = rest
-    at = ctx.cast(below, DType.INT64)
-    above = ctx.cast(ctx.emit(ops.Ceil(rank), "above"), DType.INT64)
-    low = ctx.emit(ops.Gather(values, at, axis), "low")
-    high = ctx.emit(ops.Gather(values, above, axis), "high")
-    if interpolation == "lower":
-        result = low
-    elif interpolation == "higher":
-        result = high
-    else:
-        step = ctx.emit(ops.Mul(ctx.emit(ops.Sub(high, low), "step"), weight), "part")
-        result = ctx.emit(ops.Add(low, step), "between")
-    nan = ctx.emit(ops.ReduceAny(is_nan(ctx, x), (axis,), keepdims=bool(q.type.rank)), "any_nan")
-    return ctx.emit(ops.Where(nan, ctx.number(float("nan"), dtype), result), "quantile")
+    low = pick(ctx.cast(below, DType.INT64))
+    high = pick(ctx.cast(ctx.emit(ops.Ceil(rank), "above"), DType.INT64))
+    if interpolation in ("lower", "higher"):
+        return low if interpolation == "lower" else high
+    step = ctx.emit(ops.Mul(ctx.emit(ops.Sub(high, low), "step"), weight), "part")
+    return ctx.emit(ops.Add(low, step), "between")
 
 
 def _below(ctx: ConversionContext, sequence: Value, numbers: Value, *, inclusive: bool) -> Value:

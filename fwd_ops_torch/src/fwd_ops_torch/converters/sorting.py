@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from fwd_core.errors import ConversionError
 from fwd_core.ir import Dim, DType, Value, is_less, ops
-from fwd_ops_torch.converters._numerics import flat, is_nan, without
+from fwd_ops_torch.converters._numerics import flat, is_nan, places, without
 from fwd_ops_torch.converting import ConversionContext, converts
 
 
@@ -91,12 +91,12 @@ def median(
     """
     whole = dim is None
     if x.type.dtype is DType.BOOL:
-        raise ConversionError("median: not for bool", got=x.type)
+        raise ConversionError(f"{ctx.operator}: not for bool", got=x.type)
     value = flat(ctx, x) if whole else x
     axis = 0 if dim is None else ctx.axis(dim, x.type.rank)
     size = value.type.shape[axis] if value.type.rank else 1
     if size == 0:
-        raise ConversionError("median: nothing has no median", got=x.type)
+        raise ConversionError(f"{ctx.operator}: nothing has no median", got=x.type)
     found, place = _kth(ctx, value, axis, (size - 1) // 2 + 1, keepdim)
     if value.type.dtype.is_float and value.type.rank:
         nan = is_nan(ctx, value)
@@ -110,15 +110,76 @@ def median(
     return found if whole else (found, place)
 
 
+@converts("aten::nanmedian")
+def nanmedian(
+    ctx: ConversionContext, x: Value, dim: int | None = None, keepdim: bool = False
+) -> Value | tuple[Value, Value]:
+    """aten::nanmedian.dim(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices).
+
+    Numbers; the lower one of two, of what is no NaN. NaN if there is nothing else.
+    """
+    if not x.type.dtype.is_float or not x.type.rank:
+        return median(ctx, x, dim, keepdim)
+    value = flat(ctx, x) if dim is None else x
+    axis = 0 if dim is None else ctx.axis(dim, x.type.rank)
+    size = value.type.shape[axis]
+    if size == 0:
+        raise ConversionError(f"{ctx.operator}: nothing has no median", got=x.type)
+    numbers = ctx.cast(ctx.emit(ops.Not(is_nan(ctx, value)), "numbers"), DType.INT64)
+    counted = ctx.emit(ops.ReduceSum(numbers, (axis,), keepdims=True), "count")
+    one, two, zero = (ctx.number(each, DType.INT64) for each in (1, 2, 0))
+    # NaNs come last in order, so the place counts from the first number.
+    half = ctx.emit(ops.FloorDiv(ctx.emit(ops.Sub(counted, one)), two), "half")
+    middle = ctx.emit(ops.Maximum(half, zero), "middle")
+    found, place = (
+        without(ctx, ctx.emit(ops.GatherElements(part, middle, axis), "median"), (axis,), keepdim)
+        for part in ctx.emit_all(ops.TopK(value, size, axis, largest=False, stable=True), "ordered")
+    )
+    return found if dim is None else (found, place)
+
+
+@converts("aten::mode")
+def mode(
+    ctx: ConversionContext, x: Value, dim: int = -1, keepdim: bool = False
+) -> tuple[Value, Value]:
+    """aten::mode(Tensor self, int dim=-1, bool keepdim=False) -> (Tensor values, Tensor indices).
+
+    Any dtype; the least of the most frequent elements, and its last place, which torch finds in
+    few elements but does not promise. Every element is compared with every other. Undefined with a
+    NaN, as in torch, where it depends on the order.
+    """
+    axis, dtype = ctx.axis(dim, x.type.rank), x.type.dtype
+    if not x.type.rank:
+        return x, ctx.number(0, DType.INT64, "place")
+    if x.type.shape[axis] == 0:
+        raise ConversionError("mode: nothing has no mode", got=x.type)
+    key = ctx.cast(x, DType.INT32) if dtype is DType.BOOL else x
+    own = ctx.emit(ops.Unsqueeze(key, (axis + 1,)), "own")
+    others = ctx.emit(ops.Unsqueeze(key, (axis,)), "others")
+    same = ctx.cast(ctx.emit(ops.Equal(own, others), "same"), DType.INT64)
+    counts = ctx.emit(ops.ReduceSum(same, (axis + 1,)), "counts")
+    most = ctx.emit(ops.ReduceMax(counts, (axis,), keepdims=True), "most")
+    frequent = ctx.emit(ops.Equal(counts, most), "frequent")
+    greatest = ctx.emit(ops.ReduceMax(key, (axis,), keepdims=True), "greatest")
+    candidates = ctx.emit(ops.Where(frequent, key, greatest), "candidates")
+    found = ctx.emit(ops.ReduceMin(candidates, (axis,), keepdims=True), "mode")
+    none = ctx.number(0, DType.INT64, "none")
+    there = ctx.emit(ops.Equal(key, found), "there")
+    place = ctx.emit(ops.Where(there, places(ctx, key, axis), none), "place")
+    last = ctx.emit(ops.ReduceMax(place, (axis,), keepdims=True), "last")
+    values, indices = (without(ctx, each, (axis,), keepdim) for each in (found, last))
+    return ctx.cast(values, dtype), indices
+
+
 def _kth(ctx: ConversionContext, x: Value, axis: int, k: Dim, keepdim: bool) -> tuple[Value, Value]:
     if not x.type.rank:
         return x, ctx.number(0, DType.INT64, "place")
     parts = ctx.emit_all(ops.TopK(x, k, axis, largest=False), "least")
-    values, places = (
+    values, found = (
         without(ctx, ctx.emit(ops.Slice(part, axis, k - 1, 1), "kth"), (axis,), keepdim)
         for part in parts
     )
-    return values, places
+    return values, found
 
 
 def _ordered(
@@ -128,5 +189,5 @@ def _ordered(
         return x, ctx.number(0, DType.INT64, "place")
     dtype = x.type.dtype
     key = ctx.cast(x, DType.INT32) if dtype is DType.BOOL else x
-    values, places = ctx.emit_all(ops.TopK(key, k, axis, largest, stable), "ordered")
-    return ctx.cast(values, dtype), places
+    values, found = ctx.emit_all(ops.TopK(key, k, axis, largest, stable), "ordered")
+    return ctx.cast(values, dtype), found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 from fwd_core.errors import ConversionError
 from fwd_core.ir import DType, Value, ops
@@ -15,15 +14,16 @@ from fwd_ops_torch.converters._factories import (
     rounding,
     same_unary,
 )
+from fwd_ops_torch.converters._numerics import polynomial
 from fwd_ops_torch.converters.elementwise import pow_
 from fwd_ops_torch.converting import ConversionContext, converts
 
 #: Giles, "Approximating the erfinv function" (2012), in single precision: by w = -log(1 - x^2) the
-#: terms in w - 2.5 where w < 5, and in sqrt(w) - 3 beyond, the last ones first.
-_ERFINV_NEAR = (2.81022636e-08, 3.43273939e-07, -3.5233877e-06, -4.39150654e-06, 2.1858087e-04,
-                -1.25372503e-03, -4.17768164e-03, 0.246640727, 1.50140941)  # fmt: skip
-_ERFINV_FAR = (-2.00214257e-04, 1.00950558e-04, 1.34934322e-03, -3.67342844e-03, 5.73950773e-03,
-               -7.6224613e-03, 9.43887047e-03, 1.00167406, 2.83297682)  # fmt: skip
+#: terms in w - 2.5 where w < 5, and in sqrt(w) - 3 beyond.
+ERFINV_NEAR = (1.50140941, 0.246640727, -4.17768164e-03, -1.25372503e-03, 2.1858087e-04,
+               -4.39150654e-06, -3.5233877e-06, 3.43273939e-07, 2.81022636e-08)  # fmt: skip
+ERFINV_FAR = (2.83297682, 1.00167406, 9.43887047e-03, -7.6224613e-03, 5.73950773e-03,
+              -3.67342844e-03, 1.34934322e-03, 1.00950558e-04, -2.00214257e-04)  # fmt: skip
 
 exp = float_unary(__name__, "exp", ops.Exp)
 expm1 = float_unary(__name__, "expm1", ops.Expm1, "special_expm1")
@@ -118,17 +118,11 @@ def erfinv(ctx: ConversionContext, x: Value) -> Value:
         def number(constant: float) -> Value:
             return ctx.number(constant, DType.FLOAT32, "number")
 
-        def polynomial(variable: Value, terms: Sequence[float]) -> Value:
-            total = number(terms[0])
-            for term in terms[1:]:
-                total = ctx.emit(ops.Add(ctx.emit(ops.Mul(total, variable)), number(term)))
-            return total
-
         one = number(1)
         below, above = ctx.emit(ops.Sub(one, value)), ctx.emit(ops.Add(one, value))
         w = ctx.emit(ops.Neg(ctx.emit(ops.Log(ctx.emit(ops.Mul(below, above))))), "w")
-        near = polynomial(ctx.emit(ops.Sub(w, number(2.5))), _ERFINV_NEAR)
-        far = polynomial(ctx.emit(ops.Sub(ctx.emit(ops.Sqrt(w)), number(3))), _ERFINV_FAR)
+        near = polynomial(ctx, ctx.emit(ops.Sub(w, number(2.5))), ERFINV_NEAR)
+        far = polynomial(ctx, ctx.emit(ops.Sub(ctx.emit(ops.Sqrt(w)), number(3))), ERFINV_FAR)
         ratio = ctx.emit(ops.Where(ctx.emit(ops.Less(w, number(5))), near, far), "ratio")
         is_end = ctx.emit(ops.Equal(ctx.emit(ops.Abs(value)), one), "is_end")
         factor = ctx.emit(ops.Where(is_end, number(math.inf), ratio), "factor")
@@ -311,6 +305,18 @@ def real(ctx: ConversionContext, x: Value) -> Value:
     """aten::real(Tensor(a) self) -> Tensor(a). As it is: there are no complex tensors."""
     del ctx
     return x
+
+
+@converts("aten::angle")
+def angle(ctx: ConversionContext, x: Value) -> Value:
+    """aten::angle(Tensor self) -> Tensor: pi below 0, else 0; of a NaN NaN. Integers give float."""
+    value = ctx.to_float(x)
+    dtype = value.type.dtype
+    zero, pi = (ctx.number(each, dtype) for each in (0.0, math.pi))
+    found = ctx.emit(ops.Where(ctx.emit(ops.Less(value, zero)), pi, zero), "angle")
+    if x is not value:
+        return found
+    return ctx.emit(ops.Where(ctx.emit(ops.NotEqual(value, value), "nan"), value, found))
 
 
 def _scaled(ctx: ConversionContext, x: Value, factor: float) -> Value:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from fwd_ops_torch.importers import numbers, queries, refusals
 from fwd_ops_torch.importers.aliasing import TensorRef
 from fwd_ops_torch.importers.branches import Run, tell_unchecked
 from fwd_ops_torch.importers.locations import frames_of_trace, locate
+from fwd_ops_torch.importers.loops_fx import LOOPS, Loops
 from fwd_ops_torch.importers.merging import choose
 from fwd_ops_torch.importers.problems import CannotContinueError
 from fwd_ops_torch.importers.session import Session
@@ -60,7 +61,8 @@ class FxInterpreter:
         for node in module.graph.nodes:
             if node.op == "output":
                 (results,) = node.args
-                return [self._argument(item, env) for item in results]
+                listed = [results] if isinstance(results, Node) else results
+                return [self._argument(item, env) for item in listed]
             if node.op == "get_attr":
                 env[node] = self._attribute(module, node.target, path)
             elif node.op == "call_function":
@@ -108,12 +110,18 @@ class FxInterpreter:
     def _higher_order(self, node: Node, target: Any, args: list[Any], path: str) -> Any:
         if target.name() == "cond":
             return self._cond(node, args, path)
+        if target.name() in LOOPS:
+
+            def run(module: GraphModule, inputs: Sequence[Any]) -> list[Any]:
+                return self.run(module, dict(zip(_entries(module), inputs, strict=True)), path)
+
+            where = location_of(node, path)
+            return Loops(self.session, run).unrolled(target.name(), args, where)
         refusal = refusals.higher_order(target.name(), args)
         if refusal is None:
             body = next(item for item in args if isinstance(item, GraphModule))
             inputs = args[args.index(body) + 1 :]
-            nodes = [one for one in body.graph.nodes if one.op == "placeholder"]
-            return self.run(body, dict(zip(nodes, inputs, strict=True)), path)
+            return self.run(body, dict(zip(_entries(body), inputs, strict=True)), path)
         operator, reason, hint = refusal
         self.session.problems.add(operator, reason, location_of(node, path), hint)
         raise CannotContinueError(operator)
@@ -124,8 +132,8 @@ class FxInterpreter:
         operands = args[3] if len(args) > 3 else ()
 
         def run(module: GraphModule) -> Run:
-            entries = [one for one in module.graph.nodes if one.op == "placeholder"]
-            return lambda: self.run(module, dict(zip(entries, operands, strict=True)), path)
+            env = dict(zip(_entries(module), operands, strict=True))
+            return lambda: self.run(module, {**env}, path)
 
         if isinstance(condition, TensorRef):
             condition = queries.number(condition, bool)
@@ -158,6 +166,10 @@ class FxInterpreter:
         if isinstance(held, torch.Tensor):
             return self.session.attribute(f"{path}.{target}" if path else str(target), held)
         return held
+
+
+def _entries(module: GraphModule) -> list[Node]:
+    return [one for one in module.graph.nodes if one.op == "placeholder"]
 
 
 def location_of(node: Node, path: str = "") -> Location:

@@ -29,7 +29,6 @@ from fwd_ops_torch.importers.session import Session
 from fwd_ops_torch.importers.undecided import Undecided
 
 #: Loops longer than this are not unrolled.
-UNROLL_LIMIT = 10_000
 #: Rounds of loops that end on data, each a branch inside that of the round before.
 ROUNDS_LIMIT = 32
 
@@ -234,12 +233,8 @@ class Interpreter:
                 return self._run_round_on_data(loop, iteration, condition, carried)
             if not condition:
                 return carried
-            if iteration >= UNROLL_LIMIT:
-                raise ConversionError(
-                    f"a loop of more than {UNROLL_LIMIT} rounds would be unrolled",
-                    where=self._where(node, call),
-                    hint="use tensor operators over an axis instead of a Python loop",
-                )
+            if iteration >= refusals.UNROLL_LIMIT:
+                raise refusals.too_many_rounds(self._where(node, call))
             condition, *carried = self._run_round(loop, iteration, carried)
             iteration += 1
 

@@ -15,8 +15,9 @@ _FACTORED = (
     "linalg_matrix_exp", "linalg_matrix_rank", "linalg_pinv", "linalg_qr", "linalg_slogdet",
     "linalg_solve", "linalg_solve_ex", "linalg_solve_triangular", "linalg_svd", "linalg_svdvals",
     "linalg_tensorinv", "linalg_tensorsolve", "logdet", "lu_solve", "lu_unpack", "matrix_exp",
-    "orgqr", "ormqr", "pinverse", "qr", "slogdet", "svd", "triangular_solve", "_linalg_det",
-    "_linalg_eigh", "_linalg_slogdet", "_linalg_solve_ex", "_linalg_svd", "_lu_with_info",
+    "nuclear_norm", "orgqr", "ormqr", "pinverse", "qr", "slogdet", "svd", "triangular_solve",
+    "_linalg_det", "_linalg_eigh", "_linalg_slogdet", "_linalg_solve_ex", "_linalg_svd",
+    "_lu_with_info",
 )  # fmt: skip
 _NESTED = (
     "it makes or takes nested tensors, whose parts have sizes of their own",

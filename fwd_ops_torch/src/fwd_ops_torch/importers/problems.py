@@ -46,8 +46,8 @@ NEVER = {
         "torch.zeros(n).scatter_add(0, x, torch.ones_like(x, dtype=torch.float)) for n bins",
     ),
     **dict.fromkeys(
-        ("aten::histc", "aten::histogram", "aten::histogramdd"),
-        ("it counts values in bins", "compare with the bounds of the bins, and sum"),
+        ("aten::histogram", "aten::histogramdd"),
+        ("it counts values in bins", "use torch.histc for bins of one width"),
     ),
     **dict.fromkeys(
         ("aten::equal", "aten::is_nonzero", "aten::allclose"),
@@ -75,7 +75,6 @@ _OF_COMPLEX = frozenset(
         "aten::view_as_real",
         "aten::real",
         "aten::imag",
-        "aten::angle",
         "aten::stft",
         "aten::istft",
     }

@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from fwd_core.errors import ConversionError
+from fwd_core.ir import Location
 from fwd_ops_torch.converting import schemas
 from fwd_ops_torch.converting.schemas import Schema
 from fwd_ops_torch.importers.undecided import ON_DATA, Undecided
@@ -37,6 +39,8 @@ _REASONS = {
 _OTHER = ("it is TorchScript's own and no operator of torch", "trace the model")
 _IN_PLACE = "it changes {} in place, and no converter does"
 #: What to do about loops whose end depends on data.
+#: Loops of more rounds are refused: each is all operators of the body once more.
+UNROLL_LIMIT = 10_000
 LOOP_HINT = "run a fixed number of rounds, and let torch.where keep what is finished"
 AUTOCAST = (
     "autocast changes dtypes by torch's own tables",
@@ -76,19 +80,26 @@ def control_flow(kind: str, doubt: Undecided) -> str:
     return f"{what} {ON_DATA if doubt.data else doubt.reason}"
 
 
+def too_many_rounds(where: Location) -> ConversionError:
+    """The error for a loop that would be unrolled too often."""
+    return ConversionError(
+        f"a loop of more than {UNROLL_LIMIT} rounds would be unrolled",
+        where=where,
+        hint="use tensor operators over an axis instead of a loop",
+    )
+
+
 def higher_order(name: str, arguments: Sequence[Any]) -> tuple[str, str, str] | None:
     """How a higher-order operator of torch.export is listed: its name, why, and what to do.
 
-    ``None`` for ``torch.cond``, and for regions of a mode that changes no result, which are walked
-    through.
+    ``None`` for ``torch.cond`` and loops, which know themselves, and for regions of a mode that
+    changes no result, which are walked through.
     """
-    if name in ("cond", "wrap_with_set_grad_enabled"):
+    if name in ("cond", "while_loop", "scan", "map_impl", "wrap_with_set_grad_enabled"):
         return None
     if name == "wrap_with_autocast":
         enabled = arguments[2]
         return (name, *AUTOCAST) if enabled else None
-    if name == "while_loop":
-        return (f"higher_order::{name}", "a loop on data is not supported", LOOP_HINT)
     return f"higher_order::{name}", "no converter", ""
 
 

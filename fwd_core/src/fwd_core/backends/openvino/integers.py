@@ -119,7 +119,11 @@ def power(opset: Any, base: Output, exponent: Output) -> Output:
 
 
 def pad(opset: Any, x: Output, before: Output, after: Output, value: int) -> Output:
-    """Pad with a number. OpenVINO reads it as a float32, so zeros are padded to x - value."""
+    """Pad with a number. OpenVINO reads it as a float32, so zeros are padded to x - value.
+
+    Of a number beyond int32, which nothing here is, the nearest int32 is padded.
+    """
+    value = min(max(value, -(2**31)), 2**31 - 1)
     if -_EXACT < value < _EXACT:
         filling = number(opset, value, x)
         return opset.pad(x, before, after, "constant", filling).output(0)

@@ -9,7 +9,7 @@ from machine import MODES
 from on_openvino import assert_same, build, graph_of, run
 
 from fwd_core.errors import BuildError
-from fwd_core.ir import DType, Graph, TensorType, Value, ops, symbol
+from fwd_core.ir import DType, Graph, Tensor, TensorType, Value, ops, symbol
 
 pytest.importorskip("openvino")
 
@@ -65,7 +65,7 @@ def test_types(dtype: DType) -> None:
 
         return list(graph.add_all(if_(condition, then, otherwise, x, y)))
 
-    x, y = (np.array(one).astype(dtype.storage) for one in ([1, 0], [0, 1]))
+    x, y = (Tensor(np.array(one, np.float32)).astype(dtype).data for one in ([1, 0], [0, 1]))
     kind = TensorType(dtype, (2,))
     engine = build(graph_of(make, [TensorType(DType.BOOL, ()), kind, kind]))
     for condition in (True, False):
