@@ -37,12 +37,13 @@ def _quarters(number: int) -> float:
 )
 def test_arange(bounds: str, given: str, data: st.DataObject) -> None:
     whole = st.integers(-6, 6)
-    sizes_of_x = st.sampled_from(["x.shape[0]", "x.shape[0] * 2 + 1", "3"])
+    known = ["3"] * (given != "end")  # of a known end alone nothing is converted
+    sizes_of_x = st.sampled_from(["x.shape[0]", *known, "x.shape[0] * 2 + 1"])
     ends, starts, steps = {
-        "sizes": (sizes_of_x, st.just(0), st.sampled_from([1, 2])),
+        "sizes": (sizes_of_x, st.just(0), st.sampled_from([1, 2, 3, "x.shape[0]"])),
         "integers": (whole, whole, st.sampled_from([1, 2, -1])),
         "floats": (whole.map(_quarters), whole.map(_quarters), st.sampled_from([0.5, -1.5])),
-        "both": (sizes_of_x, st.sampled_from([0.5, -0.25]), st.sampled_from([0.75, 2.0, 1])),
+        "both": (sizes_of_x, st.sampled_from([0.5, -0.25]), st.sampled_from([0.75, 2.0, 1, 0.1])),
     }[bounds]
     end, start = data.draw(ends, label="end"), data.draw(starts, label="start")
     step = data.draw(steps, label="step")

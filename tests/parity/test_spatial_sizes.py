@@ -37,6 +37,18 @@ CALLS = [
     "F.interpolate(x, scale_factor=1.125, mode='bilinear')",  # 6 stays, 9 does not
     "F.interpolate(x, scale_factor=1.5, mode='bicubic')",
     "F.interpolate(x, scale_factor=1.5, mode='bicubic', align_corners=True)",
+    "F.interpolate(x, scale_factor=1.5, recompute_scale_factor=True)",
+    "F.interpolate(x, scale_factor=(0.5, 2.0), mode='bilinear', recompute_scale_factor=True)",
+    "F.interpolate(x, scale_factor=0.7, mode='bicubic', recompute_scale_factor=True)",
+    "F.interpolate(x, size=(int(x.shape[2] * 0.5), math.ceil(x.shape[3] / 3)))",
+    "F.interpolate(x, size=(int(x.shape[2] / 2 + 1.5), math.floor(1.25 * x.shape[3])))",
+    "x[:, :, : math.floor(x.shape[2] * 0.7), int(10 - x.shape[3] * 0.9) :]",
+    "x[:, :, torch.arange(0, x.shape[2], 2)]",
+    "x * torch.arange(1, x.shape[3] + 1, 0.5)[: x.shape[3]]",
+    "x * torch.arange(0, x.shape[3] * x.shape[2], x.shape[2])",
+    "x * torch.arange(0, x.shape[3], 0.1)[: x.shape[3]]",
+    "torch.quantile(x, 0.3, 2)",
+    "torch.quantile(x.flatten(1), 0.6, interpolation='nearest')",
     "F.interpolate(x, size=(x.shape[2] * 2, x.shape[3] + 1), mode='bilinear')",
     "F.grid_sample(x, x.flatten(2).transpose(1, 2)[:, :, :2].unsqueeze(1), align_corners=False)",
     "F.grid_sample(x.unsqueeze(2), x.flatten(2).transpose(1, 2)[:, None, None, :, :3], "
@@ -56,14 +68,19 @@ def test_spatial_sizes(call: str) -> None:
 
     module = module_from_source(call, "x", w=image(4, 2, 3, 3))
     sizes = {0: ("batch", 1, 1, 2), 2: ("height", 5, 6, 9), 3: ("width", 5, 6, 9)}
+    # A trace has such numbers of one run, and torch.export fixes the size or refuses.
+    rounds = any(word in call for word in ("int(", "math."))
+    forms = ("scripted",) if rounds else ("traced", "scripted", "exported")
     parity = assert_parity(
         module,
         (image(2, 4, 6, 8),),
         backend="openvino",
-        forms=("traced", "scripted", "exported"),
+        forms=forms,
         dynamic={"x": sizes},
         second_inputs=(image(1, 4, 9, 5),),
         tolerance=CLOSE,
         plugins=plugins(),
     )
-    assert len([form for forms in parity.graphs.values() for form in forms]) >= 2
+    if "arange" in call or "recompute" in call or "quantile" in call:
+        assert any("exported" in made for made in parity.graphs.values())
+    assert sum(map(len, parity.graphs.values())) >= min(len(forms), 2)

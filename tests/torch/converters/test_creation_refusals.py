@@ -98,8 +98,19 @@ REFUSED: dict[str, tuple[str, list[torch.Tensor], str]] = {
 #: The same for a dynamic first axis of x.
 DYNAMIC: dict[str, tuple[str, str]] = {
     "eye": ("torch.eye(x.shape[0], -1)", "eye: sizes must not be negative"),
-    "fine steps": ("torch.arange(0.1, x.shape[0])", "sizes and floats together.*in integers first"),
-    "from a size": ("torch.arange(x.shape[0], 9.5)", "sizes and floats together"),
+    "fine steps": (
+        "torch.arange(0, x.shape[0], 1e-4)",
+        "sizes and floats together.*in integers first",
+    ),
+    "float steps of a size": (
+        "torch.arange(0.5, 9, x.shape[0])",
+        "'step' .*a step that is dynamic, .*and multiply",
+    ),
+    "steps of a size down": (
+        "torch.arange(0, 9, x.shape[0] - 1)",
+        "'step' .*no whole number above 0",
+    ),
+    "between sizes": ("torch.arange(x.shape[0], x.shape[0] * 2, 0.1)", "sizes and floats together"),
     "indices": ("torch.tril_indices(x.shape[0], 3)", "number of its indices.*torch.tril"),
     "upper indices": ("torch.triu_indices(x.shape[0], 3)", "number of its indices.*torch.triu"),
 }

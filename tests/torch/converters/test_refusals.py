@@ -128,7 +128,7 @@ UNDECIDED: dict[str, tuple[str, list[torch.Tensor], str]] = {
         'F.conv1d(y, x.unsqueeze(0).unsqueeze(0), padding="same")', [of(4), of(1, 1, 5)],
         'padding="same" needs a fixed kernel size',
     ),
-    "step": ("torch.arange(0, 9, x.shape[0])", [of(4)], "argument 'step' .*dynamic or zero"),
+    "step": ("torch.arange(0.0, 9, x.shape[0])", [of(4)], "argument 'step' .*that is dynamic"),
     "range of bool": (
         "torch.arange(x.shape[0], dtype=torch.bool)", [of(4)], "argument 'dtype' .*range of bool"
     ),

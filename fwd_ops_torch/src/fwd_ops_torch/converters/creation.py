@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from fwd_core.errors import ConversionError
 from fwd_core.ir import Dim, DimExpr, DType, Value, ops
-from fwd_ops_torch.converting import ConversionContext, Number, converts
+from fwd_ops_torch.converting import ConversionContext, Number, Operand, converts
 from fwd_ops_torch.converting.context import default_float
 
 #: Arguments that every operator which makes a tensor has.
@@ -117,9 +117,11 @@ def full_like(
 
 
 @converts("aten::scalar_tensor", no_effect=PLACE)
-def scalar_tensor(ctx: ConversionContext, s: Number, dtype: DType | None = None) -> Value:
-    """aten::scalar_tensor(Scalar s, *, ScalarType? dtype=None, ...) -> Tensor."""
+def scalar_tensor(ctx: ConversionContext, s: Operand, dtype: DType | None = None) -> Value:
+    """aten::scalar_tensor(Scalar s, *, ScalarType? dtype=None, ...) -> Tensor. Also of run-time numbers."""
     target = dtype if dtype is not None else default_float()
+    if isinstance(s, Value):
+        return ctx.cast(ctx.emit(ops.Reshape(s, ()), "number"), target)
     if isinstance(s, DimExpr) and target in (DType.INT32, DType.INT64):
         return ctx.emit(ops.DimValue(s, target))
     return ctx.number(s, target)

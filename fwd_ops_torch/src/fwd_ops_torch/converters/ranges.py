@@ -10,11 +10,12 @@ from typing import Any, Union
 import numpy as np
 
 from fwd_core.errors import ConversionError
-from fwd_core.ir import Dim, DimExpr, DType, Value, ops
+from fwd_core.ir import Dim, DimExpr, DType, Value, is_less, ops
 from fwd_core.ir.dims import maximum
 from fwd_ops_torch.converters.creation import PLACE
 from fwd_ops_torch.converting import ConversionContext, Operand, converts
 from fwd_ops_torch.converting.context import default_float
+from fwd_ops_torch.converting.size_floats import SizeFloat
 
 Bound = Union[int, float, DimExpr]
 #: Sizes are counted in fractions of a step down to one of so many.
@@ -54,11 +55,19 @@ def range_(
 def _steps(
     ctx: ConversionContext, start: Bound, end: Bound, step: Bound, dtype: DType, closed: bool
 ) -> Value:
-    if isinstance(step, DimExpr) or step == 0:
-        raise ctx.unsupported("step", "a step that is dynamic or zero")
+    if step == 0:
+        raise ctx.unsupported("step", "a step of zero")
+    if isinstance(step, DimExpr) and (
+        any(isinstance(bound, float) for bound in (start, end)) or is_less(step, 1) is not False
+    ):
+        raise ctx.unsupported(
+            "step",
+            "a step that is dynamic, and no whole number above 0",
+            "count up in integers, torch.arange(n), and multiply",
+        )
     if dtype is DType.BOOL:
         raise ctx.unsupported("dtype", "a range of bool")
-    if any(isinstance(bound, float) for bound in (start, end, step)):
+    if not isinstance(step, DimExpr) and any(isinstance(one, float) for one in (start, end, step)):
         length = _float_count(ctx, start, end, step, closed)
     else:
         span: Any = end - start  # type: ignore[operator]
@@ -66,6 +75,8 @@ def _steps(
     if not dtype.is_float:
         # Torch converts the bounds before it counts up.
         start, step = (one if isinstance(one, DimExpr) else int(one) for one in (start, step))
+    if isinstance(step, DimExpr) and dtype.is_float:  # ranges of floats have fixed steps
+        return ctx.cast(ctx.emit(ops.Arange(maximum(length, 0), start, step), "whole"), dtype)
     return ctx.emit(ops.Arange(maximum(length, 0), start, step, dtype))
 
 
@@ -78,11 +89,27 @@ def _float_count(
     numbers = [one for one in (start, end, step) if not isinstance(one, DimExpr)]
     scale = math.lcm(*(Fraction(one).denominator for one in numbers))
     if isinstance(start, DimExpr) or scale > _DENOMINATOR:
-        raise ctx.unsupported("end", "sizes and floats together", "count up in integers first")
+        return _tried_count(ctx, start, end, step, closed)
     span: Any = end * scale - int(Fraction(start) * scale)
     each = int(Fraction(step) * scale)
     length: Dim = span // each + 1 if closed else -(-span // each)
     return length
+
+
+def _tried_count(
+    ctx: ConversionContext, start: Bound, end: Bound, step: float, closed: bool
+) -> Dim:
+    """The same where no fraction is exact, for sizes that can be tried one by one."""
+    span = None
+    if isinstance(end, DimExpr) and not isinstance(start, DimExpr):
+        span = SizeFloat(end).combined("sub", start)
+    elif isinstance(start, DimExpr) and not isinstance(end, DimExpr):
+        span = SizeFloat(start).combined("sub", end, reverse=True)
+    steps = None if span is None else span.combined("div", step)
+    count = None if steps is None else steps.rounded("floor" if closed else "ceil")
+    if count is None:
+        raise ctx.unsupported("end", "sizes and floats together", "count up in integers first")
+    return count + 1 if closed else count
 
 
 @converts("aten::linspace", no_effect=PLACE)

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fwd_core.errors import ConversionError
 from fwd_core.ir import Dim, DType, Value, is_equal, is_less, ops
-from fwd_core.ir.dims import bounds
 from fwd_core.ir.ops.resize import distance
 from fwd_ops_torch.converting import ConversionContext, converts
-
-#: Sizes up to here are tried one by one.
-_MOST_TRIED = 1 << 16
+from fwd_ops_torch.converting.size_floats import SizeFloat
 
 
 @converts("aten::upsample_nearest1d", "aten::_upsample_nearest_exact1d")
@@ -235,17 +231,15 @@ def _scaled(ctx: ConversionContext, size: Dim, scale: float) -> Dim:
     """``int(size * scale)`` as torch computes it: in float64, rounded toward zero."""
     if isinstance(size, int):
         return int(size * scale)
-    ratio = Fraction(scale).limit_denominator(1024)
-    low, high = bounds(size)
-    tried = np.arange(low, min(high, low + _MOST_TRIED) + 1)
-    exact = tried * ratio.numerator // ratio.denominator
-    if high - low > _MOST_TRIED or not np.array_equal(np.floor(tried * scale), exact):
+    scaled = SizeFloat(size).combined("mul", scale)
+    result = None if scaled is None else scaled.rounded("trunc")
+    if result is None:
         raise ctx.unsupported(
             "scale_factors",
             f"{size} * {scale} is rounded to sizes of no simple ratio",
             "give the size, or build it static",
         )
-    return size * ratio.numerator // ratio.denominator
+    return result
 
 
 def _antialiasing(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -200,6 +201,9 @@ _PYTHON: dict[Any, str] = {
     operator.truediv: "aten::div",
     operator.pow: "aten::pow",
     operator.neg: "aten::neg",
+    math.trunc: "aten::Int",
+    math.floor: "aten::floor",
+    math.ceil: "aten::ceil",
     operator.eq: "aten::eq",
     operator.ne: "aten::ne",
     operator.lt: "aten::lt",

@@ -11,8 +11,9 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fwd_core.ir import DimExpr, DType, Location, Value, is_equal, ops
+from fwd_core.ir import Dim, DimExpr, DType, Location, Value, is_equal, ops
 from fwd_ops_torch.converting import ConversionContext, schemas
+from fwd_ops_torch.converting.size_floats import Rounding, SizeFloat
 from fwd_ops_torch.importers import queries, scalars, sizes
 from fwd_ops_torch.importers.aliasing import TensorRef
 from fwd_ops_torch.importers.undecided import Undecided, depends_on_size
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
 
 #: Returned by :func:`compute` where there is nothing to do here.
 UNKNOWN = scalars.UNKNOWN
+#: What makes whole numbers of floats.
+_ROUNDINGS: dict[str, Rounding] = {
+    "aten::Int": "trunc",
+    "aten::floor": "floor",
+    "aten::ceil": "ceil",
+}
 _DTYPES: dict[type, DType] = {bool: DType.BOOL, int: DType.INT64, float: DType.FLOAT32}
 
 
@@ -37,6 +44,47 @@ def compute(session: Session, name: str, arguments: Sequence[Any], where: Locati
     Raises:
         ConversionError: The model's own program fails here, for example by an index.
     """
+    sized = _of_size(name, arguments)
+    if sized is not None and not isinstance(sized, SizeFloat):
+        return sized
+    result = _compute(session, name, arguments, where)
+    if sized is not None and isinstance(result, Undecided):
+        return dataclasses.replace(result, sized=sized)
+    return result
+
+
+def _of_size(name: str, arguments: Sequence[Any]) -> SizeFloat | Dim | None:
+    """What a float of a dynamic size becomes: another one, or the size that it is rounded to."""
+    if not arguments or len(arguments) > 2:
+        return None
+    floats = [_size_float(one) for one in arguments]
+    if name in _ROUNDINGS:
+        first = arguments[0]
+        is_float = isinstance(first, Undecided) and floats[0] is not None
+        return floats[0].rounded(_ROUNDINGS[name]) if is_float and floats[0] else None
+    if name == "aten::Float":
+        return floats[0]
+    operation = name.removeprefix("aten::")
+    if len(arguments) != 2 or operation not in ("add", "sub", "mul", "div"):
+        return None
+    (a, b), (left, right) = arguments, floats
+    whole = isinstance(a, (int, DimExpr)) and isinstance(b, (int, DimExpr))
+    if whole and operation != "div":
+        return None  # sizes have arithmetic of their own
+    if left is not None and isinstance(b, (int, float)):
+        return left.combined(operation, b)
+    if right is not None and isinstance(a, (int, float)):
+        return right.combined(operation, a, reverse=True)
+    return None
+
+
+def _size_float(number: Any) -> SizeFloat | None:
+    if isinstance(number, DimExpr):
+        return SizeFloat(number)
+    return number.sized if isinstance(number, Undecided) else None
+
+
+def _compute(session: Session, name: str, arguments: Sequence[Any], where: Location) -> Any:
     numbers = list(arguments)
     if len(numbers) == 1 and isinstance(numbers[0], (list, tuple)):
         numbers = list(numbers[0])

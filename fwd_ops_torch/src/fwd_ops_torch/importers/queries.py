@@ -74,10 +74,15 @@ def number(ref: TensorRef, kind: type | None) -> Any:
 
 def _read_later(ref: TensorRef, kind: type | None) -> Undecided:
     """A number that is known when the engine runs, if the tensor has one element for certain."""
-    content, dtype = ref.read(), ref.type.dtype
-    own = bool if dtype is DType.BOOL else float if dtype.is_float else int
+    content = ref.read()
     one = content if isinstance(content, Value) and ref.type.numel == 1 else None
-    return depends_on_data(str(ref.type), one, kind or own)
+    return depends_on_data(str(ref.type), one, kind or own_kind(ref))
+
+
+def own_kind(ref: TensorRef) -> type:
+    """``bool``, ``int`` or ``float``: what a tensor's numbers are in Python."""
+    dtype = ref.type.dtype
+    return bool if dtype is DType.BOOL else float if dtype.is_float else int
 
 
 def _is_not_zero(size: DimExpr) -> Any:

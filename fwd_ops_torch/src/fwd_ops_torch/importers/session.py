@@ -27,7 +27,7 @@ from fwd_ops_torch.importers.branches import ModelRaisesError, Scopes, tell_unch
 from fwd_ops_torch.importers.containers import doubt_in
 from fwd_ops_torch.importers.guards import Guards
 from fwd_ops_torch.importers.problems import Problems
-from fwd_ops_torch.importers.undecided import ON_DATA, PLACES, Undecided, data_dependent
+from fwd_ops_torch.importers.undecided import AT_RUN_TIME, ON_DATA, Undecided, data_dependent
 from fwd_ops_torch.tensors import dtype_of, to_host
 
 #: A computed constant larger than this, and than its operands, stays an operator.
@@ -134,21 +134,19 @@ class Session:
     def _scalar(self, schema: Schema, argument: Argument, value: Any) -> Any:
         """A plain number or size, also from a 0-d tensor that holds a known one.
 
-        Where it says a place, a number that the engine will know is a tensor of its own.
+        Some that the engine will know are tensors of their own: see ``AT_RUN_TIME``.
 
         Raises:
             ConversionError: The number depends on the contents of a tensor.
         """
-        place = (schema.name, argument.name) in PLACES
-        if place and isinstance(value, Undecided) and value.value is not None:
-            if value.kind is int:
-                return TensorRef(self.value(value.value))
+        kinds = AT_RUN_TIME.get((schema.name, argument.name), ())
+        if isinstance(value, Undecided) and value.value is not None and value.kind in kinds:
+            return TensorRef(self.value(value.value))
         if not isinstance(value, TensorRef):
             return value
         known = sizes.known_number(value)
         if known is None:
-            one = value.type.numel == 1 and value.type.dtype.is_integer
-            if place and one:
+            if value.type.numel == 1 and queries.own_kind(value) in kinds:
                 return TensorRef(value.read())  # as it is now: it may be written later
             raise data_dependent(schema.name, argument.name, f"{ON_DATA} ({value.type})")
         return known

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Union
 
+import numpy as np
 import torch
 
-from fwd_core.ir import Dim, DimExpr, DType, Graph, Location, Value, ops
+from fwd_core.ir import Dim, DimExpr, DType, Graph, Location, Operator, Value, ops
 from fwd_core.ir import dims as dim_ops
 from fwd_ops_torch.converting.schemas import Schema
+from fwd_ops_torch.converting.size_floats import Rounding, SizeFloat
 from fwd_ops_torch.importers.aliasing import TensorRef
 
 KnownNumber = Union[bool, int, float, DimExpr]
@@ -33,9 +35,39 @@ def _size_of(value: Value) -> DimExpr | int | None:
         op = value.producer.op
         if isinstance(op, ops.DimValue):
             return op.dim
+        if (how := _rounding(op)) is not None:
+            held = _float_of(op.x)  # type: ignore[attr-defined]
+            return None if held is None else held.rounded(how)
         if not isinstance(op, (ops.Unsqueeze, ops.Squeeze)):
             return None
         value = op.x
+    return None
+
+
+def _rounding(op: Operator) -> Rounding | None:
+    if isinstance(op, ops.Cast) and op.dtype.is_integer and op.x.type.dtype.is_float:
+        return "trunc"
+    return "floor" if isinstance(op, ops.Floor) else "ceil" if isinstance(op, ops.Ceil) else None
+
+
+def _float_of(value: Value) -> SizeFloat | None:
+    """How a tensor of one float follows from a size: traces scale sizes in float32."""
+    dtype = _FLOATS.get(value.type.dtype)
+    if dtype is None or value.producer is None or value.type.rank:
+        return None
+    op = value.producer.op
+    if isinstance(op, ops.Cast):
+        if op.x.type.dtype.is_float:
+            return _float_of(op.x) if op.x.type.dtype is op.dtype else None
+        size = _size_of(op.x)
+        return SizeFloat(size, dtype=dtype) if isinstance(size, DimExpr) else None
+    name = _FLOAT_ARITHMETIC.get(type(op))
+    if name is None:
+        return None
+    for one, other, reverse in ((op.a, op.b, False), (op.b, op.a, True)):  # type: ignore[attr-defined]
+        number, held = other.constant, _float_of(one)
+        if held is not None and number is not None:
+            return held.combined(name, float(number.item()), reverse=reverse)
     return None
 
 
@@ -89,6 +121,16 @@ def _floordiv(a: Dim, b: Dim) -> Dim:
     return dim_ops.floordiv(a, b)
 
 
+_FLOATS: dict[DType, type[np.floating[Any]]] = {
+    DType.FLOAT32: np.float32,
+    DType.FLOAT64: np.float64,
+}
+_FLOAT_ARITHMETIC: dict[type[Operator], str] = {
+    ops.Add: "add",
+    ops.Sub: "sub",
+    ops.Mul: "mul",
+    ops.Div: "div",
+}
 _ARITHMETIC: dict[str, Callable[[Dim, Dim], Dim]] = {
     "aten::add": lambda a, b: a + b,
     "aten::sub": lambda a, b: a - b,

@@ -6,15 +6,20 @@ from dataclasses import dataclass
 
 from fwd_core.errors import ConversionError
 from fwd_core.ir import Value
+from fwd_ops_torch.converting.size_floats import SizeFloat
 
 #: What numbers and truths depend on that no graph of fixed operators can follow.
 ON_DATA = "depends on the contents of a tensor"
 ON_DATA_HINT = "keep the number a tensor, use torch.where, or compute it from shapes"
 
-#: Arguments that say which element, and so may be known when the engine runs only.
-PLACES = frozenset(
-    (f"aten::{name}", "index") for name in ("select", "select_copy", "select_scatter")
-)
+#: Arguments that converters take as tensors where the engine computes them, by the kinds of number:
+#: they say which element, or what a tensor holds, and decide no size.
+AT_RUN_TIME: dict[tuple[str, str], tuple[type, ...]] = {
+    ("aten::select", "index"): (int,),
+    ("aten::select_copy", "index"): (int,),
+    ("aten::select_scatter", "index"): (int,),
+    ("aten::scalar_tensor", "s"): (bool, int, float),
+}
 #: What to do in place of operators whose result has a size that such a number decides.
 _OF_ANY_SIZE = dict.fromkeys(
     ("aten::slice", "aten::slice_copy", "aten::slice_scatter"),
@@ -41,6 +46,7 @@ class Undecided:
         data: Whether it depends on the contents of tensors (and not on a dynamic size only).
         value: The tensor of one element that holds it when the engine runs, if there is one.
         kind: ``bool``, ``int`` or ``float``: what the model takes it for.
+        sized: How a float follows from a dynamic size, if it does.
     """
 
     reason: str
@@ -48,6 +54,7 @@ class Undecided:
     data: bool
     value: Value | None = None
     kind: type = float
+    sized: SizeFloat | None = None
 
     def error(self, use: str) -> ConversionError:
         """The error for a use that needs to know."""
