@@ -74,7 +74,9 @@ def matrix_normed(data: st.DataObject, call: str, orders: list[str]) -> None:
         dtype=data.draw(st.sampled_from(["None", "torch.float32", "torch.float16"]), label="dtype"),
     )
     x = operand(data, "x", FLOATS, shape)
-    check(data, spelled, x=x, batch=["x"], tolerance=NORMS, may_raise=True)
+    # torch.export fixes the batch where there are no elements.
+    batch = ["x"] if 0 not in shape else []
+    check(data, spelled, x=x, batch=batch, tolerance=NORMS, may_raise=True)
 
 
 @covers("aten::linalg_matrix_norm", each={"orders": [MATRIX[:-1], MATRIX[-1:]]},
