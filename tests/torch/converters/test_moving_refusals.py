@@ -120,3 +120,13 @@ def test_refused(source: str, given: list[torch.Tensor], text: str) -> None:
     with pytest.raises((ConversionError, UnsupportedModelError)) as caught:
         importing(model, given)
     assert re.search(text, str(caught.value), re.DOTALL)
+
+
+def test_narrow_by_a_length_that_a_dynamic_size_may_lack() -> None:
+    model = scripted(module_from_source("x.narrow(0, 1, 2) + 1", "x"))
+    with pytest.raises(UnsupportedModelError, match="3 elements may be more than size batch has"):
+        importing(model, [of(4, 2)], {"x": {0: ("batch", 1, 4, 8)}})
+    enough = importing(model, [of(4, 2)], {"x": {0: ("batch", 3, 4, 8)}})
+    assert enough.outputs[0].type.shape == (2, 2)
+    rest = scripted(module_from_source("x.narrow(0, 1, x.shape[0] - 1) + 1", "x"))
+    assert importing(rest, [of(4, 2)], {"x": {0: ("batch", 1, 4, 8)}}).outputs

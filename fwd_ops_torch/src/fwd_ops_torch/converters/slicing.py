@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fwd_core.errors import ConversionError
-from fwd_core.ir import Dim, DType, Value, is_equal, ops
+from fwd_core.ir import Dim, DType, Value, is_equal, is_less, ops
 from fwd_ops_torch.converters._indices import not_negative
 from fwd_ops_torch.converting import ConversionContext, converts, spans
 
@@ -48,7 +48,14 @@ def narrow(ctx: ConversionContext, x: Value, dim: int, start: Dim | Value, lengt
             places = ctx.emit(ops.Add(ctx.emit(ops.Arange(length), "within"), first), "places")
             return ctx.emit(ops.Gather(x, places, axis))
         start = int(start.constant.data)
-    low = spans.from_front(ctx, start, x.type.shape[axis])
+    size = x.type.shape[axis]
+    low = spans.from_front(ctx, start, size)
+    if is_less(size, low + length) is None:
+        raise ctx.unsupported(
+            "length",
+            f"{low + length} elements may be more than size {size} has",
+            "let the least size be as many, or slice with x[start:end], which takes what there is",
+        )
     return ctx.emit(ops.Slice(x, axis, low, length))
 
 
