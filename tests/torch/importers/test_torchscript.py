@@ -16,6 +16,7 @@ from torch_models import check, importing, running, scripted, traced
 from fwd_core.errors import ConversionError, InputError, UnsupportedModelError
 from fwd_core.importing import OptBatch
 from fwd_core.ir import ops
+from fwd_ops_torch.testing import module_from_source
 
 X = torch.arange(6.0).reshape(2, 3)
 
@@ -418,3 +419,18 @@ def test_a_module_without_forward_is_refused() -> None:
         "Named has no method forward\n  got:      encode\n"
         "  Hint: script or trace a module whose forward is the model"
     )
+
+
+@pytest.mark.parametrize(
+    ("source", "x", "text"),
+    [
+        ("x.sum().item() + x", torch.ones(2, 3), r"with axes is no number(.|\n)*float32\[2, 3\]"),
+        ("torch.unsqueeze(x, x)", torch.ones(()), r"of floats is no integer(.|\n)*float32\[\]"),
+    ],
+)
+def test_what_is_no_number_is_not_taken_for_one(source: str, x: torch.Tensor, text: str) -> None:
+    model = scripted(module_from_source(source, "x"))
+    with pytest.raises(RuntimeError, match="Cannot input a tensor of"):
+        model(x)
+    with pytest.raises(ConversionError, match=text):
+        importing(model, (x,))

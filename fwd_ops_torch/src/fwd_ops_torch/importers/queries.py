@@ -57,6 +57,25 @@ def _number(kind: type | None) -> Callable[[TensorRef], Any]:
     return lambda ref: number(ref, kind)
 
 
+def _implicit(kind: type | None) -> Callable[[TensorRef], Any]:
+    """What takes a tensor for a number where the model does not say so: torch wants no axes."""
+
+    def take(ref: TensorRef) -> Any:
+        if ref.type.rank:
+            raise ConversionError(
+                "a tensor with axes is no number",
+                expected="a 0-d tensor",
+                got=ref.type,
+                hint="TorchScript takes a sum of a number and a tensor for one of numbers, unless "
+                "the tensor comes first",
+            )
+        if kind is int and ref.type.dtype.is_float:
+            raise ConversionError("a tensor of floats is no integer", got=ref.type)
+        return number(ref, kind)
+
+    return take
+
+
 def number(ref: TensorRef, kind: type | None) -> Any:
     """The number that a tensor of one element holds, as ``bool``, ``int`` or ``float``.
 
@@ -103,12 +122,12 @@ _NUMBERS: dict[str, Callable[..., Any]] = {
     "aten::item": _number(None),
     "aten::_local_scalar_dense": _number(None),
     "aten::Int": _number(int),
-    "aten::IntImplicit": _number(int),
+    "aten::IntImplicit": _implicit(int),
     "aten::Float": _number(float),
-    "aten::FloatImplicit": _number(float),
+    "aten::FloatImplicit": _implicit(float),
     "aten::Bool": _number(bool),
     "aten::is_nonzero": _number(bool),
-    "aten::ScalarImplicit": _number(None),
+    "aten::ScalarImplicit": _implicit(None),
 }
 #: Questions about the contents of a tensor.
 NUMBERS = frozenset(_NUMBERS)
