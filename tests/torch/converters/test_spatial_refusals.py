@@ -187,3 +187,15 @@ UNDECIDED: dict[str, tuple[str, str]] = {
 @pytest.mark.parametrize(("source", "text"), UNDECIDED.values(), ids=UNDECIDED)
 def test_undecided(source: str, text: str) -> None:
     assert re.search(text, refusal(source, [IMAGE], HEIGHT), re.DOTALL)
+
+
+@pytest.mark.parametrize("transposed", ["", "_transpose"])
+def test_groups_of_a_dynamic_size_are_refused(transposed: str) -> None:
+    weight = "self.w.repeat(x.shape[0], 1, 1)"
+    source = f"F.conv{transposed}1d(x.view(1, -1, 5), {weight}, groups=x.shape[0])"
+    model = scripted(module_from_source(source, "x", w=torch.ones(2, 2, 3)))
+    with pytest.raises(UnsupportedModelError) as caught:
+        importing(model, [torch.ones(3, 2, 5)], {"x": {0: ("batch", 1, 3, 8)}})
+    text = "'groups' is not supported here: it depends on dynamic size batch"
+    assert text in str(caught.value)
+    assert "one engine for each" in str(caught.value)

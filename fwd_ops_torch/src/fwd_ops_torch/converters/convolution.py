@@ -153,7 +153,8 @@ def _transposed(
     steps, pads, more, rates = (
         _spread(entries, rank - 2) for entries in (stride, padding, output_padding, dilation)
     )
-    return ctx.emit(ops.ConvolutionTranspose(x, weight, bias, steps, pads, more, rates, groups))
+    count = ctx.static(groups, "groups")
+    return ctx.emit(ops.ConvolutionTranspose(x, weight, bias, steps, pads, more, rates, count))
 
 
 def _convolve(
@@ -174,7 +175,8 @@ def _convolve(
     spatial = rank - 2
     steps, rates = _spread(stride, spatial), _spread(dilation, spatial)
     before, after = _padding(padding, weight.type.shape[2:], steps, rates)
-    return ctx.emit(ops.Convolution(x, weight, bias, steps, before, after, rates, groups))
+    count = ctx.static(groups, "groups")
+    return ctx.emit(ops.Convolution(x, weight, bias, steps, before, after, rates, count))
 
 
 def _padding(

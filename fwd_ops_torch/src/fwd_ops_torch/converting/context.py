@@ -164,7 +164,11 @@ class ConversionContext:
             UnsupportedArgumentError: It depends on a dynamic size.
         """
         if isinstance(dim, DimExpr):
-            raise self.unsupported(what, f"it depends on dynamic size {dim}")
+            raise self.unsupported(
+                what,
+                f"it depends on dynamic size {dim}",
+                "build that size static, with one engine for each",
+            )
         return dim
 
     def require_equal(self, what: str, a: Dim, b: Dim) -> None:

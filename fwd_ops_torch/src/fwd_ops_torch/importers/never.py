@@ -21,12 +21,13 @@ _FACTORED = (
 )  # fmt: skip
 _NESTED = (
     "it makes or takes nested tensors, whose parts have sizes of their own",
-    "make the encoder with enable_nested_tensor=False, or set it on the nn.TransformerEncoder",
+    "make the encoder with enable_nested_tensor=False, or set encoder.use_nested_tensor = False",
 )
 _OF_NESTED = (
     "_nested_tensor_from_mask", "_nested_tensor_from_mask_left_aligned", "_nested_from_padded",
     "_nested_from_padded_and_nested_example", "_nested_tensor_from_tensor_list",
     "_nested_tensor_size", "_nested_tensor_softmax_with_shape", "nested_to_padded_tensor",
+    "to_padded_tensor",
 )  # fmt: skip
 
 FAMILIES = {
