@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -45,6 +46,8 @@ _CONVERTED: dict[str, set[str]] = {}
 QUICK = ("traced", "scripted", "exported")
 #: A profile of fewer examples keeps cases for other machines, and is not asked to draw everything.
 FEW = 20
+#: Whether the operator table is being made, which wants every example on every backend.
+_FOR_THE_TABLE = "FORWARD_OPERATOR_TABLE" in os.environ
 #: Exporting takes half of an example's time and decomposing ten times as long as all else, so that
 #: a third of the examples is exported, and one in seven of these is decomposed too.
 _EXPORTED, _DECOMPOSED = 3, 7
@@ -255,7 +258,7 @@ def check(
         module,
         tuple(inputs.values()),
         backend=_backends()
-        if data.draw(st.integers(0, 2), label="on all at 2") == 2
+        if data.draw(st.integers(0, 2), label="on all at 2") == 2 or _FOR_THE_TABLE
         else "openvino",
         forms=chosen,
         dynamic=dynamic,

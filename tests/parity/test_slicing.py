@@ -5,14 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 pytest.importorskip("openvino")
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from moving_cases import array, moved
 from parity_cases import ANY, FLOATS, QUICK, check, covers, operand, plugins
+from torch_models import scripted
 
+from fwd_core.builder import Builder
+from fwd_core.errors import ConversionError
 from fwd_core.testing import assert_parity
 from fwd_core.testing import strategies as fwd
 from fwd_ops_torch.testing import module_from_source
@@ -140,10 +143,21 @@ def test_select_at_run_time(call: str, data: st.DataObject) -> None:
         (x, first),
         second_inputs=(x, second),
         backend=("openvino", "tensorrt") if pick(st.booleans(), label="on all") else "openvino",
-        forms=QUICK,
+        forms=QUICK if own == () else ("traced",),
         plugins=plugins(),
     )
-    assert {"scripted", "traced"} <= {form for forms in parity.graphs.values() for form in forms}
+    imported = {form for forms in parity.graphs.values() for form in forms}
+    assert ({"scripted", "traced"} if own == () else {"traced"}) <= imported
+
+
+def test_select_by_a_tensor_with_an_axis_in_a_script() -> None:
+    """Python takes a tensor of one element for an index whatever its axes; TorchScript does not."""
+    script = scripted(module_from_source("x.select(0, i)", "x", "i"))
+    x, index = torch.zeros(3), torch.zeros(1, dtype=torch.int64)
+    with pytest.raises(RuntimeError, match="dimension other than 0"):
+        script(x, index)
+    with pytest.raises(ConversionError, match="a tensor with axes is no number"):
+        Builder(plugins=plugins()).import_model(script, (x, index))
 
 
 @covers(
