@@ -124,7 +124,10 @@ def test_conv_transpose(n: int, one: bool, data: st.DataObject) -> None:
     drawn = Transposed(data, n)
     sizes = [drawn.stride, drawn.padding, drawn.output_padding, drawn.dilation]
     if one:
-        sizes = [drawn.stride[0], drawn.padding[0], 0, drawn.dilation[0]]
+        # torch refuses an empty result, but not of halves on CPUs that compute in these.
+        is_half = DType.of(drawn.w.dtype) is not DType.FLOAT32
+        padding = min(drawn.padding) if is_half else drawn.padding[0]
+        sizes = [drawn.stride[0], padding, 0, drawn.dilation[0]]
     drawn.check(data, f"F.conv_transpose{n}d(x, {{w}}, {{b}}, {sizes[0]}, {sizes[1]}, {sizes[2]}, "
                 f"{drawn.groups}, {sizes[3]})")  # fmt: skip
 

@@ -36,6 +36,8 @@ def cumprod(ctx: ConversionContext, x: Value, dim: int, dtype: DType | None = No
     Integers and bool multiply in int64 unless dtype says otherwise.
     """
     value, axis = _typed(ctx, x, dtype), ctx.axis(dim, x.type.rank)
+    if not _has_several(x):
+        return value
     wide = widened(ctx, value) if value.type.dtype.is_float else value
     result = _scanned(ctx, wide, axis, lambda a, b: ctx.emit(ops.Mul(a, b), "product"), 1)
     return ctx.cast(result, value.type.dtype)

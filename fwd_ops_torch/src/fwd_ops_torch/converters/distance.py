@@ -8,7 +8,7 @@ from fwd_core.errors import ConversionError
 from fwd_core.ir import DType, Value, is_equal, is_less, ops
 from fwd_ops_torch.converters._factories import refuse_half, require_float
 from fwd_ops_torch.converters._numerics import widened, without
-from fwd_ops_torch.converters.norm import vector_norm
+from fwd_ops_torch.converters.norm import require_norm, vector_norm
 from fwd_ops_torch.converting import ConversionContext, converts
 
 #: From more rows than this on, torch computes Euclidean distances with a matrix product.
@@ -21,6 +21,7 @@ def dist(ctx: ConversionContext, x: Value, other: Value, p: float = 2) -> Value:
     a, b = _floats(ctx, x, other)
     difference = ctx.emit(ops.Sub(widened(ctx, a), widened(ctx, b)), "difference")
     axes = tuple(range(difference.type.rank))
+    require_norm(ctx, difference, float(p), axes)
     size = vector_norm(ctx, difference, float(p), axes)
     return ctx.cast(without(ctx, size, axes, False), a.type.dtype)
 

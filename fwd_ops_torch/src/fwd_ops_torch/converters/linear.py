@@ -153,6 +153,8 @@ def addr(
     """
     if vec1.type.rank != 1 or vec2.type.rank != 1:
         raise ConversionError("addr: two vectors", got=f"{vec1.type}, {vec2.type}")
+    # torch stretches self first: a 0-d one counts for the dtype as one with axes does.
+    x = x if x.type.rank else ctx.emit(ops.Unsqueeze(x, (0,)))
     base, column, row = ctx.promote(x, vec1, vec2)
     dtype = base.type.dtype
     for factor in (beta, alpha):

@@ -50,10 +50,15 @@ def linalg_vector_norm(
     """
     value = _typed(ctx, x, dtype)
     axes = ctx.axes(dim, x.type.rank)
-    if is_empty(x, axes) and (ord < 0 or ord == math.inf):
-        raise ConversionError(f"{ctx.operator}: nothing has no norm of this order", got=ord)
+    require_norm(ctx, x, float(ord), axes)
     result = vector_norm(ctx, widened(ctx, value), float(ord), axes)
     return ctx.cast(without(ctx, result, axes, keepdim), value.type.dtype)
+
+
+def require_norm(ctx: ConversionContext, x: Value, ord: float, axes: Sequence[int]) -> None:
+    """Refuse a norm of nothing that would be an extremum, or a power of it, as torch does."""
+    if is_empty(x, axes) and (ord < 0 or ord == math.inf):
+        raise ConversionError(f"{ctx.operator}: nothing has no norm of this order", got=ord)
 
 
 @converts("aten::linalg_matrix_norm")

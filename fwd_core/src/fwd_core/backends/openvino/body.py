@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fwd_core.backends.lowering import lower_nodes
+from fwd_core.backends.openvino import constants
 from fwd_core.backends.openvino.context import OpenVINOLowering, dimension
 from fwd_core.backends.openvino.types import computed, element_type
 from fwd_core.ir.dims import Symbol
@@ -47,7 +48,9 @@ class Body(OpenVINOLowering):
         lower_nodes(self, self.graph)
         self.results = [self.opset.result(self[value]) for value in self.graph.outputs]
         inputs = [one.get_node() for one in (*self.parameters, *self.symbols.values())]
-        return openvino.Model(self.results, inputs, self.graph.name)
+        model = openvino.Model(self.results, inputs, self.graph.name)
+        constants.fold(model)
+        return model
 
     def _parameter(self, value: Value) -> Output:
         import openvino

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fwd_core.backends.lowering import legalize, lower
+from fwd_core.backends.openvino import constants
 from fwd_core.backends.openvino.context import OpenVINOLowering
 from fwd_core.backends.openvino.floats import rounded_to_bfloat16
 from fwd_core.backends.openvino.types import at_edge, computed, element_type
@@ -77,6 +78,7 @@ def lower_graph(
     tensors = list(results) or [context.constant(np.zeros((), np.float32))]
     parameters = [parameter.get_node() for parameter in context.parameters]
     model = openvino.Model([context.opset.result(one) for one in tensors], parameters, graph.name)
+    constants.fold(model)
     narrowed = [
         index
         for index, value in enumerate(graph.inputs)

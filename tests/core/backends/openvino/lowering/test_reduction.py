@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 from machine import MODES
 from on_openvino import Array, assert_same, dynamic_types, run
 
-from fwd_core.ir import ops
+from fwd_core.ir import Graph, Value, ops
 from fwd_core.ir.ops.reduction import Reduction
 
 pytest.importorskip("openvino")
@@ -140,3 +140,20 @@ def test_nothing_to_reduce(
         types=dynamic_types([x]) if dynamic else None,
     )
     assert_same(got, reference(x, axis=1).astype(dtype))
+
+
+@pytest.mark.parametrize(("reduction", "expected"), FLOAT)
+@pytest.mark.parametrize("times", [False, True], ids=["alone", "matmul"])
+def test_another_shape_after_the_first_axis(
+    reduction: type[Reduction], expected: Callable[..., Any], times: bool
+) -> None:
+    """OpenVINO takes a reshape to [1, …] for the first axis put back."""
+    rng = np.random.default_rng(0)
+    x, weight = rng.normal(size=(2, 3, 4)).astype(np.float32), np.eye(12, dtype=np.float32)
+
+    def make(graph: Graph, x: Value) -> Value:
+        flat = graph.add(ops.Reshape(graph.add(reduction(x, (0,))), (1, 12)))
+        return graph.add(ops.MatMul(flat, graph.constant(weight))) if times else flat
+
+    (got,) = run(make, x)
+    assert_same(got, expected(x, axis=0).reshape(1, 12), rtol=1e-6)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from fwd_core.backends.openvino import floats, integers, reductions
 from fwd_core.backends.openvino.context import OpenVINOLowering
 from fwd_core.ir.ops import reduction as ops
+from fwd_core.ir.ops.shape import Reshape, Unsqueeze
 from fwd_core.plugins import lowering
 
 if TYPE_CHECKING:
@@ -37,13 +38,23 @@ def reduce(ctx: OpenVINOLowering, op: ops.Reduction) -> Output:
     if op.x.type.dtype.is_integer:
         return _fold(ctx, op)
     x, axes = ctx[op.x], ctx.vector(op.axes)
-    result = getattr(ctx.opset, _FUNCTIONS[type(op)])(x, axes, op.keepdims).output(0)
-    if not isinstance(op, (ops.ReduceMax, ops.ReduceMin)):
-        return result
-    # OpenVINO's extrema pass over a NaN.
-    found = ctx.opset.reduce_logical_or(ctx.opset.not_equal(x, x), axes, op.keepdims)
-    nan = floats.constant(ctx.opset, float("nan"))
-    return ctx.opset.select(found, nan, result).output(0)
+    keepdims = op.keepdims or _is_reshaped(ctx)
+    result = getattr(ctx.opset, _FUNCTIONS[type(op)])(x, axes, keepdims).output(0)
+    if isinstance(op, (ops.ReduceMax, ops.ReduceMin)):
+        # OpenVINO's extrema pass over a NaN.
+        found = ctx.opset.reduce_logical_or(ctx.opset.not_equal(x, x), axes, keepdims)
+        nan = floats.constant(ctx.opset, float("nan"))
+        result = ctx.opset.select(found, nan, result).output(0)
+    return result if keepdims is op.keepdims else ctx.opset.squeeze(result, axes).output(0)
+
+
+def _is_reshaped(ctx: OpenVINOLowering) -> bool:
+    """Whether a new shape follows, which OpenVINO 2026.4 takes for the reduced axes put back.
+
+    A sum over the first axis of [2, 3, 4] that is reshaped to [1, 12] it leaves as [3, 4].
+    """
+    users = ctx.node.output.users if ctx.node is not None else ()
+    return any(isinstance(user.op, (Reshape, Unsqueeze)) for user in users)
 
 
 def _fold(ctx: OpenVINOLowering, op: ops.Reduction) -> Output:
