@@ -100,6 +100,32 @@ def test_dilation_of_an_axis_where_the_kernel_is_one_element(constant: bool) -> 
     assert_same(got, (x * weight).sum((1, 2), keepdims=True), atol=1e-6)
 
 
+@pytest.mark.parametrize("constant", [True, False])
+@pytest.mark.parametrize("dynamic", [True, False])
+@pytest.mark.parametrize("width", [3, 4])
+@pytest.mark.parametrize("spatial", [2, 3])
+def test_steps_over_one_channel_to_one_column(
+    spatial: int, width: int, dynamic: bool, constant: bool
+) -> None:
+    """OpenVINO errs here on CPUs with AVX-512."""
+    sizes, kernel = (2, 6, width)[-spatial:], (2, 3, 3)[-spatial:]
+    x, weight = normal(0, 1, 1, *sizes), normal(1, 2, 1, *kernel)
+    none, ones = (0,) * spatial, (1,) * spatial
+    op = {"stride": (*ones[1:], 2), "padding_before": none, "padding_after": none,
+          "dilation": ones, "groups": 1}  # fmt: skip
+
+    def make(graph: Graph, x: Value, *rest: Value) -> Value:
+        w = rest[0] if rest else graph.constant(weight)
+        return graph.add(ops.Convolution(x, w, None, **op))  # type: ignore[arg-type]
+
+    arrays = [x] if constant else [x, weight]
+    types = [TensorType(dynamic_types([one])[0].dtype, one.shape) for one in arrays]
+    if dynamic:
+        types[0] = types[0].with_shape((*x.shape[:-1], symbol("w", 3, width, 9)))
+    (got,) = run(make, *arrays, types=types)
+    assert_same(got, reference(x, weight, None, op), atol=1e-5)
+
+
 def test_weight_of_dynamic_shape_is_refused_before_anything_is_compiled() -> None:
     k = symbol("k", 1, 3, 3)
     x, weight = np.zeros((1, 2, 8), np.float32), np.zeros((4, 2, 3), np.float32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fwd_core.backends.openvino.context import OpenVINOLowering
+from fwd_core.ir.dims import bounds
 from fwd_core.ir.ops import convolution as ops
 from fwd_core.plugins import lowering
 
@@ -30,7 +31,10 @@ def convolution(ctx: OpenVINOLowering, op: ops.Convolution) -> Output:
     geometry = [*map(list, (op.stride, op.padding_before, op.padding_after)), dilation]
     x = ctx[op.x]
     if op.groups == 1:
-        result = ctx.opset.convolution(x, ctx[op.weight], *geometry)
+        weight = ctx[op.weight]
+        if channels == 1 and op.stride[-1] > 1 and bounds(op.infer().shape[-1])[0] == 1:
+            x, weight = (_with_a_channel_of_zeros(ctx, one) for one in (x, weight))
+        result = ctx.opset.convolution(x, weight, *geometry)
     else:
         grouped = (op.groups, maps // op.groups, channels, *kernel)
         result = ctx.opset.group_convolution(x, ctx.reshaped(op.weight, grouped), *geometry)
@@ -38,6 +42,18 @@ def convolution(ctx: OpenVINOLowering, op: ops.Convolution) -> Output:
         bias = ctx.reshaped(op.bias, (1, maps, *(1 for _ in kernel)))
         result = ctx.opset.add(result, bias)
     return result.output(0)
+
+
+def _with_a_channel_of_zeros(ctx: OpenVINOLowering, x: Output) -> Output:
+    """[N, 1, ...] as [N, 2, ...], for OpenVINO 2026.4 errs on CPUs with AVX-512.
+
+    There its kernel for few channels computes a wrong element where one channel is stepped over
+    and the result is one element wide. The same kernel is right for two channels.
+    """
+    rank = len(x.get_partial_shape())
+    after = [0, 1, *(0 for _ in range(rank - 2))]
+    zero = ctx.opset.convert_like(ctx.scalar(0), x)
+    return ctx.opset.pad(x, ctx.vector([0] * rank), ctx.vector(after), "constant", zero).output(0)
 
 
 @lowering("openvino", ops.ConvolutionTranspose, unless=weight_of_dynamic_shape)
