@@ -49,7 +49,8 @@ FEW = 20
 #: Whether the operator table is being made, which wants every example on every backend.
 _FOR_THE_TABLE = "FORWARD_OPERATOR_TABLE" in os.environ
 #: Exporting takes half of an example's time and decomposing ten times as long as all else, so that
-#: a third of the examples is exported, and one in seven of these is decomposed too.
+#: half of the examples are exported (hypothesis draws 0 of three more often than a third), and one
+#: in seven of these is decomposed too.
 _EXPORTED, _DECOMPOSED = 3, 7
 
 #: float64 is left out: backends compute it in float32, and say so.

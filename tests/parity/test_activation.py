@@ -41,8 +41,7 @@ TOLERANCES = {
 }
 
 
-@covers("aten::{name}", "aten::{name}_", name=PLAIN, each={"written": [False, True]},
-        examples=0.8)  # fmt: skip
+@covers("aten::{name}", "aten::{name}_", name=PLAIN, each={"written": [False, True]})
 def test_without_arguments(name: str, written: bool, data: st.DataObject) -> None:
     dtypes, limits = PLAIN[name]
     unary(data, written_or_not(name, written), dtypes, limits, TOLERANCES.get(name))
@@ -59,7 +58,7 @@ def test_as_modules_write_them(name: str, data: st.DataObject) -> None:
     unary(data, f"F.{name}(x)", FLOATS, tolerance=TOLERANCES.get(name))
 
 
-@covers("aten::log_sigmoid_forward", examples=0.5)
+@covers("aten::log_sigmoid_forward")
 def test_log_sigmoid_forward(data: st.DataObject) -> None:
     unary(data, "torch.ops.aten.log_sigmoid_forward(x)", MOSTLY_FLOATS, (-20, 20))
 
@@ -149,7 +148,7 @@ def test_prelu(held: bool, data: st.DataObject) -> None:
         check(data, "F.prelu(x, weight)", x=x, weight=weight, batch=batch, may_raise=True)
 
 
-@covers("aten::_prelu_kernel", examples=0.6)
+@covers("aten::_prelu_kernel")
 def test_prelu_kernel(data: st.DataObject) -> None:
     shape = data.draw(fwd.shapes(), label="shape")
     dtype = data.draw(fwd.dtypes(FLOATS), label="dtype")

@@ -100,7 +100,7 @@ def test_assignment_by_a_mask(constant: bool, data: st.DataObject) -> None:
         check(data, lines, mask=mask, batch=batch, tolerance=EXACT, **given)
 
 
-@covers("aten::index_put", without=TWIN, fixed={"indices": "a mask"}, examples=0.6)
+@covers("aten::index_put", without=TWIN, fixed={"indices": "a mask"})
 def test_accumulation_by_a_computed_mask(data: st.DataObject) -> None:
     shape = data.draw(fwd.shapes(1, 3, min_size=1, max_size=4), label="shape")
     end = data.draw(st.integers(1, len(shape)), label="axes of the mask")

@@ -194,7 +194,6 @@ KERNELS = ("efficient_attention", "flash_attention", "cudnn_attention",
     name=KERNELS,
     without={"quantized": "8-bit floats: declared unsupported"},
     fixed=NO_DROPOUT,
-    examples=0.5,
     traced=False,  # sizes are among the results, which the tracer does not take
 )
 def test_kernel_for_cuda(name: str, data: st.DataObject) -> None:

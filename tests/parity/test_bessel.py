@@ -36,12 +36,12 @@ def test_i0(data: st.DataObject) -> None:
     unary(data, call_of(data, "i0"), limits=(-9, 9), tolerance=BESSEL)
 
 
-@covers("aten::special_{name}", name=FIRST, examples=0.5)
+@covers("aten::special_{name}", name=FIRST)
 def test_first_kind(name: str, data: st.DataObject) -> None:
     unary(data, f"torch.ops.aten.special_{name}(x)", limits=(-9, 9), tolerance=BESSEL)
 
 
-@covers("aten::special_{name}", name=SECOND, examples=0.5)
+@covers("aten::special_{name}", name=SECOND)
 def test_second_kind(name: str, data: st.DataObject) -> None:
     unary(data, f"torch.ops.aten.special_{name}(x)", limits=(-1, 9), tolerance=BESSEL)
 

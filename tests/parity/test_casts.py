@@ -72,7 +72,7 @@ OLD = {"Byte": DType.UINT8, "Char": DType.INT8, "Short": DType.INT16, "Int": DTy
        "Double": DType.FLOAT64}  # fmt: skip
 
 
-@covers("aten::_cast_{name}", name=OLD, examples=0.3)
+@covers("aten::_cast_{name}", name=OLD)
 def test_old_casts(name: str, data: st.DataObject) -> None:
     shape = data.draw(fwd.shapes(), label="shape")
     x = taken(data, OLD[name], shape)

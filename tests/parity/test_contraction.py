@@ -48,7 +48,7 @@ def two_dtypes(data: st.DataObject) -> tuple[DType, DType]:
     return first, data.draw(fwd.dtypes(ANY) | st.just(first), label="other dtype")
 
 
-@covers("aten::{name}", name=["outer", "ger"], examples=0.5)
+@covers("aten::{name}", name=["outer", "ger"])
 def test_outer(name: str, data: st.DataObject) -> None:
     first, second = two_dtypes(data)
     rows, columns = sizes(data, "rows", "columns")

@@ -38,8 +38,7 @@ def test_diagonal_scatter(data: st.DataObject) -> None:
     moved(data, call, array(data, shape), src=src, batch=[])
 
 
-@covers("aten::diagonal_scatter", fixed=dict.fromkeys(["offset", "dim1", "dim2"], "of the batch"),
-        examples=0.5)  # fmt: skip
+@covers("aten::diagonal_scatter", fixed=dict.fromkeys(["offset", "dim1", "dim2"], "of the batch"))
 def test_diagonal_scatter_of_a_dynamic_batch(data: st.DataObject) -> None:
     size = data.draw(st.integers(2, 4), label="size")
     x, src = array(data, (size, 3)), array(data, (size, 2), "src")

@@ -78,7 +78,7 @@ def test_comparisons(name: str, kind: str, data: st.DataObject) -> None:
     binary(data, name, kind)
 
 
-@covers("aten::{name}", "aten::{name}_", name=ALIASES, each={"kind": KINDS}, examples=0.5)
+@covers("aten::{name}", "aten::{name}_", name=ALIASES, each={"kind": KINDS})
 def test_names_of_comparisons(name: str, kind: str, data: st.DataObject) -> None:
     binary(data, name, kind)
 
@@ -132,7 +132,7 @@ SAME = {
 }
 
 
-@covers("aten::{name}", name=SAME, examples=0.3)
+@covers("aten::{name}", name=SAME)
 def test_same_elements(name: str, data: st.DataObject) -> None:
     x = operand(data, "x", ANY, data.draw(fwd.shapes(), label="shape"))
     check(data, SAME[name], x=x, batch=["x"])
@@ -145,7 +145,6 @@ DROPOUTS = ("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropou
     "aten::{name}",
     name=[f"{name}{end}" for name in DROPOUTS for end in ("", "_")],
     fixed={"train": "training is random: refused, see below"},
-    examples=0.3,
 )
 def test_dropout(name: str, data: st.DataObject) -> None:
     x = operand(data, "x", FLOATS, data.draw(fwd.shapes(2), label="shape"))
@@ -154,8 +153,7 @@ def test_dropout(name: str, data: st.DataObject) -> None:
     check(data, f"torch.{name}({given}, {rate}, False)", x=x, batch=["x"])
 
 
-@covers("aten::native_dropout", fixed={"train": "training is random: refused, see below"},
-        examples=0.5)  # fmt: skip
+@covers("aten::native_dropout", fixed={"train": "training is random: refused, see below"})
 def test_native_dropout(data: st.DataObject) -> None:
     x = operand(data, "x", (*FLOATS, DType.INT32), data.draw(fwd.shapes(), label="shape"))
     rate = data.draw(st.sampled_from([0.0, 0.3, 1.0]), label="p")
@@ -199,7 +197,7 @@ def test_fill(value: str, written: str, data: st.DataObject) -> None:
     check(data, f"torch.fill{written}({given}, {value})", x=x, z=z, batch=["x"], may_raise=True)
 
 
-@covers("aten::zero_", "aten::zero", examples=0.4)
+@covers("aten::zero_", "aten::zero")
 def test_zero(data: st.DataObject) -> None:
     x = operand(data, "x", ANY, data.draw(fwd.shapes(), label="shape"))
     calls = ["x.clone().zero_()", "torch.ops.aten.zero(x)"]

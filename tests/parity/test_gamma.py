@@ -37,7 +37,7 @@ def test_digamma(written: bool, data: st.DataObject) -> None:
     unary(data, written_or_not("digamma", written), limits=(0, 12), tolerance=GAMMA)
 
 
-@covers("aten::special_{name}", name=["gammaln", "digamma", "psi"], examples=0.3)
+@covers("aten::special_{name}", name=["gammaln", "digamma", "psi"])
 def test_other_names(name: str, data: st.DataObject) -> None:
     unary(data, f"torch.ops.aten.special_{name}(x)", limits=(0, 12), tolerance=GAMMA)
 
@@ -48,13 +48,13 @@ CALLS = {
 }
 
 
-@covers("aten::{name}", name=CALLS, examples=0.5)
+@covers("aten::{name}", name=CALLS)
 def test_polygamma(name: str, data: st.DataObject) -> None:
     n = number(data, "n", (0, 1, 2, 3, 4, -1))
     unary(data, CALLS[name].format(n=n), limits=(0.25, 12), tolerance=GAMMA)
 
 
-@covers("aten::polygamma_", examples=0.3, exported=False)
+@covers("aten::polygamma_", exported=False)
 def test_polygamma_in_place(data: st.DataObject) -> None:
     call = f"x.clone().polygamma_({number(data, 'n', (0, 1, 2, 3))})"
     # torch.export takes it for an operator of somebody else.
@@ -68,7 +68,7 @@ MULTI = {
 }
 
 
-@covers("aten::{name}", name=MULTI, examples=0.5)
+@covers("aten::{name}", name=MULTI)
 def test_mvlgamma(name: str, data: st.DataObject) -> None:
     p = number(data, "p", (1, 2, 3, 5, 0))
     dtypes = (*FLOATS, *INTEGERS)

@@ -77,7 +77,7 @@ def test_mv(data: st.DataObject) -> None:
     product(data, "torch.mv(x, v)", x=x, v=v, batch=["x"])
 
 
-@covers("aten::{name}", name=["dot", "vdot"], examples=0.5)
+@covers("aten::{name}", name=["dot", "vdot"])
 def test_dot(name: str, data: st.DataObject) -> None:
     dtype = data.draw(fwd.dtypes(NUMBERS), label="dtype")
     (inner,) = sizes(data, "inner")

@@ -28,7 +28,7 @@ def test_not(data: st.DataObject) -> None:
 
 
 @covers("aten::{name}", "aten::{name}_", name=["logical_and", "logical_or", "logical_xor"],
-        each={"kind": ["tensors", "in place"]}, examples=0.6)  # fmt: skip
+        each={"kind": ["tensors", "in place"]})  # fmt: skip
 def test_logic(name: str, kind: str, data: st.DataObject) -> None:
     binary(data, name, kind)
 

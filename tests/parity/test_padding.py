@@ -92,13 +92,13 @@ def test_pad_enum(mode: int, data: st.DataObject) -> None:
     )
 
 
-@covers("aten::{name}_pad{n}d", name=["reflection", "replication"], n=[1, 2, 3], examples=0.6)
+@covers("aten::{name}_pad{n}d", name=["reflection", "replication"], n=[1, 2, 3])
 def test_pad_by_elements(name: str, n: int, data: st.DataObject) -> None:
     p = Drawn(data, n)
     padded(data, f"torch.ops.aten.{name}_pad{n}d(x, {p.pads})", p.x, p.batched)
 
 
-@covers("aten::_pad_circular", examples=0.6)
+@covers("aten::_pad_circular")
 def test_pad_circular(data: st.DataObject) -> None:
     p = around(data, "circular", data.draw(st.integers(1, 3), label="axes"))
     padded(data, f"torch.ops.aten._pad_circular(x, {p.pads})", p.x, p.batched, True)

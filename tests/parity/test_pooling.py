@@ -123,7 +123,7 @@ def test_avg_pool(n: int, divisor: str, data: st.DataObject) -> None:
 
 
 @pytest.mark.skipif("aten::sign" not in plugins().converters, reason="lp_pool needs aten::sign")
-@covers("aten::avg_pool{n}d", n=[1, 2], examples=0.4,
+@covers("aten::avg_pool{n}d", n=[1, 2],
         fixed=dict.fromkeys(NOT_OF_LP, "lp_pool has none of it"))  # fmt: skip
 def test_lp_pool(n: int, data: st.DataObject) -> None:
     p = Drawn(data, n, FLOATS[:1])

@@ -30,7 +30,7 @@ def test_reshape(call: str, data: st.DataObject) -> None:
     moved(data, call.format(", ".join(map(str, sizes))), x, batch=[])
 
 
-@covers("aten::reshape", examples=0.5)
+@covers("aten::reshape")
 def test_reshape_of_a_dynamic_batch(data: st.DataObject) -> None:
     shape = data.draw(fwd.shapes(2, 4, min_size=1), label="shape")
     calls = ["x.reshape(x.shape[0], -1)", "x.reshape(-1)", "x.reshape(-1, x.shape[-1])",
@@ -38,7 +38,7 @@ def test_reshape_of_a_dynamic_batch(data: st.DataObject) -> None:
     moved(data, data.draw(st.sampled_from(calls), label="call"), array(data, shape))
 
 
-@covers("aten::_reshape_alias", examples=0.5)
+@covers("aten::_reshape_alias")
 def test_reshape_alias(data: st.DataObject) -> None:
     shape = data.draw(fwd.shapes(0, 4, min_size=1), label="shape")
     sizes = divided(data, count_of(shape))
@@ -47,7 +47,7 @@ def test_reshape_alias(data: st.DataObject) -> None:
           batch=[])  # fmt: skip
 
 
-@covers("aten::ravel", examples=0.7)
+@covers("aten::ravel")
 def test_ravel(data: st.DataObject) -> None:
     moved(data, "x.ravel()", array(data, data.draw(fwd.shapes(), label="shape")))
 

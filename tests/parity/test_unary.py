@@ -65,21 +65,19 @@ ALIASES = {
 SPECIAL = ("exp2", "expm1", "log1p", "erf", "erfc", "erfinv", "ndtr", "sinc")
 
 
-@covers("aten::{name}", "aten::{name}_", name=FLOAT_UNARY, each={"written": [False, True]},
-        examples=0.6)  # fmt: skip
+@covers("aten::{name}", "aten::{name}_", name=FLOAT_UNARY, each={"written": [False, True]})
 def test_float_functions(name: str, written: bool, data: st.DataObject) -> None:
     # Integers cannot hold the result of a form in place: tried now and then.
     dtypes = (*FLOATS, DType.INT32) if written else (*FLOATS, *INTEGERS, DType.BOOL)
     unary(data, written_or_not(name, written), dtypes, FLOAT_UNARY[name])
 
 
-@covers("aten::{name}", "aten::{name}_", name=ALIASES, each={"written": [False, True]},
-        examples=0.3)  # fmt: skip
+@covers("aten::{name}", "aten::{name}_", name=ALIASES, each={"written": [False, True]})
 def test_aliases(name: str, written: bool, data: st.DataObject) -> None:
     unary(data, written_or_not(name, written), limits=ALIASES[name])
 
 
-@covers("aten::special_{name}", name=SPECIAL, examples=0.3)
+@covers("aten::special_{name}", name=SPECIAL)
 def test_special_functions(name: str, data: st.DataObject) -> None:
     unary(data, f"torch.ops.aten.special_{name}(x)", limits=(-0.9, 3), tolerance=SINC_OF.get(name))
 
@@ -87,7 +85,7 @@ def test_special_functions(name: str, data: st.DataObject) -> None:
 @covers(
     "aten::{name}", "aten::{name}_",
     name=["abs", "neg", "floor", "ceil", "trunc", "frac", "sign", "square"],
-    each={"written": [False, True]}, examples=0.6,
+    each={"written": [False, True]},
 )  # fmt: skip
 def test_number_functions(name: str, written: bool, data: st.DataObject) -> None:
     unary(data, written_or_not(name, written))
@@ -117,7 +115,7 @@ def test_round(written: bool, decimals: bool, data: st.DataObject) -> None:
     unary(data, written_or_not("round", written, f"decimals={given}"), dtypes, (-60, 60))
 
 
-@covers("aten::special_round", examples=0.5)
+@covers("aten::special_round")
 def test_special_round(data: st.DataObject) -> None:
     given = number(data, "decimals", (0, 1, -1))
     unary(data, f"torch.special.round(x, decimals={given})",
@@ -137,7 +135,7 @@ TESTS = (
 )
 
 
-@covers("aten::{name}", name=TESTS, examples=0.3)
+@covers("aten::{name}", name=TESTS)
 def test_questions(name: str, data: st.DataObject) -> None:
     # 1 / 0 and 0 / 0 are infinities and NaN, computed as the engine runs.
     # The sign of 0 / 0 differs from machine to machine.
@@ -155,7 +153,7 @@ REAL = {
 }
 
 
-@covers("aten::{name}", name=REAL, examples=0.2)
+@covers("aten::{name}", name=REAL)
 def test_as_it_is(name: str, data: st.DataObject) -> None:
     unary(data, REAL[name])
 
@@ -174,7 +172,7 @@ def test_logit(data: st.DataObject) -> None:
     unary(data, call_of(data, "logit", str(eps)), limits=(-0.1, 1.1), tolerance=LOGIT)
 
 
-@covers("aten::special_logit", examples=0.5)
+@covers("aten::special_logit")
 def test_special_logit(data: st.DataObject) -> None:
     eps = number(data, "eps", (None, 0.1))
     unary(data, f"torch.special.logit(x, {eps})", limits=(-0.1, 1.1), tolerance=LOGIT)
