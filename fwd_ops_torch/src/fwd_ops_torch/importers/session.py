@@ -148,6 +148,9 @@ class Session:
         if known is None:
             if value.type.numel == 1 and queries.own_kind(value) in kinds:
                 return TensorRef(value.read())  # as it is now: it may be written later
+            doubt = queries.number(value, None)
+            if not doubt.data:
+                raise doubt.error(f"argument {argument.name!r} of {schema.name}")
             raise data_dependent(schema.name, argument.name, f"{ON_DATA} ({value.type})")
         return known
 
