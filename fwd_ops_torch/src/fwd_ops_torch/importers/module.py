@@ -18,7 +18,7 @@ import torch
 from fwd_core.errors import InputError, UnsupportedModelError
 from fwd_core.importing import ImportRequest, resolve_dynamic
 from fwd_core.ir import Dim, DimExpr, Frame, Graph
-from fwd_core.ir.dims import single_symbol
+from fwd_core.ir.dims import multiple
 from fwd_ops_torch.importers import jit
 from fwd_ops_torch.importers.boundary import input_leaves, match_arguments
 from fwd_ops_torch.importers.export import import_program
@@ -141,6 +141,18 @@ def _export_hint(error: Exception) -> str:
             "the example takes"
         )
     if "Constraints violated" in text:
+        if multiples := re.findall(r"^\s*(\w+) = (\d+)\*_\w+$", text, re.MULTILINE):
+            said = ", ".join(f"'{factor}*{name}'" for name, factor in multiples)
+            return (
+                "the model takes multiples only: say so with the factor before the name of the "
+                f"dynamic dim, {said}"
+            )
+        if re.search(r" // |\b(?:ceil|floor|round|min|max)\(", text):
+            return (
+                "the model computes sizes that torch.export cannot prove right: torch.jit.script "
+                "or torch.jit.trace keeps the arithmetic; or, where the sizes are multiples in "
+                "every run, say so with the factor before the name of the dynamic dim: '4*name'"
+            )
         return (
             "the model fixes a size that was to change: compute it from x.shape in place of a "
             "number, or leave that size static"
@@ -221,9 +233,11 @@ def _dynamic_shapes(
 
 
 def _dim(dim: Dim, known: dict[str, Any]) -> Any:
-    symbol = single_symbol(dim)
-    if symbol is None:
+    if (found := multiple(dim)) is None:
         return torch.export.Dim.STATIC
+    symbol, factor = found
     if symbol.name not in known:
-        known[symbol.name] = torch.export.Dim(symbol.name, min=symbol.min, max=symbol.max)
-    return known[symbol.name]
+        # Torch takes identifiers only.
+        name = symbol.name if symbol.name.isidentifier() else f"dim_{len(known)}"
+        known[symbol.name] = torch.export.Dim(name, min=symbol.min, max=symbol.max)
+    return known[symbol.name] if factor == 1 else factor * known[symbol.name]

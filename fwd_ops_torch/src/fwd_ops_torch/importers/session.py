@@ -21,7 +21,7 @@ from fwd_ops_torch.converting import schemas
 from fwd_ops_torch.converting.context import ConversionContext, UnsupportedArgumentError
 from fwd_ops_torch.converting.schemas import Argument, Schema
 from fwd_ops_torch.converting.table import ConverterTable
-from fwd_ops_torch.importers import journal, numbers, queries, sizes, views
+from fwd_ops_torch.importers import journal, multiples, numbers, queries, sizes, views
 from fwd_ops_torch.importers.aliasing import Content, Storage, TensorRef
 from fwd_ops_torch.importers.branches import ModelRaisesError, Scopes, tell_unchecked
 from fwd_ops_torch.importers.containers import doubt_in
@@ -272,7 +272,9 @@ class Session:
                 expected=error.expected,
                 got=error.got,
                 details=[f"operands: {_described(bound)}"],
-                hint=error.hint or _dtype_hint(error, bound),
+                hint=multiples.hint(error, bound.values(), self.scopes.root.inputs)
+                or error.hint
+                or _dtype_hint(error, bound),
             ) from None
         if result is None:
             raise PluginError(
