@@ -63,6 +63,7 @@ def test_a_number_that_depends_on_data(make: Any) -> None:
     assert "make a result of a fixed size and mask the rest with torch.where" in error.hint
 
 
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 @pytest.mark.filterwarnings("ignore:The tensor attributes")
 @pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
 def test_the_length_of_a_recurrent_layer(kind: Any) -> None:
