@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 from torch import Tensor, nn
 from torch_models import check, importing, running, scripted, traced
 
-from fwd_core.errors import UnsupportedModelError
+from fwd_core.errors import ConversionError, UnsupportedModelError
 from fwd_core.importing import DynamicDims
 from fwd_ops_torch.importers.never import of_other_packages
 
@@ -61,6 +61,32 @@ def test_a_number_that_depends_on_data(make: Any) -> None:
         "a tensor"
     )
     assert "make a result of a fixed size and mask the rest with torch.where" in error.hint
+
+
+class Counts(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.arange(x.max().item())
+
+
+class Fills(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.zeros(int(x.sum())) + 1
+
+
+@pytest.mark.parametrize(
+    ("make", "of_script", "argument"),
+    [
+        (Counts, False, "'end' of aten::arange"),
+        (Counts, True, "'end' of aten::arange"),
+        (Fills, True, "'size' of aten::zeros"),
+    ],
+)
+def test_a_size_that_depends_on_data(make: Any, of_script: bool, argument: str) -> None:
+    model = scripted(make()) if of_script else make().eval()
+    with pytest.raises(ConversionError, match=f"argument {argument} depends on the cont") as caught:
+        importing(model, (INDICES,))
+    assert "so would the size of the result" in str(caught.value)
+    assert "no size may follow from data: make a result of a fixed size" in str(caught.value.hint)
 
 
 @pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")

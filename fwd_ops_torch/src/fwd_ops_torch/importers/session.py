@@ -203,6 +203,8 @@ class Session:
         for name, value in arguments.items():
             doubt = doubt_in(value)
             if doubt is not None and name not in held:
+                if doubt.data:
+                    raise data_dependent(schema.name, name, doubt.reason)
                 raise doubt.error(f"argument {name!r} of {schema.name}")
         other = schemas.with_tensors(schema, held)
         if other is None:
