@@ -73,6 +73,7 @@ class Fills(nn.Module):
         return torch.zeros(int(x.sum())) + 1
 
 
+@pytest.mark.filterwarnings("ignore:the model may raise")  # torch adds a check of its own
 @pytest.mark.parametrize(
     ("make", "of_script", "argument"),
     [
