@@ -19,6 +19,7 @@ from fwd_core.cli.main import application
 from fwd_core.cli.session import Session
 from fwd_core.ir import Operator
 from fwd_core.plugins.registers import lowering_key
+from fwd_ops_torch.converting import schemas
 from fwd_ops_torch.converting.decorator import converter_mark
 
 if TYPE_CHECKING:
@@ -66,7 +67,9 @@ def operators_page(plugins: Plugins) -> str:
     proved = json.loads(PROVED.read_text(encoding="utf-8"))
     for key in sorted(plugins.converters):
         converter = plugins.converters[key]
-        said = " ".join([_code(_schema(key, _summary(converter))), *_limits(converter)])
+        words = [*_sentence(_summary(converter)), *_limits(converter)]
+        shown = [_code(one) for one in _schemas(key, _summary(converter))]
+        said = "<br>".join([*shown, " ".join(words)] if words else shown)
         row = proved.get(key, {"dtypes": [], "backends": []})
         tested = "; ".join(", ".join(row[kind]) for kind in ("backends", "dtypes") if row[kind])
         lines.append(f"| `{key}` | {said} | {tested} | {plugins.converters.owner(key)} |")
@@ -156,18 +159,33 @@ def _summary(item: object) -> str:
     return (inspect.getdoc(item) or "").split("\n\n", maxsplit=1)[0].replace("\n", " ")
 
 
-def _schema(key: str, summary: str) -> str:
-    """What a converter says of itself, with the operator's own schema in place of a sibling's."""
-    sibling = re.match(r"\w+::\w+(\.\w+)?\(.*?\) -> [^.]+", summary)
-    if sibling is None or summary.partition("(")[0].partition(".")[0] == key:
-        return summary
-    import torch
+_STATED = re.compile(r"(\w+::\w+(?:\.\w+)?\(.*?\) -> [^.]+)\.?\s*")
 
-    found = [str(one) for one in torch._C._jit_get_schemas_for_operator(key)]
-    found.sort(key=lambda text: (not text.startswith(f"{key}("), "Scalar other" in text))
-    own = found[0] if found else ""
-    plain = re.sub(r"^(\w+::\w+)\.\w+\(", r"\1(", own)
-    return (plain or sibling[0]) + summary[sibling.end() :]
+
+def _schemas(key: str, summary: str) -> list[str]:
+    """The overloads that a converter serves, the one that its docstring states first."""
+    stated = _STATED.match(summary)
+    first = "" if stated is None else stated[1]
+    found = [one.text for one in schemas.overloads(key) if _is_served(one)]
+    if not found:
+        return [first] if first else []
+    name = first.partition("(")[0]
+    return sorted(dict.fromkeys(found), key=lambda text: text.partition("(")[0] != name)
+
+
+def _is_served(one: schemas.Schema) -> bool:
+    """Whether a converter takes an overload: not those on numbers, lists and names, and out=."""
+    changes_list = one.written is not None and one.written.is_list
+    on_list = changes_list or one.overload == "list_Tensor"
+    return one.takes_tensors and not (one.has_out or one.has_names or on_list)
+
+
+def _sentence(summary: str) -> Iterator[str]:
+    """What a converter's first paragraph says after the schema."""
+    stated = _STATED.match(summary)
+    rest = summary if stated is None else summary[stated.end() :]
+    if rest:
+        yield _cell(rest)
 
 
 def _cell(text: str) -> str:

@@ -81,6 +81,15 @@ def test_said_in_full() -> None:
     }
 
 
+def test_multiples() -> None:
+    h = symbol("h", 16, 56, 128)
+    asked: Any = {"x": {2: ("4*h", 64, 224, 512)}, "mask": {1: (" 2 * h ", 32, 112, 256)}}
+    assert resolve_dynamic(asked, {"x": (8, 3, 224), "mask": (8, 112)}) == {
+        "x": (8, 3, 4 * h),
+        "mask": (8, 2 * h),
+    }
+
+
 @pytest.mark.parametrize(
     ("asked", "text"),
     [
@@ -112,6 +121,23 @@ def test_said_in_full() -> None:
             {"x": {0: (1, 9)}},
             r"input 'x' axis 0 is malformed\n  expected: \(name, min, opt, max\)\n  got:  .*9\)",
         ),
+        (
+            {"x": {2: ("4*h", 64, 224, 510)}},
+            r"dim '4\*h' of input 'x' axis 2: max is no multiple of 4\n"
+            "  expected: 508 or 512\n  got:      510",
+        ),
+        (
+            {"x": {0: ("5*b", 5, 5, 10)}},
+            r"dim '5\*b' of input 'x' axis 0: the example's size is no multiple of 5\n"
+            "  expected: 5 or 10\n  got:      8",
+        ),
+        (
+            {"x": {2: ("4*h", 64, 224, 512)}, "mask": {1: ("2*h", 64, 224, 512)}},
+            r"dim 'h' has two ranges: \(16, 56, 128\) and \(32, 112, 256\)",
+        ),
+        ({"x": {2: ("0*h", 64, 224, 512)}}, "input 'x' axis 2 is malformed"),
+        ({"x": {2: ("2*2*h", 64, 224, 512)}}, "input 'x' axis 2 is malformed"),
+        ({"x": {2: ("h*2", 64, 224, 512)}}, "input 'x' axis 2 is malformed"),
         ({"x": {0: ("n", 1, 1.5, 9)}}, "input 'x' axis 0 is malformed"),
         ({"x": ("n", 1, 1, 9)}, "dynamic dims of input 'x' are malformed\n  expected: {axis: "),
     ],

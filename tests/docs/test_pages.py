@@ -19,6 +19,7 @@ PAGES = [
         [
             *ROOT.glob("docs/tutorial/*.md"),
             *ROOT.glob("docs/how-to/*.md"),
+            *ROOT.glob("docs/explanation/*.md"),
             ROOT / "CONTRIBUTING.md",
         ]
     )

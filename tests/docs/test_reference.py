@@ -51,11 +51,37 @@ def test_operators(reference: ModuleType, plugins: Plugins) -> None:
 
 def test_operators_show_their_own_schemas(reference: ModuleType, plugins: Plugins) -> None:
     page = reference.operators_page(plugins)
-    assert "| `aten::__and__` | `aten::__and__(Tensor self, Tensor other) -> Tensor. " in page
-    for line in page.splitlines():
-        if line.startswith("| `aten::") and "-> " in line:
-            key, schema = line.split("`")[1:4:2]
-            assert re.match(rf"{re.escape(key)}(\.\w+)?\(", schema), line
+    row = "| `aten::relu` | `aten::relu(Tensor self) -> Tensor`<br>Any dtype but bool. |"
+    assert row in page
+    assert "| `aten::std` | `aten::std.correction(" in page, (
+        "the overload of the docstring is first"
+    )
+    rows = [line for line in page.splitlines() if line.startswith("| `aten::")]
+    assert len(rows) > 150
+    for line in rows:
+        key, *listed = re.findall(
+            "`([^`]*)`", line.replace("<br>", " ").partition(" | openvino")[0]
+        )
+        stated = [one for one in listed if "->" in one]
+        assert stated, line
+        for schema in stated:
+            assert re.fullmatch(rf"{re.escape(key)}(\.\w+)?\(.*\) -> [^.]+", schema), line
+
+
+def test_operators_show_all_overloads(reference: ModuleType, plugins: Plugins) -> None:
+    (row,) = [
+        line
+        for line in reference.operators_page(plugins).splitlines()
+        if line.startswith("| `aten::sum` ")
+    ]
+    for overload in ("sum(Tensor self, *, ", "sum.dim_IntList(Tensor self, int[1]? dim, "):
+        assert f"`aten::{overload}" in row
+    (sort,) = [
+        line
+        for line in reference.operators_page(plugins).splitlines()
+        if line.startswith("| `aten::sort` ")
+    ]
+    assert "Tensor[](a!)" not in sort, "lists are no tensors"
 
 
 def test_docstrings_for_the_site() -> None:

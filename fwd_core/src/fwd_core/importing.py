@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, Union, runtime_checkable
@@ -14,8 +15,10 @@ from fwd_core.ir.graph import Graph
 if TYPE_CHECKING:
     from fwd_core.plugins import Plugins
 
-#: ``(name, min, opt, max)``; the same name at two places is the same size.
+#: ``(name, min, opt, max)``; the same name at two places is the same size. A name with a factor in
+#: front, ``"4*h"``, says that the size is a multiple: its range is that of the size itself.
 DimRange = tuple[str, int, int, int]
+_MULTIPLE = re.compile(r"\s*([1-9]\d*)\s*\*\s*([^*]*\S)\s*")
 #: Input name to axis to range, as in ``{"x": {0: ("batch", 1, 4, 8)}}``.
 DynamicDims = Mapping[str, Mapping[int, DimRange]]
 
@@ -106,7 +109,8 @@ def resolve_dynamic(
     Raises:
         OptionError: It is neither a mapping nor an :class:`OptBatch`.
         InputError: An input or axis does not exist, a range is wrong or does not hold the
-            example's size, one name has two ranges, or a dynamic batch is 1 at most.
+            example's size, a size is not the multiple that it is said to be, one name has two
+            ranges, or a dynamic batch is 1 at most.
     """
     check_dynamic(dynamic)
     if dynamic is None:
@@ -117,7 +121,7 @@ def resolve_dynamic(
             f"dynamic dims for inputs that the model does not have: {', '.join(unknown)}",
             expected=", ".join(shapes) or "no inputs",
         )
-    ranges: dict[str, DimRange] = {}
+    ranges: dict[str, tuple[int, ...]] = {}
     result: dict[str, tuple[Dim, ...]] = {}
     for name, shape in shapes.items():
         dims: list[Dim] = list(shape)
@@ -153,7 +157,9 @@ def check_dynamic(dynamic: object) -> None:
         )
 
 
-def _symbol(name: str, axis: int, size: int, asked: DimRange, ranges: dict[str, DimRange]) -> Dim:
+def _symbol(
+    name: str, axis: int, size: int, asked: DimRange, ranges: dict[str, tuple[int, ...]]
+) -> Dim:
     if not _well_formed(asked):
         raise InputError(
             f"dynamic dim of input {name!r} axis {axis} is malformed",
@@ -161,24 +167,37 @@ def _symbol(name: str, axis: int, size: int, asked: DimRange, ranges: dict[str, 
             got=repr(asked),
         )
     label, low, opt, high = asked
+    factor, label = _factor(label)
     if (wrong := _disorder(low, opt, high)) is not None:
         raise InputError(
             f"dim {label!r} of input {name!r} axis {axis}: {wrong}",
             expected="(name, min, opt, max) with 0 <= min <= opt <= max",
             got=repr(asked),
         )
-    if ranges.setdefault(label, asked) != asked:
-        raise InputError(f"dim {label!r} has two ranges: {ranges[label][1:]} and {asked[1:]}")
     if not low <= size <= high:
         raise InputError(
             f"dim {label!r} of input {name!r} axis {axis}: the example's size is out of range",
             expected=f"{low} … {high}",
             got=size,
         )
-    try:
-        return symbol(label, low, opt, high)
-    except ValueError as error:
-        raise InputError(str(error)) from None
+    for what, number in (("min", low), ("opt", opt), ("max", high), ("the example's size", size)):
+        if number % factor:
+            raise InputError(
+                f"dim {asked[0]!r} of input {name!r} axis {axis}: "
+                f"{what} is no multiple of {factor}",
+                expected=f"{number // factor * factor} or {(number // factor + 1) * factor}",
+                got=number,
+            )
+    own = (low // factor, opt // factor, high // factor)
+    if ranges.setdefault(label, own) != own:
+        raise InputError(f"dim {label!r} has two ranges: {ranges[label]} and {own}")
+    return symbol(label, *own) * factor
+
+
+def _factor(label: str) -> tuple[int, str]:
+    """A dim's name and the factor in front of it, 1 where there is none."""
+    found = _MULTIPLE.fullmatch(label)
+    return (1, label) if found is None else (int(found[1]), found[2])
 
 
 def _disorder(low: int, opt: int, high: int) -> str | None:
@@ -200,6 +219,7 @@ def _well_formed(asked: object) -> bool:
         isinstance(asked, tuple)
         and len(asked) == 4
         and isinstance(asked[0], str)
+        and "*" not in _factor(asked[0])[1]
         and all(type(size) is int for size in asked[1:])
     )
 

@@ -38,6 +38,10 @@ from fwd_core.ir import DType, TensorType
                 {0: ("batch", 1, 4, 8), 2: ("xh", 64, 224, 512)},
             ),
         ),
+        (
+            "x=3x4*h[64,224,512]",
+            InputSpec("", "x", (3, 512), None, {1: ("4*h", 64, 224, 512)}),
+        ),
         ("@x.npy", InputSpec("", "", path="x.npy")),
         ("@dir/a=b.npy", InputSpec("", "", path="dir/a=b.npy")),
         ("x=@C:/dir/a=b.npy", InputSpec("", "x", path="C:/dir/a=b.npy")),

@@ -191,6 +191,22 @@ class TestBind:
         ):
             bind(ports, [(5,), (3,)])
 
+    @pytest.mark.parametrize(
+        ("size", "hint"),
+        [
+            (7, "pad it to a multiple of 2"),
+            (0, "build again with a range of '2*batch' that holds 0"),
+            (10, "build again with a range of '2*batch' that holds 10"),
+        ],
+    )
+    def test_a_multiple(self, size: int, hint: str) -> None:
+        assert bind((_port(B * 2),), [(8,)]) == {"batch": 4}
+        with pytest.raises(InputError) as caught:
+            bind((_port(B * 2),), [(size,)])
+        assert caught.value.expected == "a multiple of 2, 2 … 8 (2*batch)"
+        assert caught.value.got == size
+        assert caught.value.hint == hint
+
     def test_a_derived_size_may_be_all_there_is(self) -> None:
         assert bind((_port(B * 2 + 1),), [(7,)]) == {"batch": 3}
         assert bind((_port(B * 2), _port(B + 1, name="y")), [(4,), (3,)]) == {"batch": 2}

@@ -18,6 +18,7 @@ from fwd_core.ir.dims import (
     maximum,
     minimum,
     modulo,
+    multiple,
     product,
     single_symbol,
     substitute,
@@ -184,6 +185,14 @@ def test_single_symbol() -> None:
     assert single_symbol(B) == Symbol("batch", 1, 2, 4)
     for dim in (3, B + 1, 2 * B, B * B, H // 2):
         assert single_symbol(dim) is None
+
+
+def test_multiple() -> None:
+    batch = Symbol("batch", 1, 2, 4)
+    assert multiple(B) == (batch, 1)
+    assert multiple(4 * B) == (batch, 4)
+    for dim in (3, B + 1, -B, B * B, B * H, H // 2):
+        assert multiple(dim) is None
 
 
 def test_same_name_other_range_is_another_size() -> None:

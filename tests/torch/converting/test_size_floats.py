@@ -18,7 +18,12 @@ from fwd_core.ir.dims import evaluate, symbol
 from fwd_ops_torch.converting.size_floats import Rounding, SizeFloat
 
 SIZE = symbol("size", 2, 8, 300)
-HOW: dict[Rounding, Any] = {"floor": math.floor, "ceil": math.ceil, "trunc": math.trunc}
+HOW: dict[Rounding, Any] = {
+    "floor": math.floor,
+    "ceil": math.ceil,
+    "trunc": math.trunc,
+    "round": round,
+}
 NUMBERS = st.sampled_from([0.5, 1.5, 2, 0.7, 1 / 3, 1.1, -0.3, 3, 7.0])
 
 

@@ -89,6 +89,8 @@ def test_sizes_that_follow_from_others() -> None:
         Pairs(), (a, b), dynamic_shapes={"x": {0: half}, "y": {0: 2 * half}}
     )
     importing(program, (a, b))
+    dynamic = {"x": {0: ("h", 2, 2, 4)}, "y": {0: ("2*h", 4, 4, 8)}}
+    check(Pairs(), (a, b), (a[:2], b[:4]), model=program, dynamic=dynamic)
     with pytest.raises(InputError, match=r"the program says its size is 2\*"):
         importing(program, (a, b), {"x": {0: ("h", 2, 2, 4)}, "y": {0: ("k", 4, 4, 8)}})
 

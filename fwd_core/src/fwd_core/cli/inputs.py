@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Examples = Union[tuple[Any, ...], dict[str, Any]]
 
 FORM = "[NAME=]SHAPE[:DTYPE] or [NAME=]@FILE"
-_SIZE = re.compile(r"(?P<size>\d+)|(?P<name>[A-Za-z_]\w*)\[(?P<range>[\d\s,]*)\]")
+_SIZE = re.compile(r"(?P<name>(?:[1-9]\d*\*)?[A-Za-z_]\w*)\[(?P<range>[\d\s,]*)\]|(?P<size>\d+)")
 _SCALAR = "scalar"
 #: What else dtypes are called.
 _MEANT = {"fp16": "float16", "half": "float16", "fp32": "float32", "float": "float32"} | {

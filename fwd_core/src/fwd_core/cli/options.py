@@ -29,7 +29,7 @@ Inputs = Annotated[
         metavar="INPUT",
         help="Example input, [NAME=]SHAPE[:DTYPE] or [NAME=]@FILE; repeatable. The dtype is "
         "float32 unless said; values are made up unless a .npy or .npz file gives them; a size "
-        f"as NAME[MIN,OPT,MAX] is dynamic. {_SAMPLES}",
+        f"as NAME[MIN,OPT,MAX] is dynamic, as 4*NAME[MIN,OPT,MAX] a multiple too. {_SAMPLES}",
     ),
 ]
 Mode = Annotated[

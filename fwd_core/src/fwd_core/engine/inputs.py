@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fwd_core.backends.base import Port
 from fwd_core.errors import InputError
-from fwd_core.ir.dims import Dim, DimExpr, Symbol, single_symbol, substitute
+from fwd_core.ir.dims import Dim, DimExpr, Symbol, multiple, single_symbol, substitute
 from fwd_core.ir.dtypes import DType
 from fwd_core.ir.tensor import Tensor
 
@@ -94,12 +94,29 @@ def bind(ports: Sequence[Port], shapes: Sequence[tuple[int, ...]]) -> dict[str, 
             _bind_one(port, axis, dim, size, values)
     for port, axis, expression, size in derived:
         wanted = substitute(expression, values)
+        if wanted == expression and (of := multiple(expression)) is not None:
+            symbol, factor = of
+            if size % factor or not symbol.min <= size // factor <= symbol.max:
+                raise _no_multiple(port, axis, symbol, factor, size)
         if isinstance(wanted, DimExpr) and (solved := _solved(wanted, size)) is not None:
             values[solved[0].name] = solved[1]
             wanted = substitute(wanted, values)
         if wanted != size:
             raise _wrong_size(port, axis, f"{wanted} ({expression})", size)
     return values
+
+
+def _no_multiple(port: Port, axis: int, symbol: Symbol, factor: int, size: int) -> InputError:
+    range_ = f"a multiple of {factor}, {symbol.min * factor} … {symbol.max * factor}"
+    return _wrong_size(
+        port,
+        axis,
+        f"{range_} ({factor}*{symbol.name})",
+        size,
+        hint=f"pad it to a multiple of {factor}"
+        if size % factor
+        else f"build again with a range of '{factor}*{symbol.name}' that holds {size}",
+    )
 
 
 def _solved(expression: DimExpr, size: int) -> tuple[Symbol, int] | None:

@@ -283,17 +283,7 @@ def _bounds(dim: DimExpr) -> tuple[int, int]:
 
 def symbols(*dims: Dim) -> list[Symbol]:
     """The symbols in some sizes, each once, by name."""
-    found: dict[Symbol, None] = {}
-    stack: list[Dim] = list(dims)
-    while stack:
-        dim = stack.pop()
-        if isinstance(dim, int):
-            continue
-        for atom in _atoms(dim):
-            if isinstance(atom, Symbol):
-                found[atom] = None
-            else:
-                stack += [atom.left, atom.right]
+    found = {atom: None for dim in dims for atom in atoms(dim) if isinstance(atom, Symbol)}
     return sorted(found, key=lambda item: item.name)
 
 
@@ -332,6 +322,28 @@ def single_symbol(dim: Dim) -> Symbol | None:
     """The symbol if the size is one symbol and nothing else."""
     atom = _single(dim)
     return atom if isinstance(atom, Symbol) else None
+
+
+def atoms(dim: Dim) -> list[Atom]:
+    """All symbols and operations in a size, also those in operands of operations, each once."""
+    found: dict[Atom, None] = {}
+    stack: list[Dim] = [dim]
+    while stack:
+        one = stack.pop()
+        for atom in () if isinstance(one, int) else _atoms(one):
+            if isinstance(atom, Operation) and atom not in found:
+                stack += [atom.left, atom.right]
+            found[atom] = None
+    return list(found)
+
+
+def multiple(dim: Dim) -> tuple[Symbol, int] | None:
+    """The symbol and the factor if the size is a symbol times a positive integer, as ``4*h``."""
+    if isinstance(dim, int) or len(dim.terms) != 1:
+        return None
+    monomial, factor = dim.terms[0]
+    symbol = single_symbol(DimExpr(((monomial, 1),)))
+    return None if symbol is None or factor < 1 else (symbol, factor)
 
 
 # --- normal form -------------------------------------------------------------------------------

@@ -189,7 +189,8 @@ def build(
         backend: ``auto``, ``openvino`` or ``tensorrt``, or what a pack adds.
         dynamic: Sizes that change from run to run:
             ``{"x": {0: ("batch", 1, 4, 8), 2: ("height", 64, 224, 512)}}`` with name, least,
-            tuned and greatest size.
+            tuned and greatest size. A factor before the name, as in ``"4*height"``, says that the
+            size is a multiple in every run.
         dynamic_batch: Let the first axis be 1 … the example's size, for every input whose first
             size equals the first input's.
         opt_batch: The batch size to tune for; implies ``dynamic_batch``. One that is greater than

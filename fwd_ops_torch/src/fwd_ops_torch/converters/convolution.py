@@ -63,7 +63,7 @@ def conv(
 ) -> Value:
     """aten::conv2d(Tensor input, Tensor weight, Tensor? bias=None, SymInt[2] stride=1, SymInt[2] padding=0, SymInt[2] dilation=1, SymInt groups=1) -> Tensor.
 
-    Also conv1d and conv3d, and padding="same" or "valid".
+    Padding may be "same" or "valid".
     """
     spatial = int(ctx.operator[-2])
     if weight.type.rank != spatial + 2:
@@ -105,7 +105,7 @@ def conv_transpose(
 ) -> Value:
     """aten::conv_transpose2d.input(Tensor input, Tensor weight, Tensor? bias=None, SymInt[2] stride=1, SymInt[2] padding=0, SymInt[2] output_padding=0, SymInt groups=1, SymInt[2] dilation=1) -> Tensor.
 
-    Also 1-d and 3-d. Floats.
+    Floats.
     """
     spatial = int(ctx.operator[-2])
     if weight.type.rank != spatial + 2:

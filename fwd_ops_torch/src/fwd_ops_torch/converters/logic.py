@@ -40,7 +40,10 @@ def where(
     self: Operand | None = None,
     other: Operand | None = None,
 ) -> Value:
-    """aten::where.self(Tensor condition, Tensor self, Tensor other) -> Tensor. Tensors or numbers."""
+    """aten::where.self(Tensor condition, Tensor self, Tensor other) -> Tensor.
+
+    Tensors or numbers. A condition alone is refused: the size of its result depends on data.
+    """
     if self is None or other is None:
         raise ctx.unsupported(
             "condition", "the size of the result depends on data", "use where with three arguments"

@@ -24,7 +24,7 @@ def max_pool(
 ) -> Value:
     """aten::max_pool2d(Tensor self, int[2] kernel_size, int[2] stride=[], int[2] padding=0, int[2] dilation=1, bool ceil_mode=False) -> Tensor.
 
-    Also 1-d and 3-d, with or without a batch axis.
+    With or without a batch axis.
     """
     spatial = int(ctx.operator[-2])
     kernel, steps, pads, rates = _geometry(spatial, kernel_size, stride, padding, dilation)
@@ -51,7 +51,7 @@ def max_pool_with_indices(
 ) -> tuple[Value, ...]:
     """aten::max_pool2d_with_indices(Tensor self, int[2] kernel_size, int[2] stride=[], int[2] padding=0, int[2] dilation=1, bool ceil_mode=False) -> (Tensor, Tensor).
 
-    Also 1-d and 3-d. The int64 indices count the elements of an image without its padding. A NaN
+    The int64 indices count the elements of an image without its padding. A NaN
     has no index of its own.
     """
     spatial = int(ctx.operator.split("pool")[1][0])
@@ -72,7 +72,7 @@ def adaptive_max_pool(
 ) -> tuple[Value, ...]:
     """aten::adaptive_max_pool2d(Tensor self, int[2] output_size) -> (Tensor, Tensor).
 
-    Also 1-d and 3-d; floats. A dynamic size gives 1 on all axes, or parts of one fixed length.
+    Floats. A dynamic size gives 1 on all axes, or parts of one fixed length.
     """
     if not x.type.dtype.is_float:
         raise ConversionError(f"{ctx.operator}: floats only", got=x.type)
@@ -125,7 +125,7 @@ def max_unpool(
 ) -> Value:
     """aten::max_unpool2d(Tensor self, Tensor indices, SymInt[2] output_size) -> Tensor.
 
-    Also 3-d, with or without a batch axis; floats. Zeros, but for elements at the places in their
+    With or without a batch axis; floats. Zeros, but for elements at the places in their
     image that int64 indices say, as max pooling gives them. Stride and padding say nothing more.
     """
     spatial = int(ctx.operator[-2])
@@ -178,7 +178,7 @@ def avg_pool(
 ) -> Value:
     """aten::avg_pool2d(Tensor self, int[2] kernel_size, int[2] stride=[], int[2] padding=0, bool ceil_mode=False, bool count_include_pad=True, int? divisor_override=None) -> Tensor.
 
-    Also 1-d and 3-d. Floats.
+    Floats.
     """
     if divisor_override == 0:
         raise ConversionError(f"{ctx.operator}: divisor_override must not be 0")

@@ -25,7 +25,7 @@ def upsample_nearest1d(
 ) -> Value:
     """aten::upsample_nearest1d(Tensor self, SymInt[1] output_size, float? scales=None) -> Tensor.
 
-    Also .vec, and _upsample_nearest_exact1d. Floats and uint8.
+    Floats and uint8.
     """
     return _nearest(ctx, x, output_size, scale_factors, (scales,))
 
@@ -41,7 +41,7 @@ def upsample_nearest2d(
 ) -> Value:
     """aten::upsample_nearest2d(Tensor self, SymInt[2] output_size, float? scales_h=None, float? scales_w=None) -> Tensor.
 
-    Also .vec, and _upsample_nearest_exact2d. Floats and uint8.
+    Floats and uint8.
     """
     return _nearest(ctx, x, output_size, scale_factors, (scales_h, scales_w))
 
@@ -58,7 +58,7 @@ def upsample_nearest3d(
 ) -> Value:
     """aten::upsample_nearest3d(Tensor self, SymInt[3] output_size, float? scales_d=None, float? scales_h=None, float? scales_w=None) -> Tensor.
 
-    Also .vec, and _upsample_nearest_exact3d. Floats and uint8.
+    Floats and uint8.
     """
     return _nearest(ctx, x, output_size, scale_factors, (scales_d, scales_h, scales_w))
 
@@ -74,7 +74,7 @@ def upsample_linear1d(
 ) -> Value:
     """aten::upsample_linear1d(Tensor self, SymInt[1] output_size, bool align_corners, float? scales=None) -> Tensor.
 
-    Also .vec. Floats.
+    Floats.
     """
     return _smooth(ctx, x, "linear", output_size, align_corners, scale_factors, (scales,))
 
@@ -91,7 +91,7 @@ def upsample_2d(
 ) -> Value:
     """aten::upsample_bilinear2d(Tensor self, SymInt[2] output_size, bool align_corners, float? scales_h=None, float? scales_w=None) -> Tensor.
 
-    Also .vec, and upsample_bicubic2d. Floats.
+    Floats.
     """
     mode = "linear" if "bilinear" in ctx.operator else "cubic"
     return _smooth(ctx, x, mode, output_size, align_corners, scale_factors, (scales_h, scales_w))
@@ -110,7 +110,7 @@ def upsample_trilinear3d(
 ) -> Value:
     """aten::upsample_trilinear3d(Tensor self, SymInt[3] output_size, bool align_corners, float? scales_d=None, float? scales_h=None, float? scales_w=None) -> Tensor.
 
-    Also .vec. Floats.
+    Floats.
     """
     scales = (scales_d, scales_h, scales_w)
     return _smooth(ctx, x, "linear", output_size, align_corners, scale_factors, scales)
@@ -129,7 +129,7 @@ def upsample_antialiased(
 ) -> Value:
     """aten::_upsample_bilinear2d_aa(Tensor self, SymInt[2] output_size, bool align_corners, float? scales_h=None, float? scales_w=None) -> Tensor.
 
-    Also .vec, _upsample_bicubic2d_aa and _upsample_lanczos2d_aa. Floats; spatial sizes are fixed.
+    Floats; spatial sizes are fixed.
     """
     _require_floats(ctx, x)
     sizes, scales = _sizes(ctx, x, output_size, scale_factors, (scales_h, scales_w))

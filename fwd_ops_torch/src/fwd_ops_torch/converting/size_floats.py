@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fwd_core.ir import Dim
-from fwd_core.ir.dims import bounds
+from fwd_core.ir.dims import bounds, minimum
 
-Rounding = Literal["floor", "ceil", "trunc"]
+Rounding = Literal["floor", "ceil", "trunc", "round"]
 Numbers = NDArray[np.floating[Any]]
 #: Ranges of up to so many sizes are tried.
 _MOST_TRIED = 1 << 16
@@ -93,6 +93,10 @@ class SizeFloat:
         parts = self.ratio.denominator * self.offset.denominator
         factor, added = int(self.ratio * parts), int(self.offset * parts)
         exact = tried * factor + added
+        if how == "round":
+            if not np.array_equal(wholes, [round(Fraction(one, parts)) for one in exact.tolist()]):
+                return None
+            return _half_to_even(self.size * factor + added, parts)
         if how == "ceil":
             if not np.array_equal(wholes, -(-exact // parts)):
                 return None
@@ -102,3 +106,13 @@ class SizeFloat:
             return None  # also where truncating negative numbers is another thing
         down: Dim = (self.size * factor + added) // parts
         return down
+
+
+def _half_to_even(number: Dim, parts: int) -> Dim:
+    """``round(number / parts)`` as Python has it: a half goes to the even neighbour."""
+    doubled = 2 * number + parts
+    up = doubled // (2 * parts)
+    if parts % 2:
+        return up  # never a half
+    is_half = 1 - minimum(doubled % (2 * parts), 1)
+    return up - is_half * (up % 2)

@@ -6,7 +6,6 @@ import inspect
 import io
 import logging
 import os
-import re
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,17 +17,12 @@ import torch
 from fwd_core.errors import InputError, UnsupportedModelError
 from fwd_core.importing import ImportRequest, resolve_dynamic
 from fwd_core.ir import Dim, DimExpr, Frame, Graph
-from fwd_core.ir.dims import single_symbol
+from fwd_core.ir.dims import multiple
 from fwd_ops_torch.importers import jit
 from fwd_ops_torch.importers.boundary import input_leaves, match_arguments
 from fwd_ops_torch.importers.export import import_program
-from fwd_ops_torch.importers.locations import is_users, locate
-
-#: What torch says of its own debugging.
-_NOISE = re.compile(
-    r"\s*(For (more|extended|C\+\+)|If you suspect|consider using data-dependent|Caused by:|"
-    r"The error above occurred|User Stack|C\+\+ stack)"
-)
+from fwd_ops_torch.importers.locations import locate
+from fwd_ops_torch.importers.refused_exports import refusal, words
 
 
 class ModuleImporter:
@@ -94,15 +88,7 @@ def export(module: torch.nn.Module, request: ImportRequest) -> torch.export.Expo
             )
     except Exception as error:  # noqa: BLE001 - export raises many kinds, all of them about the user's model
         require_runs(module, *call())
-        frames = list(traceback.extract_tb(error.__traceback__))[::-1]
-        ours = next(at for at, frame in enumerate(frames) if frame.filename == __file__)
-        places = [Frame(one.filename, one.lineno or 0, one.name) for one in frames[:ours]]
-        raise UnsupportedModelError(
-            f"torch.export cannot export {type(module).__name__}",
-            where=next(filter(is_users, places), None),
-            details=_words(error),
-            hint=_export_hint(error),
-        ) from None
+        raise refusal(module, error, __file__) from None
 
 
 @contextmanager
@@ -132,25 +118,6 @@ def _is_error(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.ERROR
 
 
-def _export_hint(error: Exception) -> str:
-    text = f"{type(error).__name__} {error}"
-    if "data-dependent" in text or "DataDependent" in text:
-        return (
-            "an if, a loop or int() on data stops torch.export: choose with torch.where or "
-            "torch.cond, or script the model (torch.jit.script); a trace keeps only the road that "
-            "the example takes"
-        )
-    if "Constraints violated" in text:
-        return (
-            "the model fixes a size that was to change: compute it from x.shape in place of a "
-            "number, or leave that size static"
-        )
-    return (
-        "export follows Python: control flow on data stops it, and so do fixed sizes; "
-        "torch.jit.trace(module, inputs) gives a model that took one road"
-    )
-
-
 def require_runs(
     module: torch.nn.Module, positional: tuple[Any, ...], keywords: dict[str, Any]
 ) -> None:
@@ -171,14 +138,9 @@ def require_runs(
         raise InputError(
             f"{type(module).__name__} itself fails on the example inputs",
             where=locate("", "", places[:-1]),  # the last is ours
-            details=_words(error),
+            details=words(error),
             hint="call the module with them yourself: PyTorch has to run what is to be built",
         ) from None
-
-
-def _words(error: Exception) -> list[str]:
-    lines = [line for line in str(error).splitlines() if line.strip() and not _NOISE.match(line)]
-    return [f"{type(error).__name__}: {lines[0] if lines else ''}", *lines[1:8]]
 
 
 def _apart(arguments: Sequence[tuple[str, Any]]) -> dict[str, Any]:
@@ -221,9 +183,11 @@ def _dynamic_shapes(
 
 
 def _dim(dim: Dim, known: dict[str, Any]) -> Any:
-    symbol = single_symbol(dim)
-    if symbol is None:
+    if (found := multiple(dim)) is None:
         return torch.export.Dim.STATIC
+    symbol, factor = found
     if symbol.name not in known:
-        known[symbol.name] = torch.export.Dim(symbol.name, min=symbol.min, max=symbol.max)
-    return known[symbol.name]
+        # Torch takes identifiers only.
+        name = symbol.name if symbol.name.isidentifier() else f"dim_{len(known)}"
+        known[symbol.name] = torch.export.Dim(name, min=symbol.min, max=symbol.max)
+    return known[symbol.name] if factor == 1 else factor * known[symbol.name]

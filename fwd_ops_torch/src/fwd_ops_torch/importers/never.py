@@ -30,7 +30,33 @@ _OF_NESTED = (
     "to_padded_tensor",
 )  # fmt: skip
 
+QUANTIZED = (
+    "it was quantized, and what it computes with is packed for one kind of machine",
+    "convert the float model, from before it was quantized: engines are quantized by Forward's "
+    "own modes",
+)
+GROUPED = (
+    "which expert takes how many rows depends on data",
+    'call model.set_experts_implementation("batched_mm") before it is exported or traced',
+)
+_MEMORY = (
+    "it asks how a tensor lies in memory, as as_strided needs it, and a tensor of a dynamic size "
+    "may lie otherwise in an engine",
+    "write as_strided as reshape, narrow, select or unfold, or build those sizes static",
+)
+
+
+def of_other_packages(name: str) -> tuple[str, str] | None:
+    """Why an operator that torch or another package adds is refused, and what to do."""
+    namespace, _, operator = name.partition("::")
+    if namespace in ("quantized", "_quantized"):
+        return QUANTIZED
+    return GROUPED if "grouped_mm" in operator else None
+
+
 FAMILIES = {
+    "aten::sym_stride": _MEMORY,
+    "aten::sym_storage_offset": _MEMORY,
     **{f"aten::{name}": _MATRICES for name in _FACTORED},
     **{f"aten::{name}": _NESTED for name in _OF_NESTED},
 }

@@ -28,6 +28,7 @@ _ROUNDINGS: dict[str, Rounding] = {
     "aten::Int": "trunc",
     "aten::floor": "floor",
     "aten::ceil": "ceil",
+    "aten::round": "round",
 }
 _DTYPES: dict[type, DType] = {bool: DType.BOOL, int: DType.INT64, float: DType.FLOAT32}
 

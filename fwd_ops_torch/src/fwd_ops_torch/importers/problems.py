@@ -15,7 +15,7 @@ from fwd_core.plugins import Plugins
 from fwd_ops_torch.converting.context import UnsupportedArgumentError
 from fwd_ops_torch.converting.schemas import Schema
 from fwd_ops_torch.importers.aliasing import TensorRef
-from fwd_ops_torch.importers.never import FAMILIES
+from fwd_ops_torch.importers.never import FAMILIES, of_other_packages
 from fwd_ops_torch.tensors import torch_dtype, type_of
 
 if TYPE_CHECKING:
@@ -120,6 +120,8 @@ class Problems:
         said = tags(name)
         if name in NEVER:
             reason, hint = NEVER[name]
+        elif (why := of_other_packages(name)) is not None:
+            reason, hint = why
         elif torch.Tag.nondeterministic_seeded in said and (
             "dropout" in name or not draws_in_training_only(name)
         ):

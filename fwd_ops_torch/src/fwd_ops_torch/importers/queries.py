@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -95,6 +96,9 @@ def _read_later(ref: TensorRef, kind: type | None) -> Undecided:
     """A number that is known when the engine runs, if the tensor has one element for certain."""
     content = ref.read()
     one = content if isinstance(content, Value) and ref.type.numel == 1 else None
+    if one is not None and sizes.follows_from_sizes(one):
+        doubt = depends_on_size(f"{ref.type} computed of sizes")
+        return dataclasses.replace(doubt, value=one, kind=kind or own_kind(ref))
     return depends_on_data(str(ref.type), one, kind or own_kind(ref))
 
 
@@ -155,5 +159,8 @@ _QUESTIONS: dict[str, Callable[..., Any]] = {
     "aten::is_floating_point": lambda ref: ref.type.dtype.is_float,
     "aten::is_complex": lambda _ref: False,
     "aten::is_signed": lambda ref: torch_dtype(ref.type.dtype).is_signed,
+    # Torch's encoder asks it for its fused kernel on nested tensors. The ordinary path, which gives
+    # the same but for rows of padding, is taken here whatever it answers.
+    "aten::_nested_tensor_from_mask_left_aligned": lambda _ref, _mask: False,
     **_NUMBERS,
 }

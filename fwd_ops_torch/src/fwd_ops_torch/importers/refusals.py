@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import torch
+
 from fwd_core.errors import ConversionError
 from fwd_core.ir import Location
 from fwd_ops_torch.converting import schemas
@@ -58,6 +60,13 @@ def reason_of(node: Any) -> tuple[str, str]:
     """Why a node is refused, and what to do."""
     kind = node.kind()
     if kind == "prim::PythonOp":
+        owner = getattr(node.pyobj(), "__self__", None)
+        if isinstance(owner, type) and issubclass(owner, torch.autograd.Function):
+            return (
+                f"it calls {owner.__name__}, a torch.autograd.Function, which a trace does not "
+                "look into",
+                "hand over the nn.Module itself, which goes through torch.export",
+            )
         return (
             f"it calls {node.pyname()}, which is Python code that TorchScript did not compile",
             "take away @torch.jit.ignore, or trace the model",

@@ -15,7 +15,7 @@ from typing import Any
 from fwd_core.errors import ConversionError
 from fwd_core.ir import Dim, DimExpr, is_equal, is_less
 from fwd_core.ir import dims as dim_ops
-from fwd_ops_torch.importers import containers
+from fwd_ops_torch.importers import containers, sizes
 from fwd_ops_torch.importers.aliasing import TensorRef
 from fwd_ops_torch.importers.undecided import Undecided, depends_on_size
 
@@ -103,9 +103,18 @@ def _true_division(a: Any, b: Any) -> Any:
 def _power(a: Any, b: Any) -> Any:
     if not isinstance(a, DimExpr):
         return a**b
-    if not isinstance(b, int) or b < 0:
-        return depends_on_size(f"{a} ** {b}")
-    return dim_ops.product([a] * b)
+    result = sizes.power(a, b)
+    return depends_on_size(f"{a} ** {b}") if result is None else result
+
+
+def _shift(of_size: Callable[[Dim, Dim], Dim | None]) -> Callable[[Any, Any], Any]:
+    def shift(a: Any, b: Any) -> Any:
+        if isinstance(a, int) and isinstance(b, int):
+            return UNKNOWN  # TorchScript's own says what becomes of the bits that fall out
+        result = of_size(a, b)
+        return depends_on_size(f"{a} shifted by {b}") if result is None else result
+
+    return shift
 
 
 def _extreme(pair: Callable[[Dim, Dim], Dim], plain: Callable[..., Any]) -> Callable[..., Any]:
@@ -183,6 +192,9 @@ _TABLE: dict[str, Callable[..., Any]] = {
     "aten::remainder": _arithmetic(operator.mod),
     "aten::div": _true_division,
     "aten::pow": _power,
+    "aten::__rshift__": _shift(sizes.shifted_right),
+    "aten::__lshift__": _shift(sizes.shifted_left),
+    "prim::abs": lambda value: sizes.absolute(value) if isinstance(value, DimExpr) else abs(value),
     "aten::neg": operator.neg,
     "aten::eq": _compare(is_equal, operator.eq),
     "aten::ne": _compare(lambda a, b: _negated(is_equal(a, b)), operator.ne),

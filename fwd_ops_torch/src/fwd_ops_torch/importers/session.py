@@ -21,7 +21,7 @@ from fwd_ops_torch.converting import schemas
 from fwd_ops_torch.converting.context import ConversionContext, UnsupportedArgumentError
 from fwd_ops_torch.converting.schemas import Argument, Schema
 from fwd_ops_torch.converting.table import ConverterTable
-from fwd_ops_torch.importers import journal, numbers, queries, sizes, views
+from fwd_ops_torch.importers import journal, multiples, numbers, queries, sizes, views
 from fwd_ops_torch.importers.aliasing import Content, Storage, TensorRef
 from fwd_ops_torch.importers.branches import ModelRaisesError, Scopes, tell_unchecked
 from fwd_ops_torch.importers.containers import doubt_in
@@ -148,6 +148,9 @@ class Session:
         if known is None:
             if value.type.numel == 1 and queries.own_kind(value) in kinds:
                 return TensorRef(value.read())  # as it is now: it may be written later
+            doubt = queries.number(value, None)
+            if not doubt.data:
+                raise doubt.error(f"argument {argument.name!r} of {schema.name}")
             raise data_dependent(schema.name, argument.name, f"{ON_DATA} ({value.type})")
         return known
 
@@ -200,6 +203,8 @@ class Session:
         for name, value in arguments.items():
             doubt = doubt_in(value)
             if doubt is not None and name not in held:
+                if doubt.data:
+                    raise data_dependent(schema.name, name, doubt.reason)
                 raise doubt.error(f"argument {name!r} of {schema.name}")
         other = schemas.with_tensors(schema, held)
         if other is None:
@@ -269,7 +274,9 @@ class Session:
                 expected=error.expected,
                 got=error.got,
                 details=[f"operands: {_described(bound)}"],
-                hint=error.hint or _dtype_hint(error, bound),
+                hint=multiples.hint(error, bound.values(), self.scopes.root.inputs)
+                or error.hint
+                or _dtype_hint(error, bound),
             ) from None
         if result is None:
             raise PluginError(

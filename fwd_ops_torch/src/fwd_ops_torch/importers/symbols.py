@@ -58,13 +58,7 @@ class SymbolTable:
 
     def _bind_expression(self, name: str, axis: int, expression: Any, wanted: Dim) -> None:
         if not expression.is_Symbol:
-            have = self.dim(expression)
-            if is_equal(have, wanted) is not True:
-                raise InputError(
-                    f"input {name!r} axis {axis}: the program says its size is {expression}",
-                    expected=have,
-                    got=wanted,
-                )
+            self._bind_multiple(name, axis, expression, wanted)
             return
         held = self._meaning.setdefault(str(expression), wanted)
         if is_equal(held, wanted) is not True:
@@ -74,6 +68,29 @@ class SymbolTable:
                 got=wanted,
                 hint="give both one name in dynamic dims, or example inputs of one size",
             )
+
+    def _bind_multiple(self, name: str, axis: int, expression: Any, wanted: Dim) -> None:
+        """Learn ``s`` where a program says that a size is ``4*s``, as derived dims make it."""
+        said = f"input {name!r} axis {axis}: the program says its size is {expression}"
+        unknown = [one for one in expression.free_symbols if str(one) not in self._meaning]
+        factor = expression.coeff(unknown[0]) if len(unknown) == 1 else None
+        if factor is not None and factor.is_Integer and factor > 0:
+            rest = expression - factor * unknown[0]
+            if not rest.has(unknown[0]):
+                solved = dim_ops.divide_exactly(wanted - self.dim(rest), int(factor))
+                if solved is None:
+                    hint = f"say that it is a multiple: ('{factor}*name', min, opt, max)"
+                    raise InputError(
+                        said,
+                        expected=f"a multiple of {factor}" + (f", plus {rest}" if rest else ""),
+                        got=wanted,
+                        hint=None if isinstance(wanted, int) else hint,
+                    )
+                self._meaning[str(unknown[0])] = solved
+                return
+        have = self.dim(expression)
+        if is_equal(have, wanted) is not True:
+            raise InputError(said, expected=have, got=wanted)
 
     def check_constant(self, name: str, exported: Any, example: Any) -> None:
         """Check an argument that is no tensor: export fixed it.

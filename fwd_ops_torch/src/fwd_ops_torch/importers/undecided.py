@@ -29,10 +29,19 @@ _OF_ANY_SIZE = dict.fromkeys(
 )
 
 
+#: What such arguments decide is a size, whatever the operator.
+_SIZES = frozenset({"size", "shape", "pad", "repeats", "output_size", "length", "split_size"})
+_OF_FIXED_SIZE = (
+    "no size may follow from data: make a result of a fixed size, the greatest there can be, and "
+    "mask the rest with torch.where"
+)
+
+
 def data_dependent(operator: str, argument: str, reason: str) -> ConversionError:
     """The error for an argument that has to be known while importing, and depends on data."""
-    hint = _OF_ANY_SIZE.get(operator, ON_DATA_HINT)
-    sized = ", and so would the size of the result" if operator in _OF_ANY_SIZE else ""
+    decides = operator in _OF_ANY_SIZE or argument in _SIZES or operator == "aten::arange"
+    hint = _OF_ANY_SIZE.get(operator, _OF_FIXED_SIZE if decides else ON_DATA_HINT)
+    sized = ", and so would the size of the result" if decides else ""
     return ConversionError(f"argument {argument!r} of {operator} {reason}{sized}", hint=hint)
 
 

@@ -47,6 +47,21 @@ def test_sizes_are_what_integers_give(drawn: Drawn, at: dict[str, int]) -> None:
     assert _size(drawn.dim, at) == expected
 
 
+@pytest.mark.parametrize("factors", [(4,), (4, 2), (6, 1)])
+def test_a_symbol_is_read_from_its_multiples(factors: tuple[int, ...]) -> None:
+    library = load("tensorrt_rtx")
+    graph = Graph()
+    x = graph.add_input("x", TensorType(DType.FLOAT32, tuple(N * factor for factor in factors)))
+    with listen(library.trt) as record:
+        builder = library.trt.Builder(logger(library.trt))
+        made = builder.create_network(1)
+        builder.error_recorder = made.error_recorder = record.recorder
+        ctx = TensorRTLowering(graph, library, made, record)
+        shape = tuple(3 * factor for factor in factors)
+        ctx.sizes.inputs[x] = made.add_input("x", library.trt.float32, shape)
+        assert int(numbers(ctx, ctx.sizes[N + 5]).item()) == 8
+
+
 def test_each_size_is_computed_once() -> None:
     kind = TensorType(DType.FLOAT32, (N, M))
     graph, (x,) = graph_of(lambda x: ops.Reshape(x, (M, N)), kind)

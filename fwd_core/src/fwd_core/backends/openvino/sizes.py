@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fwd_core.backends.openvino import integers
-from fwd_core.ir.dims import Dim, DimExpr, Operation, Symbol, bounds, single_symbol
+from fwd_core.ir.dims import Dim, DimExpr, Operation, Symbol, bounds, multiple
 from fwd_core.ir.graph import Graph
 
 if TYPE_CHECKING:
@@ -39,14 +39,16 @@ class Sizes:
     ) -> None:
         self._opset = opset
         self._from_outside = from_outside
-        self._places: dict[Symbol, tuple[Output, int]] = {}
+        self._places: dict[Symbol, tuple[Output, int, int]] = {}
         self._shapes: dict[Output, Output] = {}
         self._made: dict[Dim | Symbol | Operation, Output] = {}
         for value, parameter in zip(graph.inputs, parameters, strict=True):
             for axis, dim in enumerate(value.type.shape):
-                symbol = single_symbol(dim)
-                if symbol is not None:
-                    self._places.setdefault(symbol, (parameter, axis))
+                if (found := multiple(dim)) is None:
+                    continue
+                symbol, factor = found
+                if factor < self._places.get(symbol, (None, 0, factor + 1))[2]:
+                    self._places[symbol] = (parameter, axis, factor)
 
     def scalar(self, dim: Dim) -> Output:
         """The size as a 0-d int64 tensor.
@@ -119,12 +121,15 @@ class Sizes:
     def _symbol(self, symbol: Symbol) -> Output:
         if symbol not in self._places:
             return self._from_outside(symbol)
-        parameter, axis = self._places[symbol]
+        parameter, axis, factor = self._places[symbol]
         if parameter not in self._shapes:
             self._shapes[parameter] = self._opset.shape_of(parameter, "i64").output(0)
-        return self._opset.gather(
+        size = self._opset.gather(
             self._shapes[parameter], self._constant(axis), self._constant(0)
         ).output(0)
+        if factor == 1:
+            return size
+        return self._quotient(size, self._constant(factor), symbol.max * factor < _EXACT)
 
     def _operation(self, operation: Operation) -> Output:
         opset = self._opset
@@ -138,6 +143,12 @@ class Sizes:
             return quotient
         return opset.subtract(left, opset.multiply(quotient, right)).output(0)
 
+    def _quotient(self, a: Output, b: Output, small: bool) -> Output:
+        """A quotient rounded down; both are ``small`` if positive and exact in float32."""
+        if small:
+            return self._opset.divide(a, b).output(0)
+        return integers.divide(self._opset, a, b)[0]
+
     def _floor_divide(self, a: Dim, b: Dim) -> Output:
         (low, _), (least, greatest) = bounds(a), bounds(b)
         # OpenVINO truncates: add as many whole divisors as make the dividend positive.
@@ -145,8 +156,8 @@ class Sizes:
         dividend = a + whole * b
         positive = least > 0 and bounds(dividend)[0] >= 0
         if not positive or max(bounds(dividend)[1], greatest) >= _EXACT:
-            return integers.divide(self._opset, self.scalar(a), self.scalar(b))[0]
-        quotient = self._opset.divide(self.scalar(dividend), self.scalar(b)).output(0)
+            return self._quotient(self.scalar(a), self.scalar(b), False)
+        quotient = self._quotient(self.scalar(dividend), self.scalar(b), True)
         if whole == 0:
             return quotient
         return self._opset.subtract(quotient, self._constant(whole)).output(0)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fwd_core.ir.dims import Dim, Operation, Symbol, single_symbol
+from fwd_core.ir.dims import Dim, Operation, Symbol, multiple
 from fwd_core.ir.dtypes import DType
 from fwd_core.ir.graph import Value
 from fwd_core.ir.tensor import Tensor
@@ -62,7 +62,7 @@ class Sizes:
         """A size as a 1-d shape tensor of one element.
 
         Raises:
-            BuildError: No input has an axis that is just the symbol.
+            BuildError: No input has an axis that is the symbol or a multiple of it.
         """
         if dim not in self._known:
             self._known[dim] = self._computed(dim)
@@ -94,7 +94,7 @@ class Sizes:
         """A symbol's value as a 1-d shape tensor of one element.
 
         Raises:
-            BuildError: No input has an axis that is just the symbol.
+            BuildError: No input has an axis that is the symbol or a multiple of it.
         """
         if symbol not in self._symbols:
             self._symbols[symbol] = self._read(symbol)
@@ -102,9 +102,10 @@ class Sizes:
 
     def _read(self, symbol: Symbol) -> ITensor:
         if (found := self._source(symbol)) is not None:
-            value, axis = found
+            value, axis, factor = found
             shape = self._ctx("shape", self.inputs[value])
-            return self._ctx("slice", shape, (axis,), (1,), (1,))
+            size = self._ctx("slice", shape, (axis,), (1,), (1,))
+            return size if factor == 1 else self._combined("FLOOR_DIV", size, self[factor])
         if self._outside is not None:
             return self._outside(symbol)
         raise self._ctx.error(
@@ -112,12 +113,15 @@ class Sizes:
             got=", ".join(f"{value.name}: {value.type}" for value in self.inputs),
         )
 
-    def _source(self, symbol: Symbol) -> tuple[Value, int] | None:
-        for value in self.inputs:
-            for axis, dim in enumerate(value.type.shape):
-                if single_symbol(dim) == symbol:
-                    return value, axis
-        return None
+    def _source(self, symbol: Symbol) -> tuple[Value, int, int] | None:
+        """The input and axis whose size is the symbol, or the least multiple of it."""
+        found = [
+            (value, axis, of[1])
+            for value in self.inputs
+            for axis, dim in enumerate(value.type.shape)
+            if (of := multiple(dim)) is not None and of[0] == symbol
+        ]
+        return min(found, key=lambda one: one[2], default=None)
 
     def _combined(self, operation: str, a: ITensor, b: ITensor) -> ITensor:
         return self._ctx.elementwise(operation, a, b)

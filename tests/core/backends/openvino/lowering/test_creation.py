@@ -121,12 +121,22 @@ def test_division_of_sizes_beyond_float32(w: int) -> None:
     assert [int(one) for one in got] == [(2 * w + 1) // 3, (2 * w + 1) % 7]
 
 
+@pytest.mark.parametrize(("symbol", "size"), [(N, 4), (W, 5), (W, 2**23 + 3)])
+def test_a_size_is_read_from_its_multiples(symbol: Dim, size: int) -> None:
+    got = run(
+        lambda graph, x: [graph.add(ops.DimValue(symbol)), graph.add(ops.DimValue(symbol + 5))],
+        np.zeros((3 * size, 1), np.uint8),
+        types=[TensorType(DType.UINT8, (3 * symbol, 1))],
+    )
+    assert [int(one) for one in got] == [size, size + 5]
+
+
 def test_a_size_that_no_input_carries_is_refused() -> None:
     with pytest.raises(BuildError, match=r"(?s)size 'm' cannot be read.*got:\s+no such input"):
         run(
             lambda graph, x: graph.add(ops.DimValue(M)),
             np.zeros((4, 2), np.float32),
-            types=[TensorType(DType.FLOAT32, (N, 2 * M))],
+            types=[TensorType(DType.FLOAT32, (N, M + 1))],
         )
 
 
