@@ -24,7 +24,8 @@ from fwd_core.ir import (
     is_equal,
     ops,
 )
-from fwd_core.ir.dim_facts import broadcast
+from fwd_core.ir.dim_facts import broadcast, shortfall
+from fwd_core.ir.dims import evaluate
 from fwd_ops_torch.converting.promotion import result_dtype
 
 Number = Union[int, float, bool, DimExpr]
@@ -187,6 +188,33 @@ class ConversionContext:
                 got=b,
                 hint="give dynamic sizes that are always the same one name",
             )
+
+    def require_enough(self, argument: str, needed: Dim, size: Dim, instead: str = "") -> None:
+        """Require an axis to have so many elements, for every value of a dynamic size.
+
+        That a fixed size has them is for the caller to check.
+
+        Args:
+            argument: The argument that asks for them.
+            needed: How many elements.
+            size: The size of the axis.
+            instead: What else the model could do.
+
+        Raises:
+            UnsupportedArgumentError: It may have fewer.
+        """
+        at = shortfall(size - needed)
+        if not at:
+            return
+        names = " and ".join(at)
+        point = " and ".join(f"{name} is {value}" for name, value in at.items())
+        raise self.unsupported(
+            argument,
+            f"{needed} elements may be more than size {size} has: where {point}, it is "
+            f"{evaluate(size, at)}",
+            f"raise the least value in the range of {names}, or build that size static"
+            + (f", or {instead}" if instead else ""),
+        )
 
     def broadcast_shape(self, values: Sequence[Value]) -> Shape:
         """The shape that values broadcast to.

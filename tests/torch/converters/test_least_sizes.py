@@ -1,0 +1,104 @@
+"""A size that the model fixed fits every value of a dynamic size, or is refused."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch_models import importing, running, scripted
+
+from fwd_core.errors import ConversionError, UnsupportedModelError
+from fwd_ops_torch.testing import module_from_source
+
+I64 = torch.int64
+ROW, COLUMN = "torch.tensor([0, 3])", "torch.tensor([[0], [3]])"
+BELOW = "torch.tensor([0, -4])"
+#: Expressions of x [batch, 2] that are right where batch is 4 or more.
+LITERALS = {
+    "select": "x[3]",
+    "select from the end": "x.select(0, -4)",
+    "element of all": "x.reshape(-1)[7]",
+    "select_scatter": "x.select_scatter(torch.ones(2), 0, 3)",
+    "select_scatter from the end": "x.select_scatter(torch.ones(2), 0, -4)",
+    "narrow": "x.narrow(0, 1, 3)",
+    "narrow from the end": "x.narrow(0, -4, 2)",
+    "narrow from a tensor": "x.narrow(0, x[0, 0].long(), 4)",
+    "index": f"x[{ROW}]",
+    "index from the end": f"x[{BELOW}]",
+    "two indices": f"x[{ROW}, torch.tensor([0, 1])]",
+    "index_select": f"x.index_select(0, {ROW})",
+    "gather": f"x.gather(0, {COLUMN})",
+    "gather of an expanded index": f"x.gather(0, {COLUMN}.expand(2, 2))",
+    "gather of more rows": "x.gather(1, torch.zeros(4, 1, dtype=torch.int64))",
+    "take": "x.take(torch.tensor([7]))",
+    "take_along_dim": "torch.take_along_dim(x, torch.tensor([[0, 1], [3, 1]]), 0)",
+    "take_along_dim of all": "torch.take_along_dim(x, torch.tensor([7]))",
+    "index_put": f"x.index_put([{ROW}], torch.zeros(2))",
+    "index_fill": f"x.index_fill(0, {BELOW}, 7.0)",
+    "index_add": f"x.index_add(0, {ROW}, torch.ones(2, 2))",
+    "scatter": f"x.scatter(0, {COLUMN}, 7.0)",
+    "scatter of more rows": "x.scatter(1, torch.zeros(4, 1, dtype=torch.int64), 7.0)",
+    "scatter from fewer": "torch.zeros(9, 2).scatter(0, torch.arange(4).unsqueeze(1), x)",
+    "put from the end": "x.put(torch.tensor([-8]), torch.ones(1))",
+    "put": "x.put(torch.tensor([7]), torch.ones(1))",
+}
+
+
+def batch(least: int) -> dict[str, Any]:
+    return {"x": {0: ("batch", least, 6, 8)}}
+
+
+@pytest.mark.parametrize("source", LITERALS.values(), ids=LITERALS)
+def test_literals_fit_the_least_size_or_are_refused(source: str) -> None:
+    module = module_from_source(source, "x").eval()
+    x = torch.arange(12, dtype=torch.float32).reshape(6, 2)
+    with pytest.raises(UnsupportedModelError) as caught:
+        importing(scripted(module), [x], batch(3))
+    told = r"elements may be more than size (2\*)?batch has: where batch is 3, it is [36]\n"
+    assert re.search(told, str(caught.value))
+    assert "Hint: raise the least value in the range of batch, or build" in str(caught.value)
+    if "along_dim(x, torch.tensor([[" not in source:  # there torch reads what is beyond the end
+        with pytest.raises((IndexError, RuntimeError)):
+            module(x[:3])
+    least = x[:4]
+    _, result = running(scripted(module), [x], [least], dynamic=batch(4))
+    np.testing.assert_array_equal(result, module(least))
+
+
+def test_a_slice_takes_what_there_is() -> None:
+    module = module_from_source("x[1:5] + 1", "x").eval()
+    x = torch.ones(6, 2)
+    _, result = running(scripted(module), [x], [x[:3]], dynamic=batch(1))
+    np.testing.assert_array_equal(result, module(x[:3]))
+
+
+#: Of a fixed size: expression of x [3, 2], and what is told.
+OUTSIDE = {
+    "index": ("x[torch.tensor([3])]", "index: index out of range.*-3 … 2.*got: +3"),
+    "index from the end": ("x[torch.tensor([-4, 0])]", "-3 … 2.*got: +-4 … 0"),
+    "index_select": (
+        "x.index_select(1, torch.tensor([-1]))", "index_select: index out of range.*0 … 1.*-1"
+    ),
+    "gather": ("x.gather(0, torch.tensor([[-1]]))", "gather: index out of range.*0 … 2.*-1"),
+    "scatter": ("x.scatter(0, torch.tensor([[3]]), 1.0)", "scatter: index out of range.*0 … 2.*3"),
+    "index_copy": (
+        "x.index_copy(0, torch.tensor([-1]), torch.ones(1, 2))", "index_copy: index out of ra.*-1"
+    ),
+    "put": ("x.put(torch.tensor([6]), torch.ones(1))", "put: index out of range.*-6 … 5.*6"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("source", "text"), OUTSIDE.values(), ids=OUTSIDE)
+def test_constant_indices_out_of_range_are_refused(source: str, text: str) -> None:
+    module = module_from_source(source, "x").eval()
+    x = torch.ones(3, 2)
+    with pytest.raises(ConversionError) as caught:
+        importing(scripted(module), [x])
+    assert re.search(text, str(caught.value), re.DOTALL)
+    with pytest.raises((IndexError, RuntimeError)):
+        module(x)
