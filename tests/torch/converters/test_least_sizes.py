@@ -70,6 +70,78 @@ def test_literals_fit_the_least_size_or_are_refused(source: str) -> None:
     np.testing.assert_array_equal(result, module(least))
 
 
+KERNEL = "torch.ones(2, 2, 4)"
+#: Expressions of x [1, 2, h] that are right where h is 4 or more, and what is told where it is 3.
+WINDOWS = {
+    "unfold": "x.unfold(2, 4, 1)",
+    "topk": "x.topk(4)[0]",
+    "kthvalue": "x.kthvalue(4)[0]",
+    "reflect": "F.pad(x, (3, 1), mode='reflect')",
+    "replicate": "F.pad(x, (-4, 1), mode='replicate')",
+    "circular": "F.pad(x, (4, 1), mode='circular')",
+    "cut": "F.pad(x, (-2, -2)).sum(2)",
+    "cut and padded": "F.pad(x, (-4, 9))",
+}
+KERNELS = {
+    "conv1d": f"F.conv1d(x, {KERNEL})",
+    "dilated": "F.conv1d(x, torch.ones(2, 2, 2), dilation=3)",
+    "padded": "F.conv1d(x, torch.ones(2, 2, 6), padding=1)",
+    "max_pool1d": "F.max_pool1d(x, 4)",
+    "avg_pool1d": "F.avg_pool1d(x, 4)",
+    "avg_pool2d": "F.avg_pool2d(x, (1, 4))",
+    "lp_pool1d": "F.lp_pool1d(x, 2.0, 4)",
+    "im2col": "F.unfold(x.unsqueeze(0), (1, 4))",
+}
+
+
+def height(least: int) -> dict[str, Any]:
+    return {"x": {2: ("h", least, 6, 8)}}
+
+
+def told_of_height(source: str) -> str:
+    module = module_from_source(source, "x").eval()
+    x = torch.arange(12, dtype=torch.float32).reshape(1, 2, 6)
+    with pytest.raises((ConversionError, UnsupportedModelError)) as caught:
+        importing(scripted(module), [x], height(3))
+    with pytest.raises(RuntimeError):
+        module(x[..., :3])  # torch cannot either
+    least = x[..., :4]
+    _, result = running(scripted(module), [x], [least], dynamic=height(4))
+    np.testing.assert_allclose(result, module(least), rtol=1e-6)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("source", WINDOWS.values(), ids=WINDOWS)
+def test_windows_fit_the_least_size_or_are_refused(source: str) -> None:
+    told = told_of_height(source)
+    assert "4 elements may be more than size h has: where h is 3, it is 3\n" in told
+    assert "Hint: raise the least value in the range of h, or build that size static" in told
+
+
+@pytest.mark.parametrize("source", KERNELS.values(), ids=KERNELS)
+def test_kernels_fit_the_least_size_or_are_refused(source: str) -> None:
+    told = told_of_height(source)
+    assert "the kernel is larger than the padded input\n" in told
+    padded = "h + 2, which is 5" if "padding" in source else "h, which is 3"
+    assert f"expected: at most {padded} where h is 3\n" in told
+    assert "Hint: raise the least value in the range of h, or build that size static" in told
+
+
+def test_a_transposed_convolution_leaves_something_of_the_least_size() -> None:
+    told = told_of_height("F.conv_transpose1d(x, torch.ones(2, 2, 1), padding=3, stride=2)")
+    assert "nothing is left of the padded result\n" in told
+    assert "got:      2*h - 7 where h is 3\n" in told
+    assert "Hint: raise the least value in the range of h, or build that size static" in told
+
+
+def test_more_is_cut_than_there_is() -> None:
+    model = scripted(module_from_source("F.pad(x, (-3, 9))", "x"))
+    with pytest.raises(ConversionError) as caught:
+        importing(model, [torch.ones(2)])
+    told = r"more is cut than there is.*float32\[2\].*got: +\[-3, 9\]"
+    assert re.search(told, str(caught.value), re.DOTALL)
+
+
 def test_a_slice_takes_what_there_is() -> None:
     module = module_from_source("x[1:5] + 1", "x").eval()
     x = torch.ones(6, 2)

@@ -25,6 +25,7 @@ from fwd_core.ir import (
     ops,
 )
 from fwd_core.ir.dim_facts import broadcast, shortfall
+from fwd_core.ir.dim_hints import point_text, raise_least
 from fwd_core.ir.dims import evaluate
 from fwd_ops_torch.converting.promotion import result_dtype
 
@@ -206,14 +207,11 @@ class ConversionContext:
         at = shortfall(size - needed)
         if not at:
             return
-        names = " and ".join(at)
-        point = " and ".join(f"{name} is {value}" for name, value in at.items())
         raise self.unsupported(
             argument,
-            f"{needed} elements may be more than size {size} has: where {point}, it is "
+            f"{needed} elements may be more than size {size} has: where {point_text(at)}, it is "
             f"{evaluate(size, at)}",
-            f"raise the least value in the range of {names}, or build that size static"
-            + (f", or {instead}" if instead else ""),
+            raise_least(at, instead),
         )
 
     def broadcast_shape(self, values: Sequence[Value]) -> Shape:
