@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from torch_models import importing, running, scripted
+from torch_models import check, importing, running, scripted
 
 from fwd_core.errors import ConversionError, UnsupportedModelError
 from fwd_ops_torch.testing import module_from_source
@@ -121,17 +121,26 @@ def test_windows_fit_the_least_size_or_are_refused(source: str) -> None:
 @pytest.mark.parametrize("source", KERNELS.values(), ids=KERNELS)
 def test_kernels_fit_the_least_size_or_are_refused(source: str) -> None:
     told = told_of_height(source)
-    assert "the kernel is larger than the padded input\n" in told
-    padded = "h + 2, which is 5" if "padding" in source else "h, which is 3"
-    assert f"expected: at most {padded} where h is 3\n" in told
+    fewer, size, is_ = (6, "h + 2", 5) if "padding" in source else (4, "h", 3)
+    assert f"{fewer} elements may be more than size {size} has: where h is 3, it is {is_}\n" in told
     assert "Hint: raise the least value in the range of h, or build that size static" in told
 
 
 def test_a_transposed_convolution_leaves_something_of_the_least_size() -> None:
     told = told_of_height("F.conv_transpose1d(x, torch.ones(2, 2, 1), padding=3, stride=2)")
-    assert "nothing is left of the padded result\n" in told
-    assert "got:      2*h - 7 where h is 3\n" in told
-    assert "Hint: raise the least value in the range of h, or build that size static" in told
+    assert "1 elements may be more than size 2*h - 7 has: where h is 3, it is -1\n" in told
+
+
+class Guarded(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = x.sum()
+        if x.shape[0] > 3:
+            y = x[3].sum()
+        return y
+
+
+def test_a_condition_may_keep_small_sizes_away() -> None:
+    check(Guarded(), [torch.rand(6, 2)], [torch.rand(2, 2)], [torch.rand(4, 2)], dynamic=batch(1))
 
 
 def test_more_is_cut_than_there_is() -> None:
@@ -140,6 +149,30 @@ def test_more_is_cut_than_there_is() -> None:
         importing(model, [torch.ones(2)])
     told = r"more is cut than there is.*float32\[2\].*got: +\[-3, 9\]"
     assert re.search(told, str(caught.value), re.DOTALL)
+
+
+#: Expressions of x [h, 2], whose results have a negative size where h is 3, and the size.
+NEGATIVE = {
+    "ones": ("torch.ones(x.shape[0] - 4)", "h - 4"),
+    "narrow": ("x.narrow(0, 0, x.shape[0] - 4)", "h - 4"),
+    "split": ("x.split([4, x.shape[0] - 4])[0]", "h - 4"),
+    "repeat": ("x.relu().repeat(x.shape[0] - 4, 1)", r"h\*\*2 - 4\*h"),
+    "once": ("torch.ones(x.shape[0] - 4).relu().exp()", "h - 4"),
+}
+
+
+@pytest.mark.parametrize(("source", "size"), NEGATIVE.values(), ids=NEGATIVE)
+def test_results_of_a_negative_size_are_refused(source: str, size: str) -> None:
+    module = module_from_source(source, "x").eval()
+    dynamic = {"x": {0: ("h", 3, 6, 8)}}
+    with pytest.raises(UnsupportedModelError) as caught:
+        importing(scripted(module), [torch.ones(6, 2)], dynamic)
+    (problem,) = caught.value.problems
+    told = rf"a size of its result is negative: {size} is -[13] where h is 3"
+    assert re.fullmatch(told, problem.reason)
+    assert problem.hint == "raise the least value in the range of h, or build that size static"
+    with pytest.raises(RuntimeError):
+        module(torch.ones(3, 2))  # torch cannot either
 
 
 def test_a_slice_takes_what_there_is() -> None:

@@ -45,10 +45,20 @@ class ConversionContext:
         operator: Qualified operator that is being converted.
         name: Name that the result will have.
         location: Where in the user's model.
+        guarded: Whether a branch is under way, whose condition may keep sizes away.
     """
 
-    def __init__(self, graph: Graph, operator: str, name: str, location: Location) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        operator: str,
+        name: str,
+        location: Location,
+        *,
+        guarded: bool = False,
+    ) -> None:
         self.graph = graph
+        self.guarded = guarded
         self.operator = operator
         self.location = location
         self._emitter = Emitter(graph, base=name, location=location)
@@ -193,7 +203,8 @@ class ConversionContext:
     def require_enough(self, argument: str, needed: Dim, size: Dim, instead: str = "") -> None:
         """Require an axis to have so many elements, for every value of a dynamic size.
 
-        That a fixed size has them is for the caller to check.
+        That a fixed size has them is for the caller to check. In a branch nothing is required:
+        ``if x.shape[0] > 3`` may be its condition.
 
         Args:
             argument: The argument that asks for them.
@@ -205,7 +216,7 @@ class ConversionContext:
             UnsupportedArgumentError: It may have fewer.
         """
         at = shortfall(size - needed)
-        if not at:
+        if not at or self.guarded:
             return
         raise self.unsupported(
             argument,

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from fwd_core.errors import ForwardError, Problem, UnsupportedModelError
-from fwd_core.ir import DimExpr, Location, TensorType
-from fwd_core.ir.dims import bounds
+from fwd_core.ir import DimExpr, Location, TensorType, Value
+from fwd_core.ir.dim_facts import shortfall
+from fwd_core.ir.dim_hints import point_text, raise_least
+from fwd_core.ir.dims import bounds, evaluate
 from fwd_core.plugins import Plugins
 from fwd_ops_torch.converting.context import UnsupportedArgumentError
 from fwd_ops_torch.converting.schemas import Schema
@@ -154,6 +156,22 @@ class Problems:
         self.add(schema.name, reason, where, error.hint or "")
         return self._stand_in(session, schema, arguments, where)
 
+    def note_negative_sizes(
+        self, schema: Schema, operands: Mapping[str, Any], result: Any, where: Location
+    ) -> None:
+        """Note sizes of a result that are negative for a value of a dynamic size."""
+        known = {dim for one in _values_in(*operands.values()) for dim in one.type.shape}
+        for value in _values_in(result):
+            for dim in value.type.shape:
+                # Of an operand's size it was told where that was made.
+                if dim not in known and (at := shortfall(dim)):
+                    reason = (
+                        f"a size of its result is negative: {dim} is {evaluate(dim, at)} "
+                        f"where {point_text(at)}"
+                    )
+                    self.add(schema.name, reason, where, raise_least(at))
+                    return
+
     def add_error(self, error: ForwardError) -> None:
         """Note what ended the import, as one more problem."""
         one = error.problem()
@@ -234,6 +252,14 @@ class Problems:
         # Torch's shape function may fail, and make what no graph holds (complex numbers).
         except Exception as error:
             raise CannotContinueError from error
+
+
+def _values_in(*found: Any) -> Iterator[Value]:
+    for one in found:
+        if isinstance(one, Value):
+            yield one
+        elif isinstance(one, (list, tuple)):
+            yield from _values_in(*one)
 
 
 def _values(session: Session, result: Any) -> Any:

@@ -249,7 +249,8 @@ class Session:
         operation = schema.name.split("::")[1].rstrip("_") or schema.name
         path = f"{where.module}/{operation}" if where.module else operation
         name = self.graph.unique_name(path)
-        context = ConversionContext(self.graph, schema.name, name, where)
+        guarded = self.graph is not self.scopes.root
+        context = ConversionContext(self.graph, schema.name, name, where, guarded=guarded)
         bound: dict[str, Any] = {}
         try:
             for argument in schema.arguments:
@@ -276,6 +277,8 @@ class Session:
                 f"converter of {schema.name} in pack {converter.owner!r} returned None",
                 hint="return the value that the operator computes",
             )
+        if not guarded:
+            self.problems.note_negative_sizes(schema, bound, result, where)
         self._name_results(context, name, result)
         self.tell_converted(self.converted + 1, schema.name)
         return result

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from fwd_core.errors import GraphError
 from fwd_core.ir import dim_facts
-from fwd_core.ir.dim_hints import point_text, raise_least
-from fwd_core.ir.dims import Dim, evaluate
+from fwd_core.ir.dims import Dim
 from fwd_core.ir.dtypes import DType
 from fwd_core.ir.graph import Value
 from fwd_core.ir.operator import Operator, operator
@@ -97,13 +96,8 @@ class ConvolutionTranspose(Operator):
                     got=more,
                 )
             out.append((size - 1) * stride - 2 * padding + (k - 1) * dilation + more + 1)
-        for dim in out:
-            if (at := dim_facts.shortfall(dim - 1)) is not None:
-                raise GraphError(
-                    f"{self.kind()}: nothing is left of the padded result",
-                    got=f"{dim} where {point_text(at)}" if at else out,
-                    hint=raise_least(at) if at else None,
-                )
+        if any(dim_facts.is_less(dim, 1) is True for dim in out):
+            raise GraphError(f"{self.kind()}: nothing is left of the padded result", got=out)
         return TensorType(dtype, (batch, maps * self.groups, *out))
 
 
@@ -128,17 +122,13 @@ def window_count(
     """How many windows fit on one axis. Shared by convolution and pooling.
 
     Raises:
-        GraphError: No window fits, for some value of a dynamic size.
+        GraphError: No window fits, whatever the sizes are.
     """
     span = size + padding - (kernel - 1) * dilation - 1
-    at = dim_facts.shortfall(span)
-    if at is not None:
-        padded = size + padding
-        dynamic = f"{padded}, which is {evaluate(padded, at)} where {point_text(at)}"
+    if isinstance(span, int) and span < 0:
         raise GraphError(
             "the kernel is larger than the padded input",
-            expected=f"at most {dynamic if at else padded}",
+            expected=f"at most {size + padding}",
             got=f"{kernel} with dilation {dilation}",
-            hint=raise_least(at) if at else None,
         )
     return -((-span) // stride) + 1 if ceil else span // stride + 1
