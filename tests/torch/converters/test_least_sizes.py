@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 
 from torch_models import check, importing, running, scripted
 
-from fwd_core.errors import ConversionError, UnsupportedModelError
+from fwd_core.errors import ConversionError, ForwardWarning, UnsupportedModelError
 from fwd_ops_torch.testing import module_from_source
 
 I64 = torch.int64
@@ -173,6 +173,18 @@ def test_results_of_a_negative_size_are_refused(source: str, size: str) -> None:
     assert problem.hint == "raise the least value in the range of h, or build that size static"
     with pytest.raises(RuntimeError):
         module(torch.ones(3, 2))  # torch cannot either
+
+
+def test_squeeze_without_dim_says_that_it_keeps_an_axis_that_may_be_1() -> None:
+    model = scripted(module_from_source("x.squeeze() + 1", "x"))
+    x = torch.ones(6, 1, 2)
+    told = r"squeeze without dim \(at .*\) keeps axis 0: its size batch may be 1, and PyTorch would"
+    with pytest.warns(ForwardWarning, match=told) as warned:
+        graph = importing(model, [x], batch(1))
+    assert len(warned) == 1
+    assert str(warned[0].message).endswith("Name the axes to drop, as x.squeeze(dim)")
+    assert str(graph.outputs[0].type) == "float32[batch, 2]"
+    assert importing(model, [x], batch(2)).outputs  # without a warning
 
 
 def test_a_slice_takes_what_there_is() -> None:

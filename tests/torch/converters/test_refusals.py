@@ -122,7 +122,10 @@ def test_refused(source: str, given: list[torch.Tensor], text: str) -> None:
 BATCH: Any = {"x": {0: ("batch", 1, 2, 4)}}
 #: What cannot be decided for every size of a dynamic batch of 1 … 4.
 UNDECIDED: dict[str, tuple[str, list[torch.Tensor], str]] = {
-    "squeeze": ("x.squeeze(0)", [of(4, 2)], "argument 'dim' .*size batch may be 1 or not"),
+    "squeeze": (
+        "x.squeeze(0)", [of(4, 2)],
+        "argument 'dim' .*size batch may be 1 or not.*Hint: let the least value of its range be 2",
+    ),
     "index": ("x[x.shape[0] - 2]", [of(4)], "argument 'index' .*may be negative or not"),
     "kernel": (
         'F.conv1d(y, x.unsqueeze(0).unsqueeze(0), padding="same")', [of(4), of(1, 1, 5)],
