@@ -101,6 +101,11 @@ class Problems:
     def __bool__(self) -> bool:
         return bool(self._found)
 
+    @property
+    def count(self) -> int:
+        """How many occurrences were noted."""
+        return sum(count for _, _, count in self._found.values())
+
     def add(self, operator: str, reason: str, where: Location, hint: str = "") -> None:
         """Note one occurrence."""
         places, _, count = self._found.get((operator, reason), ([], "", 0))

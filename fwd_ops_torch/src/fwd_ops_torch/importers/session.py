@@ -75,6 +75,8 @@ class Session:
         #: Where storages, and refs that came to lie otherwise in theirs, were written first.
         self._writes: dict[Storage | TensorRef, Location] = {}
         self._changes: dict[str, Location | None] = {}
+        #: Storages that operators would have written that are not converted.
+        self._refused: set[Storage] = set()
 
     @property
     def graph(self) -> Graph:
@@ -95,6 +97,7 @@ class Session:
         Raises:
             ForwardError: The call cannot be converted; the place is named.
         """
+        known = self.problems.count
         try:
             complete = self._complete(schema, arguments)
             result = self._call(schema, complete, where)
@@ -103,6 +106,8 @@ class Session:
         if schema.written is not None:
             written = complete[schema.written.name]
             if isinstance(written, TensorRef):
+                if self.problems.count > known:  # that it writes is no problem of its own
+                    self._refused.add(written.storage)
                 self._writes.setdefault(written.storage, where)
                 self._writes.setdefault(written, where)
         return result
@@ -260,7 +265,7 @@ class Session:
                     bound[parameter] = self._operand(argument, value)
                 elif (why := converter.mark.unsupported.get(argument.name)) is not None:
                     if not _is_default(argument, value):
-                        raise context.unsupported(argument.name, why)
+                        raise context.unsupported(argument.name, why, "leave it at its default")
             result = converter.function(context, **bound)
         except UnsupportedArgumentError as error:
             return self.problems.refused(self, schema, arguments, where, error)
@@ -355,7 +360,7 @@ class Session:
         written = {
             name: self._writes.get(ref.storage if ref.storage.version else ref)
             for name, ref in [*self._attributes.items(), *self._literals]
-            if ref.storage.version or ref.view is not None
+            if (ref.storage.version or ref.view is not None) and ref.storage not in self._refused
         }
         if changes := {**self._changes, **written}:
             raise changed_state(changes)
@@ -412,6 +417,8 @@ def _dtype_hint(error: GraphError, operands: Mapping[str, Any]) -> str | None:
         return None
     found = {value.type.dtype for value in operands.values() if isinstance(value, Value)}
     floats = sorted(str(dtype) for dtype in found if dtype.is_float)
+    if not floats and "float32" in str(error.expected) and "int" not in str(error.expected):
+        return "cast to float first, as x.float(), and the result back where integers are needed"
     if not floats or len(found) == len(floats):
         return None
     return f"give example inputs of {floats[0]}, as the weights are (--input SHAPE:{floats[0]})"
