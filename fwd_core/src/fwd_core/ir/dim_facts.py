@@ -14,6 +14,18 @@ from fwd_core.ir.dims import Dim, DimExpr, Operation, Symbol, bounds, evaluate, 
 ENUMERATION_LIMIT = 4096
 
 
+class BroadcastError(ValueError):
+    """Shapes do not broadcast.
+
+    Attributes:
+        pair: The two sizes of one axis.
+    """
+
+    def __init__(self, text: str, pair: tuple[Dim, Dim]) -> None:
+        super().__init__(text)
+        self.pair = pair
+
+
 def is_equal(a: Dim, b: Dim) -> bool | None:
     """Whether two sizes are equal: always (True), never (False), or it depends (None)."""
     if isinstance(a, int) and isinstance(b, int):
@@ -54,7 +66,7 @@ def broadcast(*shapes: Sequence[Dim]) -> tuple[Dim, ...]:
     """The shape that NumPy's broadcasting gives.
 
     Raises:
-        ValueError: Two sizes of one axis are different, or may be and neither is 1.
+        BroadcastError: Two sizes of one axis are different, or may be and neither is 1.
     """
     rank = max((len(shape) for shape in shapes), default=0)
     result: list[Dim] = [1] * rank
@@ -65,7 +77,8 @@ def broadcast(*shapes: Sequence[Dim]) -> tuple[Dim, ...]:
                 result[axis] = dim
             elif dim != 1 and is_equal(have, dim) is not True:
                 listed = " and ".join(str(list(s)) for s in shapes)
-                raise ValueError(f"shapes {listed} do not broadcast: {have} against {dim}")
+                what = f"shapes {listed} do not broadcast: {have} against {dim}"
+                raise BroadcastError(what, (have, dim))
     return tuple(result)
 
 

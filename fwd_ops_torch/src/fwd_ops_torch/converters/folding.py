@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fwd_core.errors import ConversionError
-from fwd_core.ir import Dim, DType, Value, is_equal, ops
+from fwd_core.ir import Dim, DimExpr, DType, Value, is_equal, ops
 from fwd_core.ir.dims import divide_exactly, product
 from fwd_core.ir.ops.convolution import window_count
 from fwd_ops_torch.converting import ConversionContext, converts
@@ -155,6 +155,9 @@ def _divided(ctx: ConversionContext, size: Dim, divisor: int, what: str) -> Dim:
         raise ConversionError(
             f"{ctx.operator}: {what} must be a multiple of {divisor}, whatever the sizes are",
             got=size,
+            hint="build that size static, with one engine for each"
+            if isinstance(size, DimExpr)
+            else None,
         )
     return quotient
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from fwd_core.errors import ConversionError, ForwardWarning
 from fwd_core.ir import Dim, DimExpr, Value, is_equal, is_less, ops
+from fwd_core.ir.dim_hints import LITERAL
 from fwd_core.ir.dims import divide_exactly, product
 from fwd_ops_torch.converting import ConversionContext, converts
 
@@ -192,8 +193,6 @@ def _with_inferred(total: Dim, shape: Sequence[Dim]) -> tuple[Dim, ...]:
             "reshape: the elements do not fill the shape evenly",
             expected=f"a multiple of {rest}",
             got=f"{total} elements",
-            hint="a size that the model fixed contradicts a dynamic dim: write it as x.shape[i] or -1"
-            if isinstance(total, DimExpr)
-            else None,
+            hint=LITERAL if isinstance(total, DimExpr) else None,
         )
     return tuple(size if i == unknown[0] else dim for i, dim in enumerate(shape))

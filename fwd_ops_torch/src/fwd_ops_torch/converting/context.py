@@ -24,8 +24,8 @@ from fwd_core.ir import (
     is_equal,
     ops,
 )
-from fwd_core.ir.dim_facts import broadcast, shortfall
-from fwd_core.ir.dim_hints import point_text, raise_least
+from fwd_core.ir.dim_facts import BroadcastError, broadcast, shortfall
+from fwd_core.ir.dim_hints import contradiction, point_text, raise_least
 from fwd_core.ir.dims import evaluate
 from fwd_ops_torch.converting.promotion import result_dtype
 
@@ -191,13 +191,15 @@ class ConversionContext:
         """
         same = is_equal(a, b)
         if same is False:
-            raise ConversionError(f"{self.operator}: {what} differ", expected=a, got=b)
+            raise ConversionError(
+                f"{self.operator}: {what} differ", expected=a, got=b, hint=contradiction(a, b)
+            )
         if same is None:
             raise ConversionError(
                 f"{self.operator}: {what} may differ",
                 expected=f"{a}, whatever the sizes are when the engine runs",
                 got=b,
-                hint="give dynamic sizes that are always the same one name",
+                hint=contradiction(a, b),
             )
 
     def require_enough(self, argument: str, needed: Dim, size: Dim, instead: str = "") -> None:
@@ -233,8 +235,10 @@ class ConversionContext:
         """
         try:
             return broadcast(*(value.type.shape for value in values))
-        except ValueError as error:
-            raise ConversionError(f"{self.operator}: {error}") from None
+        except BroadcastError as error:
+            raise ConversionError(
+                f"{self.operator}: {error}", hint=contradiction(*error.pair)
+            ) from None
 
     def unsupported(
         self, argument: str, reason: str, hint: str | None = None

@@ -17,6 +17,7 @@ from fwd_core.errors import ConversionError, ForwardError, GraphError, PluginErr
 from fwd_core.events import Event
 from fwd_core.importing import ImportRequest
 from fwd_core.ir import DimExpr, DType, Graph, Location, Value
+from fwd_core.ir.dim_hints import contradiction
 from fwd_ops_torch.converting import schemas
 from fwd_ops_torch.converting.context import ConversionContext, UnsupportedArgumentError
 from fwd_ops_torch.converting.schemas import Argument, Schema
@@ -277,6 +278,9 @@ class Session:
                 details=[f"operands: {_described(bound)}"],
                 hint=error.hint or _dtype_hint(error, bound),
             ) from None
+        except ConversionError as error:
+            hint = contradiction(error.expected, error.got)
+            raise (error if hint is None else error.hinted(hint)) from None
         if result is None:
             raise PluginError(
                 f"converter of {schema.name} in pack {converter.owner!r} returned None",
