@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from fwd_core.ir import Dim, DimExpr, Symbol, TensorType
-from fwd_core.ir.dims import evaluate, product, substitute, symbol, symbols
+from fwd_core.ir.dims import evaluate, product, symbol, symbols
 from fwd_ops_torch.converting.schemas import Schema
 from fwd_ops_torch.importers.aliasing import TensorRef
 from fwd_ops_torch.tensors import torch_dtype, type_of
@@ -44,7 +44,7 @@ def result_types(schema: Schema, arguments: Mapping[str, Any]) -> Any:
 def _points(free: Sequence[Symbol]) -> list[Point]:
     """The greatest sizes, and greater ones, one by one and all: small ones may be too small."""
     start = {one.name: one.max for one in free}
-    points = [start]
+    points: list[Point] = [start]
     for one in free:
         points += [{**start, one.name: one.max + 1}, {**start, one.name: 2 * one.max + 5}]
     if free:
@@ -98,10 +98,10 @@ def _sizes(given: Any) -> Iterator[Dim]:
 
 def _meta(value: Any, point: Point) -> Any:
     if isinstance(value, TensorRef):
-        shape = [substitute(dim, point) for dim in value.type.shape]
+        shape = [evaluate(dim, point) for dim in value.type.shape]
         return torch.empty(shape, dtype=torch_dtype(value.type.dtype), device="meta")
     if isinstance(value, (list, tuple)):
         return [_meta(item, point) for item in value]
     if isinstance(value, torch.device):
         return torch.device("meta")
-    return substitute(value, point) if isinstance(value, DimExpr) else value
+    return evaluate(value, point) if isinstance(value, DimExpr) else value
