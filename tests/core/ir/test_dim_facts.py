@@ -9,8 +9,8 @@ from dims import RANGES, SYMBOLS, WIDE, Drawn, sizes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fwd_core.ir.dim_facts import ENUMERATION_LIMIT, broadcast, is_equal, is_less
-from fwd_core.ir.dims import Dim, symbol
+from fwd_core.ir.dim_facts import ENUMERATION_LIMIT, broadcast, is_equal, is_less, shortfall
+from fwd_core.ir.dims import Dim, evaluate, symbol
 
 B, H = SYMBOLS["batch"], SYMBOLS["h"]
 W, V = WIDE["w"], WIDE["v"]
@@ -146,3 +146,20 @@ class TestBroadcast:
             broadcast((B,), (H,))
         with pytest.raises(ValueError, match="do not broadcast: batch against 2"):
             broadcast((B,), (2,))
+
+
+@given(sizes(), sizes())
+def test_a_shortfall_is_where_a_size_is_negative(a: Drawn, b: Drawn) -> None:
+    difference = a.dim - b.dim
+    at = shortfall(difference)
+    if at is None:
+        assert all(x - y >= 0 for x, y in _everywhere(a, b))
+    else:
+        assert evaluate(difference, at) < 0
+
+
+def test_shortfalls_of_wide_ranges_are_found_at_their_ends() -> None:
+    assert shortfall(W * V - 3) == {"v": 2, "w": 1}
+    assert shortfall(W * V) is None
+    assert shortfall(3) is None
+    assert shortfall(-3) == {}

@@ -33,7 +33,10 @@ REFUSED: dict[str, tuple[str, list[torch.Tensor], str]] = {
     ),
     "norm of nothing": (f"torch.linalg.vector_norm(x, {INF})", [of(0)], "no norm of this order"),
     "matrix norm of a vector": (f"{NORM}(x, 1)", [of(2)], "a matrix has 2 axes"),
-    "spectral norm": (f"{NORM}(x, 2)", [of(2, 2)], "argument 'ord' .*made of singular values"),
+    "spectral norm": (
+        f"{NORM}(x, 2)", [of(2, 2)],
+        "argument 'ord' .*made of singular values.*Hint: take the norm \"fro\", or another",
+    ),
     "nuclear norm": (f"{NORM}(x, 'nuc')", [of(2, 2)], "argument 'ord' .*'nuc' is made of singular"),
     "order of a matrix norm": (f"{NORM}(x, 3)", [of(2, 2)], "no such order of a matrix norm"),
     "matrix norm of nothing": (f"{NORM}(x, -1)", [of(2, 0)], "nothing has no norm of this order"),

@@ -122,7 +122,10 @@ def test_refused(source: str, given: list[torch.Tensor], text: str) -> None:
 BATCH: Any = {"x": {0: ("batch", 1, 2, 4)}}
 #: What cannot be decided for every size of a dynamic batch of 1 … 4.
 UNDECIDED: dict[str, tuple[str, list[torch.Tensor], str]] = {
-    "squeeze": ("x.squeeze(0)", [of(4, 2)], "argument 'dim' .*size batch may be 1 or not"),
+    "squeeze": (
+        "x.squeeze(0)", [of(4, 2)],
+        "argument 'dim' .*size batch may be 1 or not.*Hint: let the least value of its range be 2",
+    ),
     "index": ("x[x.shape[0] - 2]", [of(4)], "argument 'index' .*may be negative or not"),
     "kernel": (
         'F.conv1d(y, x.unsqueeze(0).unsqueeze(0), padding="same")', [of(4), of(1, 1, 5)],
@@ -130,7 +133,19 @@ UNDECIDED: dict[str, tuple[str, list[torch.Tensor], str]] = {
     ),
     "step": ("torch.arange(0.0, 9, x.shape[0])", [of(4)], "argument 'step' .*that is dynamic"),
     "range of bool": (
-        "torch.arange(x.shape[0], dtype=torch.bool)", [of(4)], "argument 'dtype' .*range of bool"
+        "torch.arange(x.shape[0], dtype=torch.bool)", [of(4)],
+        "argument 'dtype' .*range of bool.*Hint: compare a range of integers with 0",
+    ),
+    "no step": (
+        "torch.arange(0, x.shape[0], 0)", [of(4)], "a step of zero.*Hint: give a step above or be"
+    ),
+    "difference": (
+        "torch.diff(x, 2)", [of(4)],
+        "argument 'n' .*size batch - 1 may be 0 before the last difference.*Hint: raise the least",
+    ),
+    "dtype of a product": (
+        "torch.mm(x.unsqueeze(1), y, out_dtype=torch.float64)", [of(4), of(1, 2)],
+        "argument 'out_dtype' .*for CUDA only.*Hint: leave it at its default",
     ),
     "negative size": ("torch.zeros(x.shape[0], -1)", [of(4)], "sizes must not be negative"),
     "reshape": ("x.reshape(4, -1)", [of(4)], "contradicts a dynamic dim"),

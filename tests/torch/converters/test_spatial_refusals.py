@@ -46,7 +46,14 @@ REFUSED: dict[str, tuple[str, list[torch.Tensor], str]] = {
     "no divisor": (
         "F.avg_pool2d(x, 2, divisor_override=0)", [IMAGE], "divisor_override must not be 0"
     ),
-    "mean of integers": ("F.avg_pool2d(x, 2)", [of(1, 1, 4, 4, dtype=I64)], "element type not tak"),
+    "mean of integers": (
+        "F.avg_pool2d(x, 2)", [of(1, 1, 4, 4, dtype=I64)],
+        "element type not taken.*Hint: cast to float first, as x.float\\(\\)",
+    ),
+    "convolution of integers": (
+        "F.conv1d(x, y)", [of(1, 1, 4, dtype=I64), of(1, 1, 2, dtype=I64)],
+        "element type not taken.*int64.*Hint: cast to float first, as x.float\\(\\)",
+    ),
     "unpooling of numbers": (
         UNPOOL.format(2, "[4, 4]"), [of(1, 1, 2, 2, dtype=I64), of(1, 1, 2, 2, dtype=I64)],
         "max_unpool2d: floats, and int64 indices.*int64",

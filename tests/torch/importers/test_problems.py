@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from torch import Tensor, nn
-from torch_models import importing, scripted, traced
+from torch_models import check, importing, scripted, traced
 
 from fwd_core import Plugins
 from fwd_core.errors import ConversionError, UnsupportedModelError
@@ -177,3 +177,20 @@ def test_an_error_that_stands_alone_stays_itself() -> None:
 
     with pytest.raises(ConversionError, match="element counts differ"):
         importing(scripted(Alone()), (X,))
+
+
+def test_rows_that_are_scaled_in_the_weight_are_refused_with_a_way_round() -> None:
+    torch.manual_seed(0)
+    layer = torch.nn.Embedding(4, 3, max_norm=1.0).eval()
+    ids = torch.tensor([0, 2])
+    with pytest.raises(UnsupportedModelError) as caught:
+        importing(layer, [ids])
+    (problem,) = caught.value.problems  # and not a second one for the weight that changes
+    assert problem.operator == "aten::embedding_renorm_"
+    assert "max_norm scales rows of the weight in the weight itself" in problem.reason
+    assert "renorm(layer.norm_type, 0, layer.max_norm)" in problem.hint
+    wanted = layer(ids)
+    layer.weight.data = layer.weight.data.renorm(layer.norm_type, 0, layer.max_norm)
+    layer.max_norm = None
+    check(layer, [ids])
+    torch.testing.assert_close(layer(ids), wanted)

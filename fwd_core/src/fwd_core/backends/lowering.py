@@ -7,6 +7,8 @@ from typing import Any, Generic, TypeVar
 
 from fwd_core.errors import BuildError, ForwardError, Problem
 from fwd_core.events import Events
+from fwd_core.ir.dim_facts import shortfall
+from fwd_core.ir.dim_hints import raise_least
 from fwd_core.ir.emitter import Emitter
 from fwd_core.ir.graph import Graph, Node, Value
 from fwd_core.plugins.markers import lowering_mark
@@ -149,7 +151,9 @@ def lower_nodes(
             raise error.located(context.place()) from None
         except Exception as error:  # a backend's binding may raise anything
             raise context.error(
-                f"{context.backend} refused {node.op.kind()}", details=[str(error)]
+                f"{context.backend} refused {node.op.kind()}",
+                details=[str(error)],
+                hint=_size_hint(node),
             ) from error
         results = result if isinstance(result, tuple) else (result,)
         if len(results) != len(node.outputs):
@@ -162,6 +166,12 @@ def lower_nodes(
             context[value] = tensor
         done(node)
     context.node = around
+
+
+def _size_hint(node: Node) -> str | None:
+    """What to do where a size of a node's results may be negative."""
+    sizes = [dim for value in node.outputs for dim in value.type.shape]
+    return next((raise_least(at) for dim in sizes if (at := shortfall(dim))), None)
 
 
 def _refusal(function: Lowering, context: LoweringContext[Any], node: Node) -> str | None:

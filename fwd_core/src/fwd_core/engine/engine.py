@@ -250,15 +250,22 @@ class Engine:
             values = bind(self.inputs, sizes)
             shapes = [tuple([evaluate(dim, values) for dim in p.type.shape]) for p in self.outputs]
         except ZeroDivisionError:
-            raise InputError(
-                "the model divides by a size that is 0 for these inputs",
-                expected=", ".join(map(str, self.inputs)),
-                got=", ".join(str(list(shape)) for shape in sizes),
-            ) from None
+            raise self._impossible("the model divides by a size that is 0", sizes) from None
+        for port, shape in zip(self.outputs, shapes, strict=True):
+            if any(size < 0 for size in shape):
+                raise self._impossible(f"output {port.name!r} would be {list(shape)}", sizes)
         if len(self._known) >= _REMEMBERED:
             self._known = {}
         self._known[sizes] = shapes
         return shapes
+
+    def _impossible(self, what: str, sizes: tuple[tuple[int, ...], ...]) -> InputError:
+        return InputError(
+            f"{what} for these inputs",
+            expected=", ".join(map(str, self.inputs)),
+            got=", ".join(str(list(shape)) for shape in sizes),
+            hint="give other sizes: for these the model itself raises an exception",
+        )
 
     def close(self) -> None:
         """Free the backend's resources now instead of with the last reference.

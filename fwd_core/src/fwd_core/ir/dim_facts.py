@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from fwd_core.ir.dims import Dim, DimExpr, Operation, Symbol, bounds, evaluate, symbols
 
 #: Up to so many value combinations are tried one by one before sympy is asked.
 ENUMERATION_LIMIT = 4096
+
+
+class BroadcastError(ValueError):
+    """Shapes do not broadcast.
+
+    Attributes:
+        pair: The two sizes of one axis.
+    """
+
+    def __init__(self, text: str, pair: tuple[Dim, Dim]) -> None:
+        super().__init__(text)
+        self.pair = pair
 
 
 def is_equal(a: Dim, b: Dim) -> bool | None:
@@ -39,11 +52,21 @@ def is_less(a: Dim, b: Dim) -> bool | None:
     return None if isinstance(difference, int) else _settled(difference, "<")
 
 
+def shortfall(dim: Dim) -> Mapping[str, int] | None:
+    """Values of the symbols for which a size is negative; ``None`` where none are found.
+
+    All values are tried where they are few, else the ends of their ranges.
+    """
+    if isinstance(dim, int):
+        return {} if dim < 0 else None
+    return None if bounds(dim)[0] >= 0 else _shortfall(dim)
+
+
 def broadcast(*shapes: Sequence[Dim]) -> tuple[Dim, ...]:
     """The shape that NumPy's broadcasting gives.
 
     Raises:
-        ValueError: Two sizes of one axis are different, or may be and neither is 1.
+        BroadcastError: Two sizes of one axis are different, or may be and neither is 1.
     """
     rank = max((len(shape) for shape in shapes), default=0)
     result: list[Dim] = [1] * rank
@@ -54,7 +77,8 @@ def broadcast(*shapes: Sequence[Dim]) -> tuple[Dim, ...]:
                 result[axis] = dim
             elif dim != 1 and is_equal(have, dim) is not True:
                 listed = " and ".join(str(list(s)) for s in shapes)
-                raise ValueError(f"shapes {listed} do not broadcast: {have} against {dim}")
+                what = f"shapes {listed} do not broadcast: {have} against {dim}"
+                raise BroadcastError(what, (have, dim))
     return tuple(result)
 
 
@@ -64,17 +88,34 @@ def _settled(difference: DimExpr, question: str) -> bool | None:
     variables = symbols(difference)
     if len({variable.name for variable in variables}) != len(variables):
         return None  # one name with two ranges: verify() refuses such graphs
+    points, whole = _points(variables)
+    answers = set()
+    for point in points:
+        answers.add(_holds(_value(difference, point), question))
+        if len(answers) > 1:
+            return None
+    return answers.pop() if whole else _ask_sympy(difference, variables, question)
+
+
+@lru_cache(maxsize=4096)
+def _shortfall(dim: DimExpr) -> Mapping[str, int] | None:
+    for point in _points(symbols(dim))[0]:
+        value = _value(dim, point)
+        if value is not None and value < 0:
+            return MappingProxyType(point)
+    return None
+
+
+def _points(variables: Sequence[Symbol]) -> tuple[Iterator[dict[str, int]], bool]:
+    """Values of symbols to try, and whether they are all that there are."""
     count = 1
     for variable in variables:
         count *= variable.max - variable.min + 1
     whole = count <= ENUMERATION_LIMIT
     ranges = [range(v.min, v.max + 1) if whole else _samples(v) for v in variables]
-    answers = set()
-    for value in itertools.islice(_values(difference, variables, ranges), ENUMERATION_LIMIT):
-        answers.add(_holds(value, question))
-        if len(answers) > 1:
-            return None
-    return answers.pop() if whole else _ask_sympy(difference, variables, question)
+    names = [variable.name for variable in variables]
+    points = (dict(zip(names, point, strict=True)) for point in itertools.product(*ranges))
+    return itertools.islice(points, ENUMERATION_LIMIT), whole
 
 
 def _samples(variable: Symbol) -> list[int]:
@@ -82,14 +123,11 @@ def _samples(variable: Symbol) -> list[int]:
     return sorted({low, min(low + 1, high), variable.opt, max(low, high - 1), high})
 
 
-def _values(
-    difference: DimExpr, variables: Sequence[Symbol], ranges: Sequence[Iterable[int]]
-) -> Iterator[int | None]:
-    for point in itertools.product(*ranges):
-        try:
-            yield evaluate(difference, {v.name: n for v, n in zip(variables, point, strict=True)})
-        except ZeroDivisionError:
-            yield None
+def _value(dim: DimExpr, point: dict[str, int]) -> int | None:
+    try:
+        return evaluate(dim, point)
+    except ZeroDivisionError:
+        return None
 
 
 def _holds(value: int | None, question: str) -> bool | None:

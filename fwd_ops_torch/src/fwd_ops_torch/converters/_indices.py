@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fwd_core.errors import ConversionError
 from fwd_core.ir import Dim, DType, Shape, Value, is_equal, is_less, ops
@@ -24,11 +26,53 @@ def not_negative(ctx: ConversionContext, index: Value, size: Dim) -> Value:
             return ctx.constant(
                 np.where(np.less(data, 0), np.add(data, size), data), index.type.dtype, "index"
             )
+        if data.size == 1:  # OpenVINO would drop its axis from what follows of a single number
+            place = ctx.number(size + int(data.item()), index.type.dtype, "place")
+            return ctx.emit(ops.Reshape(place, index.type.shape), "index")
     if _counts_up(index):
         return index
     zero = ctx.number(0, index.type.dtype, "zero")
     wrapped = ctx.emit(ops.Add(index, ctx.number(size, index.type.dtype, "size")), "wrapped")
     return ctx.emit(ops.Where(ctx.emit(ops.Less(index, zero), "negative"), wrapped, index), "index")
+
+
+def require_within(
+    ctx: ConversionContext,
+    argument: str,
+    index: Value,
+    size: Dim,
+    *,
+    from_end: bool = True,
+    each: Sequence[tuple[Dim, Dim]] = (),
+) -> None:
+    """Require the numbers of a constant index to be places of an axis, however long it is.
+
+    Args:
+        ctx: Names the operator.
+        argument: The argument that the index is.
+        index: Any index; nothing is known of a computed one.
+        size: The size of the axis.
+        from_end: Whether negative numbers count from the end.
+        each: Sizes of the index, and sizes of other axes that they may not exceed.
+
+    Raises:
+        ConversionError: There is no such place.
+        UnsupportedArgumentError: There may be none, for a value of a dynamic size.
+    """
+    for needed, have in each:
+        ctx.require_enough(argument, needed, have)
+    data = _literal(index)
+    if data is None or not data.size:
+        return
+    low, high = int(data.min()), int(data.max())
+    needed = max(high + 1, -low)
+    if (low < 0 and not from_end) or is_less(size, needed) is True:
+        raise ConversionError(
+            f"{ctx.operator}: index out of range",
+            expected=f"{-size if from_end else 0} … {size - 1}",
+            got=low if low == high else f"{low} … {high}",
+        )
+    ctx.require_enough(argument, needed, size)
 
 
 def is_mask(index: Value) -> bool:
@@ -45,7 +89,9 @@ def used_indices(
         ``None`` where a mask is computed.
 
     Raises:
-        ConversionError: There are more than axes, an index is no integer, or a mask does not fit.
+        ConversionError: There are more than axes, an index is no integer or out of range, or a
+            mask does not fit.
+        UnsupportedArgumentError: A constant index may be out of range.
     """
     used: dict[int, Value] = {}
     axis = 0
@@ -57,6 +103,8 @@ def used_indices(
             if not index.type.dtype.is_integer:
                 raise ConversionError(f"{ctx.operator}: an index is no integer", got=index.type)
             used[axis] = _wide_index(ctx, index)
+            if axis < x.type.rank:
+                require_within(ctx, "indices", index, x.type.shape[axis])
             axis += 1
             continue
         require_mask_fits(ctx, x, axis, index)
@@ -141,13 +189,22 @@ def _counts_up(index: Value) -> bool:
     return is_less(op.start, 0) is False and is_less(op.step, 0) is False
 
 
+def _literal(index: Value) -> NDArray[Any] | None:
+    """The numbers of a constant index, also one that was moved or repeated."""
+    constant = _unmoved(index).constant
+    return None if constant is None else constant.numpy()
+
+
 def _source(value: Value) -> object:
+    made = _unmoved(value).producer
+    return None if made is None else made.op
+
+
+def _unmoved(value: Value) -> Value:
     while value.producer is not None:
         op = value.producer.op
-        if (isinstance(op, ops.Cast) and op.dtype in (DType.INT32, DType.INT64)) or isinstance(
-            op, _MOVES
-        ):
-            value = op.x
-        else:
-            return op
-    return None
+        if not (isinstance(op, ops.Cast) and op.dtype in (DType.INT32, DType.INT64)):
+            if not isinstance(op, _MOVES):
+                break
+        value = op.x
+    return value

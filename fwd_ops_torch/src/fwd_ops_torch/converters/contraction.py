@@ -6,6 +6,7 @@ from collections.abc import Hashable, Sequence
 
 from fwd_core.errors import ConversionError
 from fwd_core.ir import Dim, DType, Value, is_equal, ops
+from fwd_core.ir.dim_hints import contradiction
 from fwd_core.ir.dims import product
 from fwd_ops_torch.converters._chains import multiplied
 from fwd_ops_torch.converters._equations import checked_path, labelled, parse
@@ -118,6 +119,7 @@ def bilinear(
         raise ConversionError(
             "bilinear: sizes do not fit",
             got=f"{input1.type}, {input2.type}, {weight.type}",
+            hint=contradiction(sizes, have),
         )
     if bias is not None and (
         bias.type.rank != 1 or not is_equal(bias.type.shape[0], weight.type.shape[0])

@@ -128,6 +128,7 @@ def conv_tbc(ctx: ConversionContext, x: Value, weight: Value, bias: Value, pad: 
             )
     image = ctx.emit(ops.Transpose(x, (1, 2, 0)), "channels_first")
     kernel = ctx.emit(ops.Transpose(weight, (2, 1, 0)), "kernel")
+    _require_room(ctx, image, kernel, (pad,), (pad,), (1,))
     result = ctx.emit(ops.Convolution(image, kernel, bias, (1,), (pad,), (pad,), (1,)))
     return ctx.emit(ops.Transpose(result, (2, 0, 1)))
 
@@ -154,7 +155,10 @@ def _transposed(
         _spread(entries, rank - 2) for entries in (stride, padding, output_padding, dilation)
     )
     count = ctx.static(groups, "groups")
-    return ctx.emit(ops.ConvolutionTranspose(x, weight, bias, steps, pads, more, rates, count))
+    op = ops.ConvolutionTranspose(x, weight, bias, steps, pads, more, rates, count)
+    for size in op.infer().shape[2:]:
+        ctx.require_enough("padding", 1, size)
+    return ctx.emit(op)
 
 
 def _convolve(
@@ -176,7 +180,21 @@ def _convolve(
     steps, rates = _spread(stride, spatial), _spread(dilation, spatial)
     before, after = _padding(padding, weight.type.shape[2:], steps, rates)
     count = ctx.static(groups, "groups")
+    _require_room(ctx, x, weight, before, after, rates)
     return ctx.emit(ops.Convolution(x, weight, bias, steps, before, after, rates, count))
+
+
+def _require_room(
+    ctx: ConversionContext,
+    x: Value,
+    weight: Value,
+    before: tuple[int, ...],
+    after: tuple[int, ...],
+    dilation: tuple[int, ...],
+) -> None:
+    sizes = zip(x.type.shape[2:], weight.type.shape[2:], before, after, dilation, strict=False)
+    for size, kernel, low, high, rate in sizes:
+        ctx.require_enough("weight", (kernel - 1) * rate + 1, size + low + high)
 
 
 def _padding(

@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 from fwd_core.errors import ConversionError
 from fwd_core.ir import DType, Value, is_less, ops
-from fwd_core.ir.dims import bounds
+from fwd_core.ir.dim_hints import raise_least
+from fwd_core.ir.dims import bounds, symbols
 from fwd_ops_torch.converters._numerics import is_nan, places, widened
 from fwd_ops_torch.converters.joining import cat
 from fwd_ops_torch.converting import ConversionContext, converts
@@ -105,7 +106,11 @@ def diff(
         if size == 0:
             break
         if is_less(0, size) is not True:
-            raise ctx.unsupported("n", f"size {size} may be 0 before the last difference")
+            raise ctx.unsupported(
+                "n",
+                f"size {size} may be 0 before the last difference",
+                raise_least(one.name for one in symbols(size)),
+            )
         later = ctx.emit(ops.Slice(value, axis, 1, size - 1), "later")
         earlier = ctx.emit(ops.Slice(value, axis, 0, size - 1), "earlier")
         subtract = ops.Xor if value.type.dtype is DType.BOOL else ops.Sub

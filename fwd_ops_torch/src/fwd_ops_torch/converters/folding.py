@@ -79,6 +79,8 @@ def im2col(
         raise ConversionError(f"{ctx.operator}: 3 or 4 axes", got=x.type)
     kernel, rates, pads, steps = map(_pair, (kernel_size, dilation, padding, stride))
     _require_positive(ctx, kernel, rates, steps)
+    for size, k, pad, rate in zip(x.type.shape[2:], kernel, pads, rates, strict=True):
+        ctx.require_enough("kernel_size", (k - 1) * rate + 1, size + 2 * pad)
     counts = _windows(x.type.shape[2:], kernel, rates, pads, steps)
     if any(pads):
         x = ctx.emit(ops.Pad(x, (0, 0, *pads), (0, 0, *pads)), "padded")

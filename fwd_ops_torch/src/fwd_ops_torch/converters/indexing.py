@@ -11,6 +11,7 @@ from fwd_ops_torch.converters._indices import (
     full_range_axis,
     index_tuples,
     indexed_first,
+    require_within,
     used_indices,
 )
 from fwd_ops_torch.converting import ConversionContext, converts
@@ -25,6 +26,7 @@ def index_select(ctx: ConversionContext, x: Value, dim: int, index: Value) -> Va
     flat = index if index.type.rank == 1 else ctx.emit(ops.Unsqueeze(index, (0,)))
     if x.type.rank == 0:
         return x
+    require_within(ctx, "index", index, x.type.shape[axis], from_end=False)
     return ctx.emit(ops.Gather(x, flat, axis))
 
 
@@ -37,6 +39,7 @@ def gather(ctx: ConversionContext, x: Value, dim: int, index: Value) -> Value:
         picked = index if index.type.rank else ctx.emit(ops.Unsqueeze(index, (0,)))
         result = ctx.emit(ops.GatherElements(flat, picked, 0))
         return result if index.type.rank else ctx.emit(ops.Squeeze(result, (0,)))
+    _require_elements(ctx, x, index, axis)
     return ctx.emit(ops.GatherElements(x, index, axis))
 
 
@@ -44,6 +47,7 @@ def gather(ctx: ConversionContext, x: Value, dim: int, index: Value) -> Value:
 def take(ctx: ConversionContext, x: Value, index: Value) -> Value:
     """aten::take(Tensor self, Tensor index) -> Tensor. Of all elements in a row."""
     flat = ctx.emit(ops.Reshape(x, (x.type.numel,)), "flat")
+    require_within(ctx, "index", index, x.type.numel)
     return ctx.emit(ops.Gather(flat, index, 0))
 
 
@@ -57,6 +61,7 @@ def take_along_dim(
     if dim is None:
         flat = ctx.emit(ops.Reshape(x, (x.type.numel,)), "flat")
         picked = ctx.emit(ops.Reshape(indices, (indices.type.numel,)), "indices")
+        require_within(ctx, "indices", indices, x.type.numel, from_end=False)
         return ctx.emit(ops.GatherElements(flat, picked, 0))
     if x.type.rank != indices.type.rank:
         raise ConversionError(
@@ -65,7 +70,16 @@ def take_along_dim(
     axis = ctx.axis(dim, x.type.rank)
     if x.type.rank == 0:
         return gather(ctx, x, 0, indices)
+    require_within(ctx, "indices", indices, x.type.shape[axis], from_end=False)
     return ctx.emit(ops.GatherElements(*_broadcast_around(ctx, x, indices, axis), axis))
+
+
+def _require_elements(ctx: ConversionContext, x: Value, index: Value, axis: int) -> None:
+    """A constant index is within its axis, and no more indices than elements on the others."""
+    pairs = list(zip(index.type.shape, x.type.shape, strict=False))
+    others = [pair for place, pair in enumerate(pairs) if place != axis]
+    size = x.type.shape[axis]
+    require_within(ctx, "index", index, size, from_end=False, each=others)
 
 
 def _broadcast_around(

@@ -189,6 +189,7 @@ def unfold(ctx: ConversionContext, x: Value, dimension: int, size: int, step: in
         )
     if x.type.rank == 0:
         return ctx.emit(ops.Slice(flat, 0, 0, size))
+    ctx.require_enough("size", size, total)
     count = (total - size) // step + 1
     starts = ctx.emit(ops.Arange(count, 0, step), "starts")
     within = ctx.constant(np.arange(size), DType.INT64, "within")

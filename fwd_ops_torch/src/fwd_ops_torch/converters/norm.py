@@ -80,7 +80,11 @@ def linalg_matrix_norm(
     if ord == "fro":
         return linalg_vector_norm(ctx, x, 2, dim, keepdim, dtype)
     if ord in ("nuc", 2, -2):
-        raise ctx.unsupported("ord", f"{ord!r} is made of singular values, which backends lack")
+        raise ctx.unsupported(
+            "ord",
+            f"{ord!r} is made of singular values, which backends lack",
+            'take the norm "fro", or another that needs none, or compute it outside the model',
+        )
     if isinstance(ord, str) or abs(ord) not in (1, math.inf):
         raise ConversionError(f"{ctx.operator}: no such order of a matrix norm", got=ord)
     value = _typed(ctx, x, dtype)

@@ -20,6 +20,13 @@ def constant_pad_nd(
 ) -> Value:
     """aten::constant_pad_nd(Tensor self, SymInt[] pad, Scalar value=0) -> Tensor. Negative pads cut."""
     before, after = _pads(x, pad)
+    for size, low, high in zip(x.type.shape, before, after, strict=True):
+        cut = maximum(0, -low) + maximum(0, -high)
+        if is_less(size, cut) is True:
+            raise ConversionError(
+                f"{ctx.operator}: more is cut than there is", expected=x.type, got=list(pad)
+            )
+        ctx.require_enough("pad", cut, size)
     number = ctx.fitted(value, x.type.dtype)
     return ctx.emit(ops.Pad(x, before, after, "constant", number))
 
@@ -111,6 +118,9 @@ def _extended(ctx: ConversionContext, x: Value, pad: Sequence[Dim], mode: str) -
                 f"{ctx.operator}: nothing to repeat, or nothing left",
                 got=f"padding {list(pad)} of {x.type}",
             )
+        size, widest = x.type.shape[axis], maximum(before[axis], after[axis])
+        ctx.require_enough("padding", 1 - before[axis] - after[axis], size)
+        ctx.require_enough("padding", widest + 1 if mode == "reflect" else 1, size)
     added = [tuple(maximum(0, entry) for entry in side) for side in (before, after)]
     result = ctx.emit(ops.Pad(x, added[0], added[1], _IR_MODES[mode]))  # type: ignore[arg-type]
     for axis, (low, high) in enumerate(zip(before, after, strict=True)):
@@ -134,6 +144,7 @@ def _circular(ctx: ConversionContext, x: Value, pad: Sequence[Dim]) -> Value:
                 expected=f"at most {left} elements",
                 got=f"padding {list(pad)} of {x.type}",
             )
+        ctx.require_enough("pad", maximum(low, high) + size - left, size)
         if left != size:
             x = ctx.emit(ops.Slice(x, axis, first, left), "cut")
         parts = [x]

@@ -30,6 +30,7 @@ def max_pool(
     kernel, steps, pads, rates = _geometry(spatial, kernel_size, stride, padding, dilation)
 
     def pool(image: Value) -> tuple[Value, ...]:
+        _require_room(ctx, image, kernel, pads, rates)
         return (ctx.emit(ops.MaxPool(image, kernel, steps, pads, rates, ceil_mode)),)
 
     return _batched(ctx, x, spatial, pool)[0]
@@ -58,6 +59,7 @@ def max_pool_with_indices(
     kernel, steps, pads, rates = _geometry(spatial, kernel_size, stride, padding, dilation)
 
     def pool(image: Value) -> tuple[Value, ...]:
+        _require_room(ctx, image, kernel, pads, rates)
         pooled = ctx.emit(ops.MaxPool(image, kernel, steps, pads, rates, ceil_mode))
         listed = zip(image.type.shape[2:], kernel, steps, pads, rates, strict=True)
         axes = [Axis(size, k, s, p, d) for size, k, s, p, d in listed]
@@ -183,9 +185,10 @@ def avg_pool(
     if divisor_override == 0:
         raise ConversionError(f"{ctx.operator}: divisor_override must not be 0")
     spatial = int(ctx.operator[-2])
-    kernel, steps, pads, _ = _geometry(spatial, kernel_size, stride, padding)
+    kernel, steps, pads, ones = _geometry(spatial, kernel_size, stride, padding)
 
     def pool(image: Value) -> tuple[Value, ...]:
+        _require_room(ctx, image, kernel, pads, ones)
         plain = ops.AveragePool(image, kernel, steps, pads, ceil_mode, count_include_pad)
         if divisor_override is None:
             return (ctx.emit(plain),)
@@ -228,6 +231,18 @@ def _geometry(
     kernel = _spread(kernel_size, spatial)
     steps = _spread(stride, spatial) if stride else kernel
     return kernel, steps, _spread(padding, spatial), _spread(dilation, spatial)
+
+
+def _require_room(
+    ctx: ConversionContext,
+    image: Value,
+    kernel: tuple[int, ...],
+    padding: tuple[int, ...],
+    dilation: tuple[int, ...],
+) -> None:
+    sizes = image.type.shape[2:]
+    for size, k, pad, rate in zip(sizes, kernel, padding, dilation, strict=True):
+        ctx.require_enough("kernel_size", (k - 1) * rate + 1, size + 2 * pad)
 
 
 def _batched(

@@ -56,7 +56,7 @@ def _steps(
     ctx: ConversionContext, start: Bound, end: Bound, step: Bound, dtype: DType, closed: bool
 ) -> Value:
     if step == 0:
-        raise ctx.unsupported("step", "a step of zero")
+        raise ctx.unsupported("step", "a step of zero", "give a step above or below 0")
     if isinstance(step, DimExpr) and (
         any(isinstance(bound, float) for bound in (start, end)) or is_less(step, 1) is not False
     ):
@@ -66,7 +66,7 @@ def _steps(
             "count up in integers, torch.arange(n), and multiply",
         )
     if dtype is DType.BOOL:
-        raise ctx.unsupported("dtype", "a range of bool")
+        raise ctx.unsupported("dtype", "a range of bool", "compare a range of integers with 0")
     if not isinstance(step, DimExpr) and any(isinstance(one, float) for one in (start, end, step)):
         length = _float_count(ctx, start, end, step, closed)
     else:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fwd_core.errors import ConversionError
 from fwd_core.ir import Dim, DType, Value, is_equal, is_less, ops
 from fwd_core.ir.dims import product
-from fwd_ops_torch.converters._indices import not_negative
+from fwd_ops_torch.converters._indices import not_negative, require_within
 from fwd_ops_torch.converting import ConversionContext, Number, converts
 
 #: Names that torch has for combinations.
@@ -135,10 +135,11 @@ def put(
 ) -> Value:
     """aten::put(Tensor self, Tensor index, Tensor source, bool accumulate=False) -> Tensor. Of all elements in a row."""
     _require_same_dtype(ctx, x, source)
+    require_within(ctx, "index", index, x.type.numel)
     flat = ctx.emit(ops.Reshape(x, (x.type.numel,)), "flat")
-    places = ctx.emit(ops.Reshape(index, (index.type.numel,)), "places")
+    positive = not_negative(ctx, index, x.type.numel)
+    places = ctx.emit(ops.Reshape(positive, (index.type.numel,)), "places")
     values = ctx.emit(ops.Reshape(source, (index.type.numel,)), "values")
-    places = not_negative(ctx, places, x.type.numel)
     done = combined(ctx, flat, places, values, 0, "sum" if accumulate else None)
     return ctx.emit(ops.Reshape(done, x.type.shape))
 
@@ -218,8 +219,12 @@ def _scattered(
                 expected=src.type,
                 got=index.type,
             )
+        ctx.require_enough("index", have, size)
         if size != have:
             values = ctx.emit(ops.Slice(values, place, 0, have), "values")
+    pairs = zip(places.type.shape, flat.type.shape, strict=True)
+    others = [pair for place, pair in enumerate(pairs) if place != axis]
+    require_within(ctx, "index", index, flat.type.shape[axis], from_end=False, each=others)
     done = combined(ctx, flat, places, values, axis, reduce, include_self=include_self)
     return done if x.type.rank else ctx.emit(ops.Squeeze(done, (0,)))
 
@@ -241,6 +246,11 @@ def _along(
         raise ConversionError(f"{ctx.operator}: index has at most 1 axis", got=index.type)
     flat = x if x.type.rank else ctx.emit(ops.Unsqueeze(x, (0,)), "flat")
     places = index if index.type.rank else ctx.emit(ops.Unsqueeze(index, (0,)), "places")
+    size = flat.type.shape[axis]
+    from_end = "index_fill" in ctx.operator  # all others refuse negative ones, as torch does
+    require_within(ctx, "index", index, size, from_end=from_end)
+    if from_end:
+        places = not_negative(ctx, places, size)
     count = places.type.shape[0]
     wanted = (*flat.type.shape[:axis], count, *flat.type.shape[axis + 1 :])
     if source.type.rank == 0 and product(wanted) == 1:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 
-from fwd_core.errors import ConversionError
+from fwd_core.errors import ConversionError, ForwardWarning
 from fwd_core.ir import Dim, DimExpr, Value, is_equal, is_less, ops
+from fwd_core.ir.dim_hints import LITERAL
 from fwd_core.ir.dims import divide_exactly, product
 from fwd_ops_torch.converting import ConversionContext, converts
 
@@ -113,7 +115,10 @@ def unsqueeze(ctx: ConversionContext, x: Value, dim: int) -> Value:
 
 @converts("aten::squeeze", "aten::squeeze_", "aten::squeeze_copy")
 def squeeze(ctx: ConversionContext, x: Value, dim: int | Sequence[int] | None = None) -> Value:
-    """aten::squeeze.dims(Tensor(a) self, int[] dim) -> Tensor(a). Axes of another size stay."""
+    """aten::squeeze.dims(Tensor(a) self, int[] dim) -> Tensor(a). Axes of another size stay.
+
+    Without dim, axes of a dynamic size stay, with a warning where it may be 1.
+    """
     rank = x.type.rank
     if dim is None:
         listed = range(rank)
@@ -121,9 +126,22 @@ def squeeze(ctx: ConversionContext, x: Value, dim: int | Sequence[int] | None = 
         listed = [ctx.axis(d, rank) for d in ([dim] if isinstance(dim, int) else dim)]  # type: ignore[assignment]
     axes = []
     for axis in listed if rank else ():
-        one = is_equal(x.type.shape[axis], 1)
+        size = x.type.shape[axis]
+        one = is_equal(size, 1)
         if one is None and dim is not None:
-            raise ctx.unsupported("dim", f"size {x.type.shape[axis]} may be 1 or not")
+            raise ctx.unsupported(
+                "dim",
+                f"size {size} may be 1 or not",
+                "let the least value of its range be 2, or build that size static",
+            )
+        if one is None:
+            warnings.warn(
+                f"{ctx.operator} without dim (at {ctx.location}) keeps axis {axis}: its size "
+                f"{size} may be 1, and PyTorch would drop it then. Name the axes to drop, as "
+                "x.squeeze(dim)",
+                ForwardWarning,
+                stacklevel=2,
+            )
         if one:
             axes.append(axis)
     return ctx.emit(ops.Squeeze(x, tuple(axes)))
@@ -175,8 +193,6 @@ def _with_inferred(total: Dim, shape: Sequence[Dim]) -> tuple[Dim, ...]:
             "reshape: the elements do not fill the shape evenly",
             expected=f"a multiple of {rest}",
             got=f"{total} elements",
-            hint="a size that the model fixed contradicts a dynamic dim: write it as x.shape[i] or -1"
-            if isinstance(total, DimExpr)
-            else None,
+            hint=LITERAL if isinstance(total, DimExpr) else None,
         )
     return tuple(size if i == unknown[0] else dim for i, dim in enumerate(shape))

@@ -12,6 +12,8 @@ from fwd_core.ir import Dim, DType, Value, is_equal, is_less, ops
 from fwd_ops_torch.converters._indices import not_negative
 from fwd_ops_torch.converting import ConversionContext, converts, spans
 
+_CLAMPED = "slice with x[start:end], which takes what there is"
+
 
 @converts("aten::slice", "aten::slice_copy")
 def slice_(
@@ -36,6 +38,7 @@ def narrow(ctx: ConversionContext, x: Value, dim: int, start: Dim | Value, lengt
     if x.type.rank == 0:
         raise ConversionError(f"{ctx.operator}: a 0-d tensor has no axis to narrow")
     axis = ctx.axis(dim, x.type.rank)
+    size = x.type.shape[axis]
     if isinstance(length, int) and length < 0:
         raise ConversionError(f"{ctx.operator}: length must not be negative", got=length)
     if isinstance(start, Value):
@@ -44,18 +47,15 @@ def narrow(ctx: ConversionContext, x: Value, dim: int, start: Dim | Value, lengt
                 f"{ctx.operator}: start is an integer tensor without axes", got=start.type
             )
         if start.constant is None:
-            first = not_negative(ctx, ctx.cast(start, DType.INT64), x.type.shape[axis])
+            ctx.require_enough("length", length, size, _CLAMPED)
+            first = not_negative(ctx, ctx.cast(start, DType.INT64), size)
             places = ctx.emit(ops.Add(ctx.emit(ops.Arange(length), "within"), first), "places")
             return ctx.emit(ops.Gather(x, places, axis))
         start = int(start.constant.data)
-    size = x.type.shape[axis]
     low = spans.from_front(ctx, start, size)
-    if is_less(size, low + length) is None:
-        raise ctx.unsupported(
-            "length",
-            f"{low + length} elements may be more than size {size} has",
-            "let the least size be as many, or slice with x[start:end], which takes what there is",
-        )
+    if is_less(start, 0):
+        ctx.require_enough("start", -start, size, _CLAMPED)
+    ctx.require_enough("length", low + length, size, _CLAMPED)
     return ctx.emit(ops.Slice(x, axis, low, length))
 
 

@@ -174,6 +174,7 @@ def mode(
 def _kth(ctx: ConversionContext, x: Value, axis: int, k: Dim, keepdim: bool) -> tuple[Value, Value]:
     if not x.type.rank:
         return x, ctx.number(0, DType.INT64, "place")
+    ctx.require_enough("k", k, x.type.shape[axis])
     parts = ctx.emit_all(ops.TopK(x, k, axis, largest=False), "least")
     values, found = (
         without(ctx, ctx.emit(ops.Slice(part, axis, k - 1, 1), "kth"), (axis,), keepdim)
@@ -188,6 +189,7 @@ def _ordered(
     if not x.type.rank:
         return x, ctx.number(0, DType.INT64, "place")
     dtype = x.type.dtype
+    ctx.require_enough("k", k, x.type.shape[axis])
     key = ctx.cast(x, DType.INT32) if dtype is DType.BOOL else x
     values, found = ctx.emit_all(ops.TopK(key, k, axis, largest, stable), "ordered")
     return ctx.cast(values, dtype), found

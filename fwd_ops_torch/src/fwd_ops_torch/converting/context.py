@@ -24,7 +24,9 @@ from fwd_core.ir import (
     is_equal,
     ops,
 )
-from fwd_core.ir.dim_facts import broadcast
+from fwd_core.ir.dim_facts import BroadcastError, broadcast, shortfall
+from fwd_core.ir.dim_hints import contradiction, point_text, raise_least
+from fwd_core.ir.dims import evaluate
 from fwd_ops_torch.converting.promotion import result_dtype
 
 Number = Union[int, float, bool, DimExpr]
@@ -43,10 +45,20 @@ class ConversionContext:
         operator: Qualified operator that is being converted.
         name: Name that the result will have.
         location: Where in the user's model.
+        guarded: Whether a branch is under way, whose condition may keep sizes away.
     """
 
-    def __init__(self, graph: Graph, operator: str, name: str, location: Location) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        operator: str,
+        name: str,
+        location: Location,
+        *,
+        guarded: bool = False,
+    ) -> None:
         self.graph = graph
+        self.guarded = guarded
         self.operator = operator
         self.location = location
         self._emitter = Emitter(graph, base=name, location=location)
@@ -179,14 +191,41 @@ class ConversionContext:
         """
         same = is_equal(a, b)
         if same is False:
-            raise ConversionError(f"{self.operator}: {what} differ", expected=a, got=b)
+            raise ConversionError(
+                f"{self.operator}: {what} differ", expected=a, got=b, hint=contradiction(a, b)
+            )
         if same is None:
             raise ConversionError(
                 f"{self.operator}: {what} may differ",
                 expected=f"{a}, whatever the sizes are when the engine runs",
                 got=b,
-                hint="give dynamic sizes that are always the same one name",
+                hint=contradiction(a, b),
             )
+
+    def require_enough(self, argument: str, needed: Dim, size: Dim, instead: str = "") -> None:
+        """Require an axis to have so many elements, for every value of a dynamic size.
+
+        That a fixed size has them is for the caller to check. In a branch nothing is required:
+        ``if x.shape[0] > 3`` may be its condition.
+
+        Args:
+            argument: The argument that asks for them.
+            needed: How many elements.
+            size: The size of the axis.
+            instead: What else the model could do.
+
+        Raises:
+            UnsupportedArgumentError: It may have fewer.
+        """
+        at = shortfall(size - needed)
+        if not at or self.guarded:
+            return
+        raise self.unsupported(
+            argument,
+            f"{needed} elements may be more than size {size} has: where {point_text(at)}, it is "
+            f"{evaluate(size, at)}",
+            raise_least(at, instead),
+        )
 
     def broadcast_shape(self, values: Sequence[Value]) -> Shape:
         """The shape that values broadcast to.
@@ -196,8 +235,10 @@ class ConversionContext:
         """
         try:
             return broadcast(*(value.type.shape for value in values))
-        except ValueError as error:
-            raise ConversionError(f"{self.operator}: {error}") from None
+        except BroadcastError as error:
+            raise ConversionError(
+                f"{self.operator}: {error}", hint=contradiction(*error.pair)
+            ) from None
 
     def unsupported(
         self, argument: str, reason: str, hint: str | None = None

@@ -49,7 +49,7 @@ def selected(ctx: ConversionContext, x: Value, dim: int, index: Dim) -> Span:
 
     Raises:
         ConversionError: There is no such axis or element.
-        UnsupportedArgumentError: The index may be negative or not.
+        UnsupportedArgumentError: The index may be negative or not, or beyond the end.
     """
     axis = axis_to_select(ctx, x, dim)
     size = x.type.shape[axis]
@@ -58,6 +58,7 @@ def selected(ctx: ConversionContext, x: Value, dim: int, index: Dim) -> Span:
         raise ConversionError(
             f"{ctx.operator}: index out of range", expected=f"{-size} … {size - 1}", got=index
         )
+    ctx.require_enough("index", -index if is_less(index, 0) else position + 1, size)
     return Span(axis, position, 1)
 
 

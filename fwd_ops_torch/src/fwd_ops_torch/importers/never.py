@@ -29,6 +29,11 @@ _OF_NESTED = (
     "_nested_tensor_size", "_nested_tensor_softmax_with_shape", "nested_to_padded_tensor",
     "to_padded_tensor",
 )  # fmt: skip
+_RENORM = (
+    "max_norm scales rows of the weight in the weight itself, and an engine keeps no state",
+    "scale all rows once before the export, layer.weight.data = layer.weight.data.renorm("
+    "layer.norm_type, 0, layer.max_norm), and set layer.max_norm = None",
+)
 
 QUANTIZED = (
     "it was quantized, and what it computes with is packed for one kind of machine",
@@ -57,6 +62,8 @@ def of_other_packages(name: str) -> tuple[str, str] | None:
 FAMILIES = {
     "aten::sym_stride": _MEMORY,
     "aten::sym_storage_offset": _MEMORY,
+    "aten::embedding_renorm": _RENORM,
+    "aten::embedding_renorm_": _RENORM,
     **{f"aten::{name}": _MATRICES for name in _FACTORED},
     **{f"aten::{name}": _NESTED for name in _OF_NESTED},
 }

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from fwd_core.errors import ForwardError, Problem, UnsupportedModelError
-from fwd_core.ir import DimExpr, Location, TensorType
-from fwd_core.ir.dims import bounds
+from fwd_core.ir import Location, TensorType, Value
+from fwd_core.ir.dim_facts import shortfall
+from fwd_core.ir.dim_hints import point_text, raise_least
+from fwd_core.ir.dims import evaluate
 from fwd_core.plugins import Plugins
 from fwd_ops_torch.converting.context import UnsupportedArgumentError
 from fwd_ops_torch.converting.schemas import Schema
-from fwd_ops_torch.importers.aliasing import TensorRef
 from fwd_ops_torch.importers.never import FAMILIES, of_other_packages
-from fwd_ops_torch.tensors import torch_dtype, type_of
+from fwd_ops_torch.importers.stand_ins import result_types
 
 if TYPE_CHECKING:
     from fwd_ops_torch.importers.session import Session
@@ -100,6 +101,11 @@ class Problems:
     def __bool__(self) -> bool:
         return bool(self._found)
 
+    @property
+    def count(self) -> int:
+        """How many occurrences were noted."""
+        return sum(count for _, _, count in self._found.values())
+
     def add(self, operator: str, reason: str, where: Location, hint: str = "") -> None:
         """Note one occurrence."""
         places, _, count = self._found.get((operator, reason), ([], "", 0))
@@ -155,6 +161,22 @@ class Problems:
         reason = error.what.removeprefix(f"{schema.name}: ")
         self.add(schema.name, reason, where, error.hint or "")
         return self._stand_in(session, schema, arguments, where)
+
+    def note_negative_sizes(
+        self, schema: Schema, operands: Mapping[str, Any], result: Any, where: Location
+    ) -> None:
+        """Note sizes of a result that are negative for a value of a dynamic size."""
+        known = {dim for one in _values_in(*operands.values()) for dim in one.type.shape}
+        for value in _values_in(result):
+            for dim in value.type.shape:
+                # Of an operand's size it was told where that was made.
+                if dim not in known and (at := shortfall(dim)):
+                    reason = (
+                        f"a size of its result is negative: {dim} is {evaluate(dim, at)} "
+                        f"where {point_text(at)}"
+                    )
+                    self.add(schema.name, reason, where, raise_least(at))
+                    return
 
     def add_error(self, error: ForwardError) -> None:
         """Note what ended the import, as one more problem."""
@@ -229,39 +251,25 @@ class Problems:
     ) -> Any:
         """Values of the right types that nothing computes, from torch's own shape functions."""
         try:
-            function = schema.callable()
-            plain = {name: _meta(value) for name, value in arguments.items()}
-            result = function(**plain)
-            return _values(session, result)
+            return _values(session, result_types(schema, arguments))
         # Torch's shape function may fail, and make what no graph holds (complex numbers).
         except Exception as error:
             raise CannotContinueError from error
 
 
-def _values(session: Session, result: Any) -> Any:
-    if isinstance(result, torch.Tensor):
-        kind = type_of(result)
+def _values_in(*found: Any) -> Iterator[Value]:
+    for one in found:
+        if isinstance(one, Value):
+            yield one
+        elif isinstance(one, (list, tuple)):
+            yield from _values_in(*one)
+
+
+def _values(session: Session, types: Any) -> Any:
+    if isinstance(types, TensorType):
         root = session.scopes.root  # branches have no inputs but what they read
-        return root.add_input(root.unique_name("unsupported"), TensorType(kind.dtype, kind.shape))
-    if isinstance(result, (tuple, list)):
-        return type(result)(_values(session, item) for item in result)
-    raise CannotContinueError
-
-
-def _meta(value: Any) -> Any:
-    if isinstance(value, TensorRef):
-        kind = value.type
-        shape = [_example(dim) for dim in kind.shape]
-        return torch.empty(shape, dtype=torch_dtype(kind.dtype), device="meta")
-    if isinstance(value, (list, tuple)):
-        return [_meta(item) for item in value]
-    if isinstance(value, torch.device):
-        return torch.device("meta")
-    return _example(value)
-
-
-def _example(value: Any) -> Any:
-    return bounds(value)[1] if isinstance(value, DimExpr) else value
+        return root.add_input(root.unique_name("unsupported"), types)
+    return type(types)(_values(session, item) for item in types)
 
 
 #: Arguments that switch random numbers off.

@@ -17,6 +17,7 @@ from fwd_core.errors import ConversionError, ForwardError, GraphError, PluginErr
 from fwd_core.events import Event
 from fwd_core.importing import ImportRequest
 from fwd_core.ir import DimExpr, DType, Graph, Location, Value
+from fwd_core.ir.dim_hints import contradiction
 from fwd_ops_torch.converting import schemas
 from fwd_ops_torch.converting.context import ConversionContext, UnsupportedArgumentError
 from fwd_ops_torch.converting.schemas import Argument, Schema
@@ -75,6 +76,8 @@ class Session:
         #: Where storages, and refs that came to lie otherwise in theirs, were written first.
         self._writes: dict[Storage | TensorRef, Location] = {}
         self._changes: dict[str, Location | None] = {}
+        #: Storages that operators would have written that are not converted.
+        self._refused: set[Storage] = set()
 
     @property
     def graph(self) -> Graph:
@@ -95,6 +98,7 @@ class Session:
         Raises:
             ForwardError: The call cannot be converted; the place is named.
         """
+        known = self.problems.count
         try:
             complete = self._complete(schema, arguments)
             result = self._call(schema, complete, where)
@@ -103,6 +107,8 @@ class Session:
         if schema.written is not None:
             written = complete[schema.written.name]
             if isinstance(written, TensorRef):
+                if self.problems.count > known:  # that it writes is no problem of its own
+                    self._refused.add(written.storage)
                 self._writes.setdefault(written.storage, where)
                 self._writes.setdefault(written, where)
         return result
@@ -254,7 +260,8 @@ class Session:
         operation = schema.name.split("::")[1].rstrip("_") or schema.name
         path = f"{where.module}/{operation}" if where.module else operation
         name = self.graph.unique_name(path)
-        context = ConversionContext(self.graph, schema.name, name, where)
+        guarded = self.graph is not self.scopes.root
+        context = ConversionContext(self.graph, schema.name, name, where, guarded=guarded)
         bound: dict[str, Any] = {}
         try:
             for argument in schema.arguments:
@@ -264,7 +271,7 @@ class Session:
                     bound[parameter] = self._operand(argument, value)
                 elif (why := converter.mark.unsupported.get(argument.name)) is not None:
                     if not _is_default(argument, value):
-                        raise context.unsupported(argument.name, why)
+                        raise context.unsupported(argument.name, why, "leave it at its default")
             result = converter.function(context, **bound)
         except UnsupportedArgumentError as error:
             return self.problems.refused(self, schema, arguments, where, error)
@@ -278,11 +285,16 @@ class Session:
                 or error.hint
                 or _dtype_hint(error, bound),
             ) from None
+        except ConversionError as error:
+            hint = contradiction(error.expected, error.got)
+            raise (error if hint is None else error.hinted(hint)) from None
         if result is None:
             raise PluginError(
                 f"converter of {schema.name} in pack {converter.owner!r} returned None",
                 hint="return the value that the operator computes",
             )
+        if not guarded:
+            self.problems.note_negative_sizes(schema, bound, result, where)
         self._name_results(context, name, result)
         self.tell_converted(self.converted + 1, schema.name)
         return result
@@ -359,7 +371,7 @@ class Session:
         written = {
             name: self._writes.get(ref.storage if ref.storage.version else ref)
             for name, ref in [*self._attributes.items(), *self._literals]
-            if ref.storage.version or ref.view is not None
+            if (ref.storage.version or ref.view is not None) and ref.storage not in self._refused
         }
         if changes := {**self._changes, **written}:
             raise changed_state(changes)
@@ -416,6 +428,8 @@ def _dtype_hint(error: GraphError, operands: Mapping[str, Any]) -> str | None:
         return None
     found = {value.type.dtype for value in operands.values() if isinstance(value, Value)}
     floats = sorted(str(dtype) for dtype in found if dtype.is_float)
+    if not floats and "float32" in str(error.expected) and "int" not in str(error.expected):
+        return "cast to float first, as x.float(), and the result back where integers are needed"
     if not floats or len(found) == len(floats):
         return None
     return f"give example inputs of {floats[0]}, as the weights are (--input SHAPE:{floats[0]})"

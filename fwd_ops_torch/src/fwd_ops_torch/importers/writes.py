@@ -88,7 +88,8 @@ def context(session: Session, operator: str, where: Location) -> ConversionConte
     """Adds operators in the name of a write."""
     path = f"{operator.split('::')[1]}.write"
     name = f"{where.module}/{path}" if where.module else path
-    return ConversionContext(session.graph, operator, name, where)
+    guarded = session.graph is not session.scopes.root
+    return ConversionContext(session.graph, operator, name, where, guarded=guarded)
 
 
 def _reshaped(

@@ -313,6 +313,18 @@ def test_errors_name_the_node_the_line_and_openvinos_words(way: str) -> None:
     assert ("Requested output shape [7]" if way == "lower" else "Unknown") in text
 
 
+def test_a_size_that_may_be_negative_is_told_with_what_to_do() -> None:
+    batch = symbol("batch", 1, 4, 8)
+    graph = graph_of(
+        lambda graph, x: graph.add(ops.Full((batch - 3,), 1.0, DType.FLOAT32)),
+        [TensorType(DType.FLOAT32, (batch,))],
+    )
+    with pytest.raises(BuildError, match="openvino refused fwd.Full") as caught:
+        build(graph)
+    hint = "Hint: raise the least value in the range of batch, or build that size static"
+    assert str(caught.value).endswith(hint)
+
+
 def test_a_message_that_names_no_node_blames_none() -> None:
     graph = graph_of(lambda graph, x: graph.add(ops.Relu(x)), [TensorType(DType.FLOAT32, (2,))])
     assert blamed(graph, "Exception: out of memory") is None

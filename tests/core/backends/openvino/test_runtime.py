@@ -216,6 +216,20 @@ def test_values_that_openvino_refuses_while_it_runs() -> None:
     assert_same(engine(x, picked), np.take_along_axis(x, picked, 0))  # it goes on
 
 
+def test_sizes_that_become_negative_are_told_as_such() -> None:
+    engine = build(graph_of(lambda graph, x: graph.add(ops.Slice(x, 0, 0, B - 3)), [DYNAMIC]))
+    with pytest.raises(InputError) as caught:
+        engine(normal(0, 2, 4))
+    assert str(caught.value) == (
+        "output 'y0' would be [-1, 4] for these inputs\n"
+        "  expected: x0: float32[b, 4]\n"
+        "  got:      [2, 4]\n"
+        "  Hint: give other sizes: for these the model itself raises an exception"
+    )
+    x = normal(0, 5, 4)
+    assert_same(engine(x), x[:2])  # it goes on
+
+
 def test_indices_out_of_range_do_not_crash() -> None:
     x, far = normal(0, 3, 4), np.array([[10**8], [-(10**8)]])
     got = run(

@@ -102,20 +102,20 @@ class OpenVINOContext(Context):
                 aligned = array if flags.aligned else array.copy()
                 request.set_input_tensor(index, shared(aligned, at_edge(dtype)))
         outputs: list[Any] = [None] * len(shapes)
-        for position, index, storage, dtype in self._results:
-            wide = dtype is DType.FLOAT64
-            array = np.empty(shapes[position], np.float32 if wide else storage)
-            outputs[position] = array
-            bound = shared(array, dtype) if dtype is DType.BFLOAT16 else tensor(array, True)
-            request.set_output_tensor(index, bound)
         try:
+            for position, index, storage, dtype in self._results:
+                wide = dtype is DType.FLOAT64
+                array = np.empty(shapes[position], np.float32 if wide else storage)
+                outputs[position] = array
+                bound = shared(array, dtype) if dtype is DType.BFLOAT16 else tensor(array, True)
+                request.set_output_tensor(index, bound)
             request.infer(share_outputs=True)
         except RuntimeError as error:
             raise InputError(
                 "OpenVINO cannot run the model on these inputs",
                 got=", ".join(f"{one.dtype}{list(one.shape)}" for one in inputs),
                 details=[str(error)],
-                hint="indices may be out of range",
+                hint="indices may be out of range, or sizes that the model computes impossible",
             ) from None
         for position, _index, storage, dtype in self._results:
             if dtype is DType.FLOAT64:

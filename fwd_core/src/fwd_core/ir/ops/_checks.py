@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from fwd_core.errors import GraphError
 from fwd_core.ir import dim_facts
+from fwd_core.ir.dim_hints import contradiction
 from fwd_core.ir.dims import Dim
 from fwd_core.ir.dtypes import DType
 from fwd_core.ir.graph import Value
@@ -48,7 +49,8 @@ def require_equal(what: str, a: Dim, b: Dim) -> None:
     if dim_facts.is_equal(a, b) is not True:
         certain = isinstance(a, int) and isinstance(b, int)
         differ = "sizes differ" if certain else "sizes differ, or may"
-        raise GraphError(f"{what}: {differ}", expected=a, got=b)
+        hint = contradiction(a, b)
+        raise GraphError(f"{what}: {differ}", expected=a, got=b, hint=hint)
 
 
 def require_axis(what: str, axis: int, rank: int) -> None:
@@ -79,7 +81,12 @@ def require_positive(what: str, *numbers: int) -> None:
 
 def broadcast(what: str, *values: Value) -> Shape:
     """The shape that all values broadcast to."""
+    return broadcast_shapes(what, *(value.type.shape for value in values))
+
+
+def broadcast_shapes(what: str, *shapes: Sequence[Dim]) -> Shape:
+    """The shape that shapes broadcast to."""
     try:
-        return dim_facts.broadcast(*(value.type.shape for value in values))
-    except ValueError as error:
-        raise GraphError(f"{what}: {error}") from None
+        return dim_facts.broadcast(*shapes)
+    except dim_facts.BroadcastError as error:
+        raise GraphError(f"{what}: {error}", hint=contradiction(*error.pair)) from None

@@ -7,7 +7,6 @@ import math
 import numpy as np
 
 from fwd_core.errors import GraphError
-from fwd_core.ir import dim_facts
 from fwd_core.ir.dims import Dim
 from fwd_core.ir.emitter import Emitter
 from fwd_core.ir.graph import Value
@@ -48,14 +47,11 @@ class Attention(Operator):
         *lead_v, source_v, features_v = self.value.type.shape
         check.require_equal(f"{what} features of query and key", features, features_k)
         check.require_equal(f"{what} lengths of key and value", source, source_v)
-        try:
-            lead = dim_facts.broadcast(lead_q, lead_k, lead_v)
-            scores = (*lead, length, source)
-            masked = scores
-            if self.mask is not None:
-                masked = dim_facts.broadcast(scores, self.mask.type.shape)
-        except ValueError as error:
-            raise GraphError(f"{what}: {error}") from None
+        lead = check.broadcast_shapes(what, lead_q, lead_k, lead_v)
+        scores = (*lead, length, source)
+        masked = scores
+        if self.mask is not None:
+            masked = check.broadcast_shapes(what, scores, self.mask.type.shape)
         if masked != scores:
             raise GraphError(
                 f"{what}: the mask widens the scores", expected=list(scores), got=list(masked)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fwd_core.errors import GraphError
-from fwd_core.ir import dim_facts
 from fwd_core.ir.dims import Dim
 from fwd_core.ir.emitter import Emitter
 from fwd_core.ir.graph import Value
@@ -34,10 +33,7 @@ class MatMul(Operator):
         n, k = _matrix(self.a, self.transpose_a)
         k_of_b, m = _matrix(self.b, self.transpose_b)
         check.require_equal(f"{self.kind()}: {self.a.type} times {self.b.type}", k, k_of_b)
-        try:
-            batch = dim_facts.broadcast(self.a.type.shape[:-2], self.b.type.shape[:-2])
-        except ValueError as error:
-            raise GraphError(f"fwd.MatMul: {error}") from None
+        batch = check.broadcast_shapes(self.kind(), self.a.type.shape[:-2], self.b.type.shape[:-2])
         return TensorType(dtype, (*batch, n, m))
 
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 from fwd_core.errors import GraphError
 from fwd_core.ir import dim_facts
+from fwd_core.ir.dim_hints import LITERAL
 from fwd_core.ir.dims import Dim
 from fwd_core.ir.graph import Value
 from fwd_core.ir.operator import Operator, operator
@@ -33,12 +34,7 @@ class Reshape(Operator):
                 "reshape: element counts differ" + (", or may" if dynamic else ""),
                 expected=f"{self.x.type.numel} elements as in {self.x.type}",
                 got=f"{result.numel} elements as in {list(self.shape)}",
-                hint=(
-                    "a size that the model fixed contradicts a dynamic dim: build with static "
-                    "dims, or write the size in the model as x.shape[i] or -1"
-                )
-                if dynamic
-                else None,
+                hint=LITERAL if dynamic else None,
             )
         return result
 
