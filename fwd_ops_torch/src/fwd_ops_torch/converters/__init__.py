@@ -8,6 +8,7 @@ from fwd_ops_torch.converters import (
     bessel,
     bitwise,
     casts,
+    class_losses,
     contraction,
     convolution,
     counting,
@@ -26,11 +27,13 @@ from fwd_ops_torch.converters import (
     layout,
     linear,
     logic,
+    losses,
     norm,
     normalization,
     padding,
     pooling,
     ranges,
+    ranking_losses,
     recurrent,
     reduction,
     resize,
@@ -92,6 +95,9 @@ FAMILIES = (
     integration,
     counting,
     ranges,
+    losses,
+    ranking_losses,
+    class_losses,
 )
 
 __all__ = ["FAMILIES"]
