@@ -75,3 +75,17 @@ def test_diff(data: st.DataObject) -> None:
     along = len(shape) > 1 and axis % len(shape) == 0
     batch = [] if along or len(shape) < 2 else list(given)
     check(data, f"torch.diff(x, {n}, {axis}{parts})", batch=batch, may_raise=True, **given)
+
+
+@covers("aten::vander", "aten::linalg_vander", each={"name": ["vander", "linalg.vander"]})
+def test_vander(name: str, data: st.DataObject) -> None:
+    most = data.draw(st.sampled_from([1, 1, 2] if name == "vander" else [1, 2]), label="rank")
+    x = operand(data, "x", ANY, data.draw(fwd.shapes(most - 1, most, max_size=4), label="shape"))
+    columns = data.draw(st.sampled_from([None, 1, 2, 3, 5, 0]), label="N")
+    increasing = data.draw(st.booleans(), label="increasing")
+    given = f"{columns}, {increasing}" if name == "vander" else f"N={columns}"
+    batch = ["x"] if columns is not None else []
+    tolerance = dict(PARTS)
+    tolerance[DType.FLOAT16] = Tolerance(2e-2, 2e-2, reason="torch rounds powers to float16")
+    tolerance[DType.BFLOAT16] = Tolerance(8e-2, 0.2, reason="torch rounds powers to bfloat16")
+    check(data, f"torch.{name}(x, {given})", x=x, batch=batch, tolerance=tolerance, may_raise=True)

@@ -1,0 +1,43 @@
+"""What converters that compose others refuse, and in what words."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from refused_models import of, refusal
+
+I64, F16, BOOL = torch.int64, torch.float16, torch.bool
+#: Expression, inputs, the error's text.
+REFUSED: dict[str, tuple[str, list[torch.Tensor], str]] = {
+    "isin of bool": ("torch.isin(x, y)", [of(2), of(2, dtype=BOOL)], "isin: not for bool.*bool"),
+    "isin of truths": ("torch.isin(x, 1)", [of(2, dtype=BOOL)], "isin: not for bool"),
+    "cov of more axes": ("torch.cov(x)", [of(2, 3, 4)], "cov: numbers, and two axes or fewer"),
+    "corrcoef of bool": ("torch.corrcoef(x)", [of(2, 3, dtype=BOOL)],
+                         "corrcoef: numbers, and two axes or fewer"),
+    "fweights": ("torch.cov(x, fweights=y)", [of(2, 3), of(3)],
+                 "fweights are integers along one axis"),
+    "aweights": ("torch.cov(x, aweights=y)", [of(2, 3), of(3, dtype=I64)],
+                 "aweights are floats along one axis"),
+    "weights": ("torch.cov(x, aweights=y)", [of(2, 3), of(4)],
+                "observations and aweights differ.*3.*4"),
+    "vander of a matrix": ("torch.vander(x)", [of(2, 3)], "vander: expected one axis"),
+    "vander of less": ("torch.vander(x, -1)", [of(2)], "vander: N must not be negative"),
+    "vander of half": ("torch.linalg.vander(x)", [of(2, dtype=F16)],
+                       "linalg_vander: not for float16"),
+    "vander of one": ("torch.linalg.vander(x, N=1)", [of(2)], "linalg_vander: N is 2 at least"),
+    "diagonal of a vector": ("x.clone().fill_diagonal_(1)", [of(2)],
+                             "fill_diagonal_: 2 axes or more"),
+    "diagonal of sizes": ("x.clone().fill_diagonal_(1)", [of(2, 2, 3)],
+                          "fill_diagonal_: sizes differ"),
+    "sum_to_size": ("x.sum_to_size(2)", [of(2, 3)], "does not broadcast to the tensor's"),
+    "sum_to_size of more": ("x.sum_to_size(1, 3)", [of(3)], "does not broadcast to the tensor's"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("source", "given", "text"), REFUSED.values(), ids=REFUSED)
+def test_refused(source: str, given: list[torch.Tensor], text: str) -> None:
+    assert re.search(text, refusal(source, given), re.DOTALL)
