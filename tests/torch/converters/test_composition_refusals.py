@@ -35,9 +35,24 @@ REFUSED: dict[str, tuple[str, list[torch.Tensor], str]] = {
                           "fill_diagonal_: sizes differ"),
     "sum_to_size": ("x.sum_to_size(2)", [of(2, 3)], "does not broadcast to the tensor's"),
     "sum_to_size of more": ("x.sum_to_size(1, 3)", [of(3)], "does not broadcast to the tensor's"),
+    "padding_side": ("torch._C._nn.pad_sequence([x, y], False, 0.0, 'up')", [of(2), of(3)],
+                     "unknown padding_side.*left, right"),
+    "sequences without axes": ("torch._C._nn.pad_sequence([x])", [of()],
+                               "one sequence or more, each with an axis"),
+    "sequences of ranks": ("torch._C._nn.pad_sequence([x, y])", [of(2, 3), of(3)],
+                           "pad_sequence: as many axes in each"),
+    "sequences of sizes": ("torch._C._nn.pad_sequence([x, y])", [of(2, 3), of(2, 4)],
+                           "sizes after the first differ"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("source", "given", "text"), REFUSED.values(), ids=REFUSED)
 def test_refused(source: str, given: list[torch.Tensor], text: str) -> None:
     assert re.search(text, refusal(source, given), re.DOTALL)
+
+
+def test_a_window_of_whole_numbers() -> None:
+    text = refusal(
+        "torch.hann_window(x.shape[0], dtype=torch.int64)", [of(3)], {"x": {0: ("n", 1, 3, 4)}}
+    )
+    assert "hann_window: a window is of floats" in text

@@ -23,6 +23,8 @@ REFUSED: dict[str, tuple[str, list[torch.Tensor], str]] = {
     "wide target": ("soft_margin_loss(x, y)", [of(2), of(3, 2)],
                     "target does not broadcast to self"),
     "kl_div": ("kl_div(x, y)", [of(2, dtype=I64), of(2)], "kl_div: floats only"),
+    "rates of bool": ("poisson_nll_loss(x, y, False, False, 0.01, 1)", [of(2, dtype=BOOL), of(2)],
+                      "poisson_nll_loss: rates are numbers"),
     "bce of two dtypes": ("binary_cross_entropy(x, y)", [of(2), of(2, dtype=F16)],
                           "self and target are of one float dtype"),
     "bce of two shapes": ("binary_cross_entropy(x, y)", [of(2, 3), of(2, 1)],

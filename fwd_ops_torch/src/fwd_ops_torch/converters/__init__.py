@@ -48,6 +48,7 @@ from fwd_ops_torch.converters import (
     splitting,
     statistics,
     unary,
+    windows,
 )
 
 FAMILIES = (
@@ -98,6 +99,7 @@ FAMILIES = (
     losses,
     ranking_losses,
     class_losses,
+    windows,
 )
 
 __all__ = ["FAMILIES"]

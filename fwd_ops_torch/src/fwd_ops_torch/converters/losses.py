@@ -140,6 +140,8 @@ def poisson_nll_loss(
 
     Numbers. With full, Stirling's approximation of log(target!) is added where target is above 1.
     """
+    if x.type.dtype is DType.BOOL and not log_input:
+        raise ConversionError(f"{ctx.operator}: rates are numbers", got=x.type)
     x = ctx.to_float(x)
     dtype = result_dtype((x, target))
     given, t = single(ctx, x, target)

@@ -44,9 +44,7 @@ def narrow(ctx: ConversionContext, x: Value, dim: int, start: Dim | Value, lengt
                 f"{ctx.operator}: start is an integer tensor without axes", got=start.type
             )
         if start.constant is None:
-            first = not_negative(ctx, ctx.cast(start, DType.INT64), x.type.shape[axis])
-            places = ctx.emit(ops.Add(ctx.emit(ops.Arange(length), "within"), first), "places")
-            return ctx.emit(ops.Gather(x, places, axis))
+            return ctx.emit(ops.Gather(x, run_time_places(ctx, x, axis, start, length), axis))
         start = int(start.constant.data)
     size = x.type.shape[axis]
     low = spans.from_front(ctx, start, size)
@@ -57,6 +55,14 @@ def narrow(ctx: ConversionContext, x: Value, dim: int, start: Dim | Value, lengt
             "let the least size be as many, or slice with x[start:end], which takes what there is",
         )
     return ctx.emit(ops.Slice(x, axis, low, length))
+
+
+def run_time_places(
+    ctx: ConversionContext, x: Value, axis: int, start: Value, length: Dim
+) -> Value:
+    """Places of as many elements of an axis, from one on that a tensor holds."""
+    first = not_negative(ctx, ctx.cast(start, DType.INT64), x.type.shape[axis])
+    return ctx.emit(ops.Add(ctx.emit(ops.Arange(length), "within"), first), "places")
 
 
 @converts("aten::select", "aten::select_copy")

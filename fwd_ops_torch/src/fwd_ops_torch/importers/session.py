@@ -21,7 +21,7 @@ from fwd_ops_torch.converting import schemas
 from fwd_ops_torch.converting.context import ConversionContext, UnsupportedArgumentError
 from fwd_ops_torch.converting.schemas import Argument, Schema
 from fwd_ops_torch.converting.table import ConverterTable
-from fwd_ops_torch.importers import journal, numbers, queries, sizes, views
+from fwd_ops_torch.importers import journal, numbers, queries, run_time_slices, sizes, views
 from fwd_ops_torch.importers.aliasing import Content, Storage, TensorRef
 from fwd_ops_torch.importers.branches import ModelRaisesError, Scopes, tell_unchecked
 from fwd_ops_torch.importers.containers import doubt_in
@@ -96,6 +96,7 @@ class Session:
             ForwardError: The call cannot be converted; the place is named.
         """
         try:
+            schema, arguments = run_time_slices.as_narrow(self, schema, arguments)
             complete = self._complete(schema, arguments)
             result = self._call(schema, complete, where)
         except ForwardError as error:

@@ -1,0 +1,115 @@
+"""Slices from a place that the engine knows, of as many elements as the model says.
+
+``x[i : i + 2]`` with a number that a tensor holds takes two elements wherever it starts, so it is
+``x.narrow(0, i, 2)`` with a tensor for the start. That it starts within range, and that so many
+elements follow, cannot be known while importing: as for any index, what lies outside is undefined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from fwd_core.ir import DimExpr, Value, ops
+from fwd_ops_torch.converting import schemas
+from fwd_ops_torch.converting.schemas import Schema
+from fwd_ops_torch.importers.aliasing import TensorRef
+from fwd_ops_torch.importers.undecided import Undecided
+
+if TYPE_CHECKING:
+    from fwd_ops_torch.importers.session import Session
+
+_MOVES = (ops.Reshape, ops.Squeeze, ops.Unsqueeze)
+#: How far apart two numbers may have been computed and still be told to be one.
+_DEEP = 8
+
+
+def as_narrow(
+    session: Session, schema: Schema, arguments: Mapping[str, Any]
+) -> tuple[Schema, Mapping[str, Any]]:
+    """The call of narrow that a slice is, or the call itself where it is none.
+
+    Args:
+        session: Holds the graph.
+        schema: What is called.
+        arguments: Those that were given, by name.
+    """
+    if schema.name != "aten::slice" or arguments.get("step", 1) != 1:
+        return schema, arguments
+    start, end = _held(arguments.get("start")), _held(arguments.get("end"))
+    if start is None or end is None:
+        return schema, arguments
+    (base, first), (other, last) = _apart(start), _apart(end)
+    if last < first or not _same(base, other):
+        return schema, arguments
+    (narrow,) = [one for one in schemas.overloads("aten::narrow") if one.overload == "Tensor"]
+    place = session.materialize(start)
+    if place.type.rank:
+        place = session.graph.add(ops.Reshape(place, ()), name="start")
+    given = {"self": arguments["self"], "dim": arguments.get("dim", 0)}
+    return narrow, {**given, "start": TensorRef(place), "length": last - first}
+
+
+def _held(number: Any) -> Value | None:
+    """The tensor of one integer that holds a number which is not known yet."""
+    if isinstance(number, TensorRef):
+        content = number.read()
+    elif isinstance(number, Undecided) and number.kind is int:
+        content = number.value
+    else:
+        return None
+    whole = isinstance(content, Value) and content.type.dtype.is_integer
+    return content if whole and content.type.numel == 1 else None
+
+
+def _apart(value: Value) -> tuple[Value, int]:
+    """What a number was computed of by adding whole numbers, and their sum."""
+    more = 0
+    while value.producer is not None:
+        op = value.producer.op
+        if isinstance(op, _MOVES) or (isinstance(op, ops.Cast) and op.x.type.dtype.is_integer):
+            value = op.x
+            continue
+        if not isinstance(op, (ops.Add, ops.Sub)):
+            break
+        a, b = _known(op.a), _known(op.b)
+        if b is not None:
+            value, more = op.a, more + (b if isinstance(op, ops.Add) else -b)
+        elif a is not None and isinstance(op, ops.Add):
+            value, more = op.b, more + a
+        else:
+            break
+    return value, more
+
+
+def _known(value: Value) -> int | None:
+    constant = value.constant
+    if constant is not None:
+        return int(constant.item()) if constant.data.size == 1 else None
+    if value.producer is not None and isinstance(value.producer.op, ops.DimValue):
+        dim = value.producer.op.dim
+        return None if isinstance(dim, DimExpr) else dim
+    return None
+
+
+def _same(a: Value, b: Value, deep: int = _DEEP) -> bool:
+    """Whether two numbers are one, or are computed of the same ones in the same way."""
+    if a is b:
+        return True
+    if a.constant is not None and b.constant is not None:
+        one, other = _known(a), _known(b)
+        return one is not None and one == other and a.type == b.type
+    if a.producer is None or b.producer is None or not deep:
+        return False
+    left, right = a.producer.op, b.producer.op
+    return (
+        type(left) is type(right)
+        and not list(left.graphs())
+        and left.attributes() == right.attributes()
+        and a.producer.outputs.index(a) == b.producer.outputs.index(b)
+        and len(list(left.operands())) == len(list(right.operands()))
+        and all(
+            _same(one, other, deep - 1)
+            for one, other in zip(left.operands(), right.operands(), strict=True)
+        )
+    )
