@@ -1,16 +1,19 @@
 """Slices from a place that the engine knows, of as many elements as the model says.
 
 ``x[i : i + 2]`` with a number that a tensor holds takes two elements wherever it starts, so it is
-``x.narrow(0, i, 2)`` with a tensor for the start. That it starts within range, and that so many
-elements follow, cannot be known while importing: as for any index, what lies outside is undefined.
+``x.narrow(0, i, 2)`` with a tensor for the start. That so many elements follow cannot be known
+while importing. Torch takes fewer at the end of the axis, which no size that a graph has can
+follow: for such inputs the result is undefined, and a warning says so.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from fwd_core.ir import DimExpr, Value, ops
+from fwd_core.errors import ForwardWarning
+from fwd_core.ir import DimExpr, Location, Value, is_less, ops
 from fwd_ops_torch.converting import schemas
 from fwd_ops_torch.converting.schemas import Schema
 from fwd_ops_torch.importers.aliasing import TensorRef
@@ -25,7 +28,7 @@ _DEEP = 8
 
 
 def as_narrow(
-    session: Session, schema: Schema, arguments: Mapping[str, Any]
+    session: Session, schema: Schema, arguments: Mapping[str, Any], where: Location
 ) -> tuple[Schema, Mapping[str, Any]]:
     """The call of narrow that a slice is, or the call itself where it is none.
 
@@ -33,6 +36,7 @@ def as_narrow(
         session: Holds the graph.
         schema: What is called.
         arguments: Those that were given, by name.
+        where: Where in the user's model.
     """
     if schema.name != "aten::slice" or arguments.get("step", 1) != 1:
         return schema, arguments
@@ -40,14 +44,27 @@ def as_narrow(
     if start is None or end is None:
         return schema, arguments
     (base, first), (other, last) = _apart(start), _apart(end)
-    if last < first or not _same(base, other):
+    length = last - first
+    if length < 0 or not _same(base, other) or not _fits(arguments, length):
         return schema, arguments
     (narrow,) = [one for one in schemas.overloads("aten::narrow") if one.overload == "Tensor"]
+    warnings.warn(
+        f"a slice takes {length} elements from a place that a tensor holds (at {where}). It "
+        "is taken to lie within the axis: torch takes fewer at the end, an engine cannot",
+        ForwardWarning,
+        stacklevel=2,
+    )
     place = session.materialize(start)
     if place.type.rank:
-        place = session.graph.add(ops.Reshape(place, ()), name="start")
+        place = session.graph.add(ops.Reshape(place, ()), name="start", location=where)
     given = {"self": arguments["self"], "dim": arguments.get("dim", 0)}
-    return narrow, {**given, "start": TensorRef(place), "length": last - first}
+    return narrow, {**given, "start": TensorRef(place), "length": length}
+
+
+def _fits(arguments: Mapping[str, Any], length: int) -> bool:
+    """Whether an axis certainly has as many elements."""
+    shape, dim = arguments["self"].type.shape, arguments.get("dim", 0)
+    return -len(shape) <= dim < len(shape) and is_less(shape[dim], length) is False
 
 
 def _held(number: Any) -> Value | None:

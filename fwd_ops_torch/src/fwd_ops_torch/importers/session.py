@@ -96,7 +96,7 @@ class Session:
             ForwardError: The call cannot be converted; the place is named.
         """
         try:
-            schema, arguments = run_time_slices.as_narrow(self, schema, arguments)
+            schema, arguments = run_time_slices.as_narrow(self, schema, arguments, where)
             complete = self._complete(schema, arguments)
             result = self._call(schema, complete, where)
         except ForwardError as error:
