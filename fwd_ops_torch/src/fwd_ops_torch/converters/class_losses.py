@@ -137,7 +137,7 @@ def cross_entropy_loss(
             return _of_probabilities(
                 ctx, x, target, weight, reduction, ignore_index, label_smoothing
             )
-    likely = log_softmax(ctx, *single(ctx, x), axis)
+    likely = log_softmax(ctx, single(ctx, x)[0], axis)
     if label_smoothing <= 0:
         loss, _ = _nll(ctx, likely, target, weight, reduction, ignore_index, x.type.dtype)
         return ctx.cast(loss, x.type.dtype)
@@ -214,7 +214,9 @@ def _nll(
     index = ctx.emit(ops.Unsqueeze(safe, (axis,)), "index")
     picked = ctx.emit(ops.Squeeze(ctx.emit(ops.GatherElements(values, index, axis)), (axis,)))
     zero, one = (ctx.number(number, values.type.dtype) for number in (0.0, 1.0))
-    given = one if weight is None else ctx.emit(ops.Gather(*single(ctx, weight), safe, 0), "given")
+    given = (
+        one if weight is None else ctx.emit(ops.Gather(single(ctx, weight)[0], safe, 0), "given")
+    )
     weights = ctx.emit(ops.Where(ignored, zero, given), "weights")
     # Minus infinity that is ignored is nothing, but times 0 it is no number.
     cost = ctx.emit(ops.Neg(ctx.emit(ops.Mul(picked, given), "weighted")), "cost")
@@ -256,7 +258,7 @@ def _each(ctx: ConversionContext, x: Value, weight: Value | None, axis: int) -> 
     if weight is None:
         return x
     behind = tuple(range(1, x.type.rank - axis))
-    column = ctx.emit(ops.Unsqueeze(*single(ctx, weight), behind), "weight")
+    column = ctx.emit(ops.Unsqueeze(single(ctx, weight)[0], behind), "weight")
     return mul(ctx, x, column)
 
 
@@ -279,7 +281,7 @@ def _of_probabilities(
     axis = _class_axis(x)
     require_weight(ctx, x, weight, axis, same=False)
     dtype = result_dtype([x, target] if weight is None else [x, target, weight])
-    likely = log_softmax(ctx, *single(ctx, x), axis)
+    likely = log_softmax(ctx, single(ctx, x)[0], axis)
     (wanted,) = single(ctx, target)
     if label_smoothing > 0:
         share = div(ctx, ctx.number(label_smoothing, DType.FLOAT32, "smoothing"),

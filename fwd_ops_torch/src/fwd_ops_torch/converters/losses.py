@@ -37,8 +37,8 @@ def mse_loss(ctx: ConversionContext, x: Value, target: Value, reduction: int = 1
 def l1_loss(ctx: ConversionContext, x: Value, target: Value, reduction: int = 1) -> Value:
     """aten::l1_loss(Tensor self, Tensor target, int reduction=1) -> Tensor. Numbers; a mean of floats."""
     dtype = result_dtype((x, target))
-    difference = sub(ctx, *single(ctx, x, target))
-    loss = reduced(ctx, ctx.emit(ops.Abs(difference), "size"), reduction)
+    a, b = single(ctx, x, target)
+    loss = reduced(ctx, ctx.emit(ops.Abs(sub(ctx, a, b)), "size"), reduction)
     return ctx.cast(loss, dtype) if dtype.is_float else loss
 
 

@@ -69,14 +69,12 @@ def _fits(arguments: Mapping[str, Any], length: int) -> bool:
 
 def _held(number: Any) -> Value | None:
     """The tensor of one integer that holds a number which is not known yet."""
-    if isinstance(number, TensorRef):
-        content = number.read()
-    elif isinstance(number, Undecided) and number.kind is int:
-        content = number.value
-    else:
+    held: object = number.read() if isinstance(number, TensorRef) else None
+    if isinstance(number, Undecided) and number.kind is int:
+        held = number.value
+    if not isinstance(held, Value) or held.type.numel != 1 or not held.type.dtype.is_integer:
         return None
-    whole = isinstance(content, Value) and content.type.dtype.is_integer
-    return content if whole and content.type.numel == 1 else None
+    return held
 
 
 def _apart(value: Value) -> tuple[Value, int]:
