@@ -97,7 +97,9 @@ def corrcoef(ctx: ConversionContext, x: Value) -> Value:
     for axis in (1, 0):
         column = ctx.emit(ops.Unsqueeze(deviation, (axis,)), "column")
         found = ctx.emit(ops.Div(found, column), "scaled")
-    return ctx.cast(ctx.emit(ops.Clamp(found, -1.0, 1.0)), dtype)
+    # One bound at a time: with both at once OpenVINO loses the NaN of one observation.
+    least = ctx.emit(ops.Clamp(found, -1.0, None), "least")
+    return ctx.cast(ctx.emit(ops.Clamp(least, None, 1.0)), dtype)
 
 
 def centered(ctx: ConversionContext, x: Value, axes: Sequence[int]) -> tuple[Value, Value]:
