@@ -11,6 +11,8 @@ pytest.importorskip("torch")
 pytest.importorskip("openvino")
 pytest.importorskip("tensorrt_rtx")
 
+from fwd_core import Plugins
+
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 PAGES = [
@@ -40,6 +42,17 @@ def test_the_front_pages_say_the_same_of_what_runs_where() -> None:
     ]
     assert len(tables[0]) > 3
     assert tables[0] == tables[1]
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md"])
+def test_the_front_pages_say_how_many_operators_are_converted(page: str) -> None:
+    keys = {
+        entry.key for entry in Plugins.discover({}).converters.entries() if entry.owner == "torch"
+    }
+    count = len({key for key in keys if not key.endswith("_")})
+    text = (ROOT / page).read_text(encoding="utf-8")
+    said = re.findall(r"More than (\d+)00 operators of PyTorch are converted", text)
+    assert said == [str((count - 1) // 100)], f"{count} are converted"
 
 
 def test_the_reference_of_what_scripts_import_is_whole() -> None:

@@ -75,3 +75,29 @@ def test_diff(data: st.DataObject) -> None:
     along = len(shape) > 1 and axis % len(shape) == 0
     batch = [] if along or len(shape) < 2 else list(given)
     check(data, f"torch.diff(x, {n}, {axis}{parts})", batch=batch, may_raise=True, **given)
+
+
+POWERS = PARTS | {
+    DType.FLOAT16: Tolerance(2e-2, 2e-2, reason="torch rounds powers to float16"),
+    DType.BFLOAT16: Tolerance(8e-2, 0.2, reason="torch rounds powers to bfloat16"),
+}
+
+
+@covers("aten::vander", each={"given": ["", ", {columns}", ", {columns}, {increasing}"]})
+def test_vander(given: str, data: st.DataObject) -> None:
+    rank = data.draw(st.sampled_from([1, 1, 1, 0, 2]), label="rank")
+    x = operand(data, "x", ANY, data.draw(fwd.shapes(rank, rank, max_size=4), label="shape"))
+    columns = data.draw(st.sampled_from([1, 2, 3, 5, 0]), label="N")
+    increasing = data.draw(st.booleans(), label="increasing")
+    call = f"torch.vander(x{given.format(columns=columns, increasing=increasing)})"
+    check(data, call, x=x, batch=["x"] if given else [], tolerance=POWERS, may_raise=True)
+
+
+@covers("aten::linalg_vander", each={"given": ["", ", N={columns}"]})
+def test_linalg_vander(given: str, data: st.DataObject) -> None:
+    dtypes = (DType.FLOAT32, DType.FLOAT32, DType.INT64, DType.INT8, DType.FLOAT16, DType.BOOL)
+    shape = data.draw(fwd.shapes(0, 2, max_size=4), label="shape")
+    x = operand(data, "x", dtypes, shape)
+    columns = data.draw(st.sampled_from([2, 3, 5, 1]), label="N")
+    call = f"torch.linalg.vander(x{given.format(columns=columns)})"
+    check(data, call, x=x, batch=["x"] if given else [], tolerance=POWERS, may_raise=True)

@@ -62,3 +62,14 @@ def test_diag(name: str, data: st.DataObject) -> None:
     offset = data.draw(st.integers(-3, 3), label="offset")
     batch = ["x"] if name == "diagflat" or len(shape) < 2 else []
     moved(data, f"torch.{name}(x, {offset})", array(data, shape), batch=batch)
+
+
+@covers("aten::fill_diagonal_")
+def test_fill_diagonal(data: st.DataObject) -> None:
+    cube = data.draw(st.integers(0, 3), label="size")
+    shapes = fwd.shapes(2, 2) | st.just((cube,) * 3) | st.just((7, 2)) | fwd.shapes(1, 3)
+    value = data.draw(st.sampled_from(["1", "2.5", "-3"]), label="fill_value")
+    wrap = data.draw(st.booleans(), label="wrap")
+    x = array(data, data.draw(shapes, label="shape"))
+    batch = ["x"] if len(x.shape) == 2 else []
+    moved(data, f"x.clone().fill_diagonal_({value}, {wrap})", x, batch=batch)

@@ -10,7 +10,7 @@ pytest.importorskip("torch")
 pytest.importorskip("openvino")
 
 from hypothesis import strategies as st
-from parity_cases import ANY, check, covers, operand
+from parity_cases import ANY, check, covers, draw_array, operand
 
 from fwd_core.testing import EXACT
 from fwd_core.testing import strategies as fwd
@@ -102,3 +102,18 @@ def test_pad_by_elements(name: str, n: int, data: st.DataObject) -> None:
 def test_pad_circular(data: st.DataObject) -> None:
     p = around(data, "circular", data.draw(st.integers(1, 3), label="axes"))
     padded(data, f"torch.ops.aten._pad_circular(x, {p.pads})", p.x, p.batched, True)
+
+
+@covers("aten::pad_sequence")
+def test_pad_sequence(data: st.DataObject) -> None:
+    rest = data.draw(fwd.shapes(0, 2, max_size=3), label="sizes")
+    dtype = data.draw(fwd.dtypes(ANY), label="dtype")
+    inputs = {
+        name: draw_array(data, name, dtype, (data.draw(st.integers(0, 4), label="rows"), *rest))
+        for name in "xyz"[: data.draw(st.integers(1, 3), label="sequences")]
+    }
+    first, value = data.draw(st.booleans()), data.draw(st.sampled_from([0.0, -1.0, 1.5]))
+    side = data.draw(st.sampled_from(["left", "right"]), label="padding_side")
+    call = f"torch._C._nn.pad_sequence([{', '.join(inputs)}], {first}, {value}, '{side}')"
+    batch = [data.draw(st.sampled_from(list(inputs)), label="dynamic")]
+    check(data, call, **inputs, batch=batch, tolerance=EXACT, may_raise=True)

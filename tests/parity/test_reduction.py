@@ -128,3 +128,15 @@ def test_trace(data: st.DataObject) -> None:
     shape = data.draw(fwd.shapes(2, 2, max_size=4) | fwd.shapes(0, 3, max_size=2), label="shape")
     check(data, "torch.trace(x)", x=operand(data, "x", ANY, shape), batch=["x"], tolerance=SUMS,
           may_raise=True)  # fmt: skip
+
+
+@covers("aten::sum_to_size")
+def test_sum_to_size(data: st.DataObject) -> None:
+    shape = data.draw(fwd.shapes(0, 4, max_size=3), label="shape")
+    x = operand(data, "x", ANY, shape)
+    start = data.draw(st.integers(0, len(shape)), label="axes less")
+    size = [data.draw(st.sampled_from([one, one, 1]), label="size") for one in shape[start:]]
+    if data.draw(st.integers(0, 9), label="wrong at 1") == 1:
+        size.insert(0, 2)
+    batch = ["x"] if start or (size and size[0] == 1) else []
+    check(data, f"x.sum_to_size({size})", x=x, batch=batch, tolerance=SUMS, may_raise=True)

@@ -87,3 +87,20 @@ def quantiles(data: st.DataObject, name: str, several: bool) -> None:
         q = "q"
     call = f"torch.{name}(x, {q}, {axis}, {keepdim}, interpolation={kind!r})"
     check(data, call, batch=["x"] if shape else [], tolerance=BETWEEN, may_raise=True, **given)
+
+
+@covers("aten::isin", each={"what": ["x, y", "x, {number}", "{number}, x"]})
+def test_isin(what: str, data: st.DataObject) -> None:
+    kinds = (*FLOATS, *INTEGERS, *INTEGERS, DType.BOOL)
+    x = draw_array(data, "x", data.draw(fwd.dtypes(kinds)), data.draw(fwd.shapes(0, 3)))
+    inputs = {"x": x}
+    if "y" in what:
+        y = data.draw(fwd.dtypes(kinds), label="dtype of y"), data.draw(fwd.shapes(0, 2))
+        inputs["y"] = draw_array(data, "y", *y)
+    number = data.draw(st.sampled_from([0, 1, -2, 0.5, 2.0]), label="number")
+    unique, invert = (data.draw(st.booleans(), label=one) for one in ("unique", "invert"))
+    # What torch is told to be unique has to be: it compares neighbours in order.
+    told = f"assume_unique={unique and 'y' not in what}, invert={invert}"
+    call = f"torch.isin({what.format(number=number)}, {told})"
+    batch = ["x"] if what.startswith("x") else []
+    check(data, call, **inputs, batch=batch, may_raise=True)

@@ -150,6 +150,43 @@ def test_select_at_run_time(call: str, data: st.DataObject) -> None:
     assert ({"scripted", "traced"} if own == () else {"traced"}) <= imported
 
 
+SLICES = (
+    "x[i : i + {length}]",
+    "x[2 + i - 2 : {length} + i]",
+    "x[..., i * 2 - i : i * 2 - i + {length}]",
+    "y = x.clone()\ny[i : i + {length}] += 1\nreturn y",
+    "n = i.item()\nreturn x[n : n + {length}]",
+)
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore:a slice takes")
+@pytest.mark.parametrize("call", SLICES)
+@given(data=st.data())
+@settings(max_examples=4)
+def test_slice_from_a_place_known_at_run_time(call: str, data: st.DataObject) -> None:
+    pick = data.draw
+    shape = pick(fwd.shapes(1, 2, min_size=2, max_size=5), label="shape")
+    size = shape[-1 if "..." in call else 0]
+    length = pick(st.integers(0, size), label="length")
+    kind = pick(st.sampled_from([np.int64, np.int32]), label="dtype of the start")
+    first, second = (np.array(pick(st.integers(0, size - length), label=name), kind)
+                     for name in ("start", "second start"))  # fmt: skip
+    x = operand(data, "x", ANY[:3], shape)
+    # What item() gives is a constant in a trace, and torch.export guards what is written to.
+    forms = ["scripted", "exported"] if "item" in call else ["traced", "scripted"]
+    forms += ["exported"] * call.startswith("x")
+    parity = assert_parity(
+        module_from_source(call.format(length=length), "x", "i"),
+        (x, first),
+        second_inputs=(x, second),
+        backend=("openvino", "tensorrt") if pick(st.booleans(), label="on all") else "openvino",
+        forms=forms,
+        plugins=plugins(),
+    )
+    imported = {form for forms in parity.graphs.values() for form in forms}
+    assert set(forms) <= imported
+
+
 def test_select_by_a_tensor_with_an_axis_in_a_script() -> None:
     """Python takes a tensor of one element for an index whatever its axes; TorchScript does not."""
     script = scripted(module_from_source("x.select(0, i)", "x", "i"))

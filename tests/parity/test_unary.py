@@ -62,7 +62,7 @@ ALIASES = {
     "fix": (-4, 4),
     "sgn": (-4, 4),
 }
-SPECIAL = ("exp2", "expm1", "log1p", "erf", "erfc", "erfinv", "ndtr", "sinc")
+SPECIAL = ("exp2", "expm1", "log1p", "erf", "erfc", "erfinv", "ndtr", "sinc", "entr")
 
 
 @covers("aten::{name}", "aten::{name}_", name=FLOAT_UNARY, each={"written": [False, True]})

@@ -8,6 +8,7 @@ from fwd_ops_torch.converters import (
     bessel,
     bitwise,
     casts,
+    class_losses,
     contraction,
     convolution,
     counting,
@@ -20,17 +21,20 @@ from fwd_ops_torch.converters import (
     extremum,
     folding,
     gamma,
+    gradients,
     indexing,
     integration,
     joining,
     layout,
     linear,
     logic,
+    losses,
     norm,
     normalization,
     padding,
     pooling,
     ranges,
+    ranking_losses,
     recurrent,
     reduction,
     resize,
@@ -45,6 +49,7 @@ from fwd_ops_torch.converters import (
     splitting,
     statistics,
     unary,
+    windows,
 )
 
 FAMILIES = (
@@ -90,8 +95,13 @@ FAMILIES = (
     searching,
     cumulative,
     integration,
+    gradients,
     counting,
     ranges,
+    losses,
+    ranking_losses,
+    class_losses,
+    windows,
 )
 
 __all__ = ["FAMILIES"]

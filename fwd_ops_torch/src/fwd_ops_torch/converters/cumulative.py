@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 
 from fwd_core.errors import ConversionError
-from fwd_core.ir import DType, Value, is_less, ops
+from fwd_core.ir import Dim, DType, Value, is_less, ops
 from fwd_core.ir.dim_hints import raise_least
 from fwd_core.ir.dims import bounds, symbols
 from fwd_ops_torch.converters._numerics import is_nan, places, widened
@@ -42,6 +42,44 @@ def cumprod(ctx: ConversionContext, x: Value, dim: int, dtype: DType | None = No
     wide = widened(ctx, value) if value.type.dtype.is_float else value
     result = _scanned(ctx, wide, axis, lambda a, b: ctx.emit(ops.Mul(a, b), "product"), 1)
     return ctx.cast(result, value.type.dtype)
+
+
+@converts("aten::vander")
+def vander(
+    ctx: ConversionContext,
+    x: Value,
+    N: Dim | None = None,  # noqa: N803 - torch's own name
+    increasing: bool = False,
+) -> Value:
+    """aten::vander(Tensor x, int? N=None, bool increasing=False) -> Tensor.
+
+    A row of N powers of each element; N is fixed. Integers and bool give int64.
+    """
+    if x.type.rank != 1:
+        raise ConversionError("vander: expected one axis", got=x.type)
+    columns = ctx.static(x.type.shape[0] if N is None else N, "N")
+    if columns < 0:
+        raise ConversionError("vander: N must not be negative", got=N)
+    return _powers(ctx, x, columns, increasing=increasing)
+
+
+@converts("aten::linalg_vander")
+def linalg_vander(
+    ctx: ConversionContext,
+    x: Value,
+    N: Dim | None = None,  # noqa: N803 - torch's own name
+) -> Value:
+    """aten::linalg_vander(Tensor x, *, SymInt? N=None) -> Tensor.
+
+    vander of every row, increasing, of numbers but float16 and bfloat16; N is 2 at least.
+    """
+    if x.type.dtype is DType.BOOL or (x.type.dtype.is_float and x.type.dtype.itemsize < 4):
+        raise ConversionError(f"linalg_vander: not for {x.type.dtype}", got=x.type)
+    rows = x if x.type.rank else ctx.emit(ops.Unsqueeze(x, (0,)), "row")
+    columns = ctx.static(rows.type.shape[-1] if N is None else N, "N")
+    if columns < 2:
+        raise ConversionError("linalg_vander: N is 2 at least", got=columns)
+    return _powers(ctx, rows, columns, increasing=True)
 
 
 @converts("aten::cummax")
@@ -161,3 +199,21 @@ def _extremes(ctx: ConversionContext, x: Value, dim: int, *, largest: bool) -> t
     place = ctx.emit(ops.Where(found, places(ctx, key, axis), ctx.number(0, DType.INT64)), "place")
     last = _scanned(ctx, place, axis, lambda a, b: ctx.emit(ops.Maximum(a, b), "last"), 0)
     return ctx.cast(values, dtype), last
+
+
+def _powers(ctx: ConversionContext, x: Value, columns: int, *, increasing: bool) -> Value:
+    """Powers from 0 along a new last axis, or to 0."""
+    rank = x.type.rank
+    value = x if x.type.dtype.is_float else ctx.cast(x, DType.INT64)
+    ones = ctx.emit(ops.Full((*x.type.shape, min(columns, 1)), 1, value.type.dtype), "ones")
+    if columns < 2:
+        return ones
+    repeated = ctx.emit(
+        ops.Expand(ctx.emit(ops.Unsqueeze(value, (rank,)), "column"), (*x.type.shape, columns - 1)),
+        "repeated",
+    )
+    powers = ctx.emit(ops.Concat((ones, cumprod(ctx, repeated, rank)), rank), "powers")
+    if increasing:
+        return powers
+    order = ctx.constant(list(range(columns))[::-1], DType.INT64, "order")
+    return ctx.emit(ops.Gather(powers, order, rank))

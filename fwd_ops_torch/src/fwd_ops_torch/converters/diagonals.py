@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from fwd_core.errors import ConversionError
-from fwd_core.ir import Dim, Value, is_equal, ops
-from fwd_ops_torch.converting import ConversionContext, converts
+from fwd_core.ir import Dim, DType, Value, is_equal, ops
+from fwd_ops_torch.converters._numerics import places
+from fwd_ops_torch.converting import ConversionContext, Number, converts
 from fwd_ops_torch.converting.spans import Diagonal, put_diagonal
 
 
@@ -73,6 +74,30 @@ def diag(ctx: ConversionContext, x: Value, diagonal: int = 0) -> Value:
 def diagflat(ctx: ConversionContext, x: Value, offset: int = 0) -> Value:
     """aten::diagflat(Tensor self, int offset=0) -> Tensor. All elements in a row on a diagonal."""
     return _embedded(ctx, ctx.emit(ops.Reshape(x, (x.type.numel,)), "flat"), offset)
+
+
+@converts("aten::fill_diagonal_")
+def fill_diagonal(
+    ctx: ConversionContext, x: Value, fill_value: Number, wrap: bool = False
+) -> Value:
+    """aten::fill_diagonal_(Tensor(a!) self, Scalar fill_value, bool wrap=False) -> Tensor(a!).
+
+    Of a matrix, or of more axes of one size. With wrap it starts anew below, one row further.
+    """
+    shape = x.type.shape
+    if len(shape) < 2:
+        raise ConversionError(f"{ctx.operator}: 2 axes or more", got=x.type)
+    if len(shape) > 2:
+        for size in shape[1:]:
+            ctx.require_equal("sizes", shape[0], size)
+    rows, *others = (places(ctx, x, axis) for axis in range(len(shape)))
+    if wrap and len(shape) == 2:
+        turn = ctx.number(shape[1] + 1, DType.INT64, "turn")
+        rows = ctx.emit(ops.Mod(rows, turn), "rows")
+    on = ctx.emit(ops.Equal(rows, others[0]), "on")
+    for other in others[1:]:
+        on = ctx.emit(ops.And(on, ctx.emit(ops.Equal(rows, other))), "on")
+    return ctx.emit(ops.Where(on, ctx.number(fill_value, x.type.dtype, "value"), x))
 
 
 def _taken(ctx: ConversionContext, x: Value, offset: int) -> Value:

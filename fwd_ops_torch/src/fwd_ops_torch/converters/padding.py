@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 from fwd_core.errors import ConversionError
@@ -29,6 +30,47 @@ def constant_pad_nd(
         ctx.require_enough("pad", cut, size)
     number = ctx.fitted(value, x.type.dtype)
     return ctx.emit(ops.Pad(x, before, after, "constant", number))
+
+
+@converts("aten::pad_sequence")
+def pad_sequence(
+    ctx: ConversionContext,
+    sequences: Sequence[Value],
+    batch_first: bool = False,
+    padding_value: float = 0.0,
+    padding_side: str = "right",
+) -> Value:
+    """aten::pad_sequence(Tensor[] sequences, bool batch_first=False, float padding_value=0., str padding_side="right") -> Tensor.
+
+    As many rows in each as the longest has; the dtype of the first.
+    """
+    if padding_side not in ("left", "right"):
+        raise ConversionError(
+            "pad_sequence: unknown padding_side", expected="left, right", got=padding_side
+        )
+    if not sequences or any(not one.type.rank for one in sequences):
+        raise ConversionError(
+            "pad_sequence: one sequence or more, each with an axis",
+            got=[str(one.type) for one in sequences],
+        )
+    first = sequences[0].type
+    most = functools.reduce(maximum, (one.type.shape[0] for one in sequences))
+    number = ctx.fitted(padding_value, first.dtype)
+    rows = []
+    for one in sequences:
+        if one.type.rank != first.rank:
+            raise ConversionError(
+                "pad_sequence: as many axes in each", expected=first, got=one.type
+            )
+        for want, have in zip(first.shape[1:], one.type.shape[1:], strict=True):
+            ctx.require_equal("sizes after the first", want, have)
+        less = most - one.type.shape[0]
+        before, after = (less, 0) if padding_side == "left" else (0, less)
+        rest = (0,) * (first.rank - 1)
+        given = ctx.cast(one, first.dtype)
+        padded = ctx.emit(ops.Pad(given, (before, *rest), (after, *rest), "constant", number))
+        rows.append(ctx.emit(ops.Unsqueeze(padded, (0 if batch_first else 1,)), "row"))
+    return ctx.emit(ops.Concat(tuple(rows), 0 if batch_first else 1))
 
 
 @converts("aten::pad")

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from fwd_core.errors import ConversionError
-from fwd_core.ir import DType, Value, ops
+from fwd_core.ir import Dim, DType, Value, is_equal, ops
 from fwd_ops_torch.converters._numerics import is_empty, is_nan, places, widened, without
 from fwd_ops_torch.converting import ConversionContext, converts
 
@@ -187,6 +187,24 @@ def trace(ctx: ConversionContext, x: Value) -> Value:
     on = ctx.emit(ops.Equal(places(ctx, x, 0), places(ctx, x, 1)), "diagonal")
     zero = ctx.number(0, value.type.dtype, "zero")
     return ctx.emit(ops.ReduceSum(ctx.emit(ops.Where(on, value, zero)), (0, 1)))
+
+
+@converts("aten::sum_to_size")
+def sum_to_size(ctx: ConversionContext, x: Value, size: Sequence[Dim]) -> Value:
+    """aten::sum_to_size(Tensor self, SymInt[] size) -> Tensor. Sums what broadcasting would repeat."""
+    more = x.type.rank - len(size)
+    same = [is_equal(*pair) for pair in zip(x.type.shape[max(more, 0) :], size, strict=False)]
+    if more < 0 or any(not known and one != 1 for known, one in zip(same, size, strict=False)):
+        raise ConversionError(
+            f"{ctx.operator}: this size does not broadcast to the tensor's",
+            expected=x.type,
+            got=list(size),
+        )
+    axes = [*range(more), *(more + axis for axis, known in enumerate(same) if not known)]
+    if not axes and size:
+        return x
+    total = sum_(ctx, x, axes, keepdim=True)
+    return ctx.emit(ops.Squeeze(total, tuple(range(more)))) if more else total
 
 
 def _extreme(

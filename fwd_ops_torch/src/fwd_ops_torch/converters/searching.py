@@ -7,7 +7,7 @@ from collections.abc import Callable
 from fwd_core.errors import ConversionError
 from fwd_core.ir import DType, Value, is_equal, ops
 from fwd_ops_torch.converters._numerics import flat, is_nan
-from fwd_ops_torch.converting import ConversionContext, Operand, converts
+from fwd_ops_torch.converting import ConversionContext, Number, Operand, converts
 
 _INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
 
@@ -70,6 +70,40 @@ def bucketize(
     if boundaries.type.rank != 1:
         raise ConversionError("bucketize: boundaries have one axis", got=boundaries.type)
     return searchsorted(ctx, boundaries, x, out_int32, right)
+
+
+@converts("aten::isin", no_effect={"assume_unique": "it only tells torch what it may skip"})
+def isin(
+    ctx: ConversionContext,
+    elements: Operand | None = None,
+    test_elements: Value | None = None,
+    test_element: Number | None = None,
+    element: Number | None = None,
+    invert: bool = False,
+) -> Value:
+    """aten::isin.Tensor_Tensor(Tensor elements, Tensor test_elements, *, bool assume_unique=False, bool invert=False) -> Tensor.
+
+    Numbers; either may be a Python number. Every element is compared with every test element.
+    """
+    x = elements if element is None else element
+    tests = test_elements if test_elements is not None else test_element
+    assert x is not None
+    assert tests is not None
+    for one in (x, tests):
+        if isinstance(one, bool) or (isinstance(one, Value) and one.type.dtype is DType.BOOL):
+            raise ConversionError(
+                "isin: not for bool", got=one.type if isinstance(one, Value) else one
+            )
+    first, second = ctx.promote(x, tests)
+    found = ctx.emit(
+        ops.Equal(
+            ctx.emit(ops.Unsqueeze(first, (first.type.rank,)), "each"),
+            ctx.emit(ops.Reshape(second, (second.type.numel,)), "tests"),
+        ),
+        "equal",
+    )
+    result = ctx.emit(ops.ReduceAny(found, (first.type.rank,)), "found")
+    return ctx.emit(ops.Not(result)) if invert else result
 
 
 @converts("aten::quantile")

@@ -48,15 +48,21 @@ def narrow(ctx: ConversionContext, x: Value, dim: int, start: Dim | Value, lengt
             )
         if start.constant is None:
             ctx.require_enough("length", length, size, _CLAMPED)
-            first = not_negative(ctx, ctx.cast(start, DType.INT64), size)
-            places = ctx.emit(ops.Add(ctx.emit(ops.Arange(length), "within"), first), "places")
-            return ctx.emit(ops.Gather(x, places, axis))
+            return ctx.emit(ops.Gather(x, run_time_places(ctx, x, axis, start, length), axis))
         start = int(start.constant.data)
     low = spans.from_front(ctx, start, size)
     if is_less(start, 0):
         ctx.require_enough("start", -start, size, _CLAMPED)
     ctx.require_enough("length", low + length, size, _CLAMPED)
     return ctx.emit(ops.Slice(x, axis, low, length))
+
+
+def run_time_places(
+    ctx: ConversionContext, x: Value, axis: int, start: Value, length: Dim
+) -> Value:
+    """Places of as many elements of an axis, from one on that a tensor holds."""
+    first = not_negative(ctx, ctx.cast(start, DType.INT64), x.type.shape[axis])
+    return ctx.emit(ops.Add(ctx.emit(ops.Arange(length), "within"), first), "places")
 
 
 @converts("aten::select", "aten::select_copy")

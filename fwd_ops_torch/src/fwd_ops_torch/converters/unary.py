@@ -142,6 +142,16 @@ def sinc(ctx: ConversionContext, x: Value) -> Value:
     return ctx.emit(ops.Where(ctx.emit(ops.Equal(value, zero)), one, ratio))
 
 
+@converts("aten::special_entr")
+def special_entr(ctx: ConversionContext, x: Value) -> Value:
+    """aten::special_entr(Tensor self) -> Tensor: -x log(x), 0 at 0, -inf below. Integers give float."""
+    value = ctx.to_float(x)
+    zero, least = (ctx.number(number, value.type.dtype) for number in (0, -math.inf))
+    terms = ctx.emit(ops.Neg(ctx.emit(ops.Mul(value, ctx.emit(ops.Log(value), "log")))), "terms")
+    kept = ctx.emit(ops.Where(ctx.emit(ops.Less(value, zero), "below"), least, terms), "kept")
+    return ctx.emit(ops.Where(ctx.emit(ops.Equal(value, zero), "at_zero"), zero, kept))
+
+
 @converts(*both("logit"), "aten::special_logit")
 def logit(ctx: ConversionContext, x: Value, eps: float | None = None) -> Value:
     """aten::logit(Tensor self, float? eps=None) -> Tensor. Integers and bool give float."""

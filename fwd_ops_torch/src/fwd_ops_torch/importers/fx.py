@@ -151,7 +151,8 @@ class FxInterpreter:
                 return held
             value = item.meta.get("val")
             if isinstance(held, Undecided) and isinstance(value, torch.SymInt) and not held.data:
-                return self.symbols.dim(value.node.expr)  # torch knows the size although we do not
+                if self.symbols.knows(value.node.expr):  # torch knows the size although we do not
+                    return self.symbols.dim(value.node.expr)
             return held
         if isinstance(item, (list, tuple)):
             return type(item)(self._argument(one, env) for one in item)

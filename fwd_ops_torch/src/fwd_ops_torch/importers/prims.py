@@ -9,6 +9,7 @@ import torch
 
 from fwd_core.errors import ConversionError
 from fwd_core.ir import DimExpr, DType, Location, ops
+from fwd_ops_torch.converting import schemas
 from fwd_ops_torch.importers import numbers, refusals, sizes
 from fwd_ops_torch.importers.aliasing import TensorRef
 from fwd_ops_torch.importers.branches import ModelRaisesError
@@ -94,6 +95,17 @@ def _tensor(session: Session, _node: Any, inputs: list[Any], where: Location) ->
     if target is not value.type.dtype:
         value = session.graph.add(ops.Cast(value, target), name="sizes", location=where)
     return TensorRef(value)
+
+
+def _as_tensor(session: Session, node: Any, inputs: list[Any], where: Location) -> Any:
+    """aten::as_tensor(Tensor|number|t[] data, *, ScalarType? dtype, Device? device)."""
+    data, dtype = inputs[0], inputs[1]
+    if not isinstance(data, TensorRef):
+        return _tensor(session, node, inputs, where)
+    if dtype is None or dtype_of(dtype) is data.type.dtype:
+        return data
+    (to,) = [one for one in schemas.overloads("aten::to") if one.overload == "dtype"]
+    return session.call(to, {"self": data, "dtype": dtype}, where)
 
 
 def _mentions_dim(data: Any) -> bool:
@@ -206,6 +218,7 @@ HANDLERS: dict[str, Handler] = {
     "prim::TupleSlice": _tuple_slice,
     "prim::NumToTensor": _number_to_tensor,
     "aten::tensor": _tensor,
+    "aten::as_tensor": _as_tensor,
     "prim::unchecked_cast": _first,
     "prim::unchecked_unwrap_optional": _first,
     "prim::data": _first,

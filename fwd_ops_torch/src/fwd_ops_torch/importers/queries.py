@@ -53,6 +53,14 @@ def _length(ref: TensorRef) -> Dim:
     return shape[0]
 
 
+def _offset(ref: TensorRef) -> Undecided:
+    return Undecided(
+        f"says where in its memory a tensor begins ({ref.type})",
+        "use no numbers of strides and offsets",
+        data=False,
+    )
+
+
 def _number(kind: type | None) -> Callable[[TensorRef], Any]:
     """What reads a number, of a kind or of that of the tensor."""
     return lambda ref: number(ref, kind)
@@ -144,6 +152,7 @@ _QUESTIONS: dict[str, Callable[..., Any]] = {
     "prim::ndim": lambda ref: ref.type.rank,
     "aten::numel": lambda ref: ref.type.numel,
     "aten::sym_numel": lambda ref: ref.type.numel,
+    "aten::sym_storage_offset": _offset,
     "aten::len": _length,
     "prim::dtype": _dtype,
     "prim::device": lambda _ref: torch.device("cpu"),

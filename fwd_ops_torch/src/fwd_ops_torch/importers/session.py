@@ -22,7 +22,15 @@ from fwd_ops_torch.converting import schemas
 from fwd_ops_torch.converting.context import ConversionContext, UnsupportedArgumentError
 from fwd_ops_torch.converting.schemas import Argument, Schema
 from fwd_ops_torch.converting.table import ConverterTable
-from fwd_ops_torch.importers import journal, multiples, numbers, queries, sizes, views
+from fwd_ops_torch.importers import (
+    journal,
+    multiples,
+    numbers,
+    queries,
+    run_time_slices,
+    sizes,
+    views,
+)
 from fwd_ops_torch.importers.aliasing import Content, Storage, TensorRef
 from fwd_ops_torch.importers.branches import ModelRaisesError, Scopes, tell_unchecked
 from fwd_ops_torch.importers.containers import doubt_in
@@ -100,6 +108,7 @@ class Session:
         """
         known = self.problems.count
         try:
+            schema, arguments = run_time_slices.as_narrow(self, schema, arguments, where)
             complete = self._complete(schema, arguments)
             result = self._call(schema, complete, where)
         except ForwardError as error:

@@ -106,6 +106,10 @@ class SymbolTable:
                 got=repr(example),
             )
 
+    def knows(self, expression: Any) -> bool:
+        """Whether a sympy expression is of symbols that inputs have."""
+        return all(str(symbol) in self._meaning for symbol in expression.free_symbols)
+
     def dim(self, expression: Any) -> Dim:
         """A sympy expression over the program's symbols, as a size.
 

@@ -24,8 +24,8 @@ AT_RUN_TIME: dict[tuple[str, str], tuple[type, ...]] = {
 _OF_ANY_SIZE = dict.fromkeys(
     ("aten::slice", "aten::slice_copy", "aten::slice_scatter"),
     "take a fixed number of elements, by x.narrow(dim, start, length), whose start may be a "
-    "tensor, or torch.index_select(x, dim, start + torch.arange(length)); or mask others by "
-    "torch.where",
+    "tensor, or, no more than there are, by x[start : start + length] with a literal length; or "
+    "mask others by torch.where",
 )
 
 

@@ -9,7 +9,7 @@ import torch
 
 from fwd_core.ir import Location, Value, ops
 from fwd_ops_torch.converters.layout import moved_order
-from fwd_ops_torch.converters.slicing import put_selected
+from fwd_ops_torch.converters.slicing import put_selected, run_time_places
 from fwd_ops_torch.converting import ConversionContext, spans
 from fwd_ops_torch.importers.aliasing import Content, TensorRef
 
@@ -32,7 +32,7 @@ IDENTITIES = frozenset(
 )
 
 #: Arguments that tensors may hold which the engine computes.
-_RUN_TIME = frozenset({"index"})
+_RUN_TIME = frozenset({"index", "start"})
 Scatter = Callable[[Content, Content], Content]
 
 
@@ -158,6 +158,9 @@ def _narrowed(
     ctx: ConversionContext, base: Value, part: Value, arguments: Mapping[str, Any]
 ) -> Value:
     axis = ctx.axis(arguments["dim"], base.type.rank)
+    if isinstance(arguments["start"], Value):
+        places = run_time_places(ctx, base, axis, arguments["start"], arguments["length"])
+        return spans.scattered(ctx, base, part, places, axis)
     start = spans.from_front(ctx, arguments["start"], base.type.shape[axis])
     return spans.put(ctx, base, part, spans.Span(axis, start, arguments["length"]))
 
