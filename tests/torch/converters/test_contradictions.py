@@ -65,4 +65,4 @@ def test_a_multiple_is_asked_for_with_a_hint() -> None:
     model = scripted(module_from_source("F.pixel_shuffle(x, 2)", "x"))
     with pytest.raises(ConversionError) as caught:
         importing(model, [torch.ones(4, 2, 2)], {"x": {0: ("maps", 4, 4, 8)}})
-    assert str(caught.value).endswith("Hint: build that size static, with one engine for each")
+    assert str(caught.value).endswith("with the factor before its name: '4*name'")
