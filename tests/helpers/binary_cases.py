@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hypothesis import strategies as st
-from parity_cases import ANY, QUICK, check, number, operand
+from parity_cases import ANY, QUICK, check, number, on_one_grid, operand
 
 from fwd_core.ir import DType
 from fwd_core.testing import strategies as fwd
@@ -30,6 +30,7 @@ def binary(
     first: str | None = None,
     tolerance: Tolerances = None,
     mixes: bool = False,
+    compares: bool = False,
 ) -> None:
     """A function of two tensors that broadcast, or of a tensor and a number, or in place.
 
@@ -48,6 +49,7 @@ def binary(
         first: Name of the overload that takes a number first.
         tolerance: For float outputs.
         mixes: As for :func:`parity_cases.check`.
+        compares: Whether a number that was rounded changes the result at once.
     """
     given = number(data, "number", numbers)
     if "number" in kind:
@@ -75,6 +77,7 @@ def binary(
     least, most = limits if limits is not None else (low, high)
     x = operand(data, "x", dtypes, left, low=low, high=high)
     z = operand(data, "z", dtypes, right, low=least, high=most, zeros=zeros)
+    x, z = on_one_grid(x, z) if compares else (x, z)
     written = f"y = x.clone()\ny.{name}_(z{more})\nreturn y"
     call = f"torch.{name}(x, z{more})" if kind == "tensors" else written
     batch = ["x", "z"] if len(left) == len(right) else ["x"] if len(left) > len(right) else []

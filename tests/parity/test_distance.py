@@ -8,7 +8,7 @@ pytest.importorskip("torch")
 pytest.importorskip("openvino")
 
 from hypothesis import strategies as st
-from parity_cases import FLOATS, check, covers, draw_array, operand
+from parity_cases import FLOATS, check, covers, draw_array, on_one_grid, operand
 
 from fwd_core.ir import DType
 from fwd_core.testing import Tolerance
@@ -29,6 +29,7 @@ def test_dist(data: st.DataObject) -> None:
     first, second = data.draw(fwd.broadcastable(2, 3, max_size=3), label="shapes")
     x = operand(data, "x", (*FLOATS, DType.INT32), first)
     y = operand(data, "y", FLOATS, second)
+    x, y = on_one_grid(x, y)
     p = data.draw(st.sampled_from(ORDERS), label="p")
     check(data, f"torch.dist(x, y, {p})", x=x, y=y, tolerance=DISTANCES, may_raise=True)
 

@@ -75,12 +75,12 @@ ALIASES = ("not_equal", "less", "less_equal", "greater", "greater_equal")
 
 @covers("aten::{name}", "aten::{name}_", name=COMPARISONS, each={"kind": KINDS})
 def test_comparisons(name: str, kind: str, data: st.DataObject) -> None:
-    binary(data, name, kind)
+    binary(data, name, kind, compares=True)
 
 
 @covers("aten::{name}", "aten::{name}_", name=ALIASES, each={"kind": KINDS})
 def test_names_of_comparisons(name: str, kind: str, data: st.DataObject) -> None:
-    binary(data, name, kind)
+    binary(data, name, kind, compares=True)
 
 
 @covers("aten::pow", "aten::pow_", each={"kind": (*KINDS, "number first")}, examples=1.5)

@@ -29,14 +29,15 @@ REDUCTIONS = ["none", "mean", "sum"]
 KINDS = (*FLOATS, *FLOATS, *FLOATS, DType.INT64, DType.BOOL)
 
 
-def pair(data: st.DataObject, kinds: tuple[DType, ...] = KINDS) -> dict[str, Any]:
+def pair(data: st.DataObject, kinds: tuple[DType, ...] = KINDS, most: float = 4) -> dict[str, Any]:
     """Two operands whose shapes broadcast, of the same dtype or two."""
     first, second = data.draw(fwd.broadcastable(2, 3, max_size=3), label="shapes")
-    x = operand(data, "x", kinds, first)
+    x = operand(data, "x", kinds, first, low=-most, high=most)
     other = data.draw(fwd.dtypes(kinds), label="dtype of y")
     own = x.dtype if isinstance(x.dtype, DType) else DType.of(str(x.dtype))
     same = data.draw(st.booleans(), label="one dtype")
-    return {"x": x, "y": draw_array(data, "y", own if same else other, second)}
+    return {"x": x, "y": draw_array(data, "y", own if same else other, second, low=-most,
+                                   high=most)}  # fmt: skip
 
 
 @covers(
@@ -47,7 +48,8 @@ def test_losses(name: str, call: int | str, data: st.DataObject) -> None:
     spelled = f"torch.ops.aten.{name}(x, y, {call})"
     if call == "F":
         spelled = f"F.{name}(x, y, reduction='{reduction}')"
-    operands = pair(data)
+    # exp() of a product of both: beyond 11 torch's float16 overflows where engines do not.
+    operands = pair(data, most=3 if name == "soft_margin_loss" else 4)
     check(data, spelled, **operands, batch=[], tolerance=LOSSES, may_raise=True, mixes=True)
 
 
@@ -56,7 +58,10 @@ def test_smooth_losses(name: str, reduction: int, data: st.DataObject) -> None:
     choices = [0.5, 1.0, 2.5, 1.5, 0.0, -1.0]
     width = data.draw(st.sampled_from(choices), label="width")
     spelled = f"torch.ops.aten.{name}(x, y, {reduction}, {width})"
-    check(data, spelled, **pair(data), tolerance=LOSSES, may_raise=True, mixes=True)
+    operands = pair(data)
+    # Of two dtypes torch decomposes it to a result of the other one.
+    same = operands["x"].dtype == operands["y"].dtype
+    check(data, spelled, **operands, tolerance=LOSSES, may_raise=True, mixes=True, decompose=same)
 
 
 @covers("aten::kl_div", each={"reduction": [0, 1, 2]})

@@ -50,6 +50,15 @@ REFUSED: dict[str, tuple[str, list[torch.Tensor], str]] = {
     "float for uint8": (
         "torch.addmm(x, x, x, alpha=-0.5)", [of(2, 2, dtype=U8)], "number out of range.*uint8"
     ),
+    "float beta of no sum": (
+        "torch.addmm(x, y, z, beta=0.5)",
+        [of(2, 2, dtype=I64), of(2, 0, dtype=I64), of(0, 2, dtype=I64)],
+        "addmm: a float beta cannot scale integers.*expected: an integer beta.*0.5 of int64",
+    ),
+    "beta of an empty vector": (
+        "torch.addmv(x, y, x, beta=-0.5)", [of(0, dtype=U8), of(0, 0, dtype=U8)],
+        "addmv: number out of range.*uint8",
+    ),
     "outer": ("torch.outer(x, x)", [of(2, 2)], "outer: of vectors"),
     "inner": ("torch.inner(x, y)", [of(2), of(3)], "the last sizes differ.*expected: 2.*got: +3"),
     "vecdot": ("torch.linalg.vecdot(x, x)", [of(2, dtype=I64)], "both are floats of one dtype"),

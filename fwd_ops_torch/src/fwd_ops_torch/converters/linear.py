@@ -87,11 +87,14 @@ def addmm(
     """
     if mat1.type.rank != 2 or mat2.type.rank != 2:
         raise ConversionError("addmm: matrices have 2 axes", got=f"{mat1.type}, {mat2.type}")
-    if _is_one(beta) and _is_one(alpha) and x.type.rank == 1 and mat2.constant is not None:
+    is_layer = x.type.rank == 1 and mat2.constant is not None and x.type.dtype.is_float
+    if is_layer and _is_one(beta) and _is_one(alpha):
         weight = ctx.emit(ops.Transpose(mat2, (1, 0)), "weight")
         if x.type.shape == weight.type.shape[:1]:
             return ctx.emit(ops.Linear(mat1, weight, x))
-    return _sum(ctx, x, ctx.emit(ops.MatMul(mat1, mat2)), beta, alpha)
+    product = ctx.emit(ops.MatMul(mat1, mat2))
+    _require_scales(ctx, product, beta, mat1.type.shape[1] == 0 and 0 not in product.type.shape)
+    return _sum(ctx, x, product, beta, alpha)
 
 
 @converts("aten::baddbmm", "aten::baddbmm_", unsupported=_OUT_DTYPE)
@@ -106,7 +109,9 @@ def baddbmm(
     """aten::baddbmm(Tensor self, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor."""
     if batch1.type.rank != 3 or batch2.type.rank != 3:
         raise ConversionError("baddbmm: batches have 3 axes", got=f"{batch1.type}, {batch2.type}")
-    return _sum(ctx, x, ctx.emit(ops.MatMul(batch1, batch2)), beta, alpha)
+    product = ctx.emit(ops.MatMul(batch1, batch2))
+    _require_scales(ctx, product, beta, batch1.type.shape[2] == 0 and 0 not in product.type.shape)
+    return _sum(ctx, x, product, beta, alpha)
 
 
 @converts("aten::addbmm", "aten::addbmm_")
@@ -132,7 +137,10 @@ def addbmm(
     wide = ctx.emit(ops.Transpose(batch1, (1, 0, 2)), "wide")
     wide = ctx.emit(ops.Reshape(wide, (rows, count * depth)), "wide")
     tall = ctx.emit(ops.Reshape(batch2, (count * depth, columns)), "tall")
-    return _sum(ctx, x, ctx.emit(ops.MatMul(wide, tall)), beta, alpha)
+    product = ctx.emit(ops.MatMul(wide, tall))
+    no_sum = count == 0 or (depth == 0 and 0 not in product.type.shape)
+    _require_scales(ctx, product, beta, no_sum)
+    return _sum(ctx, x, product, beta, alpha)
 
 
 @converts("aten::addmv", "aten::addmv_")
@@ -140,6 +148,8 @@ def addmv(
     ctx: ConversionContext, x: Value, mat: Value, vec: Value, beta: Number = 1, alpha: Number = 1
 ) -> Value:
     """aten::addmv(Tensor self, Tensor mat, Tensor vec, *, Scalar beta=1, Scalar alpha=1) -> Tensor."""
+    if 0 in mat.type.shape and isinstance(beta, (int, float)):
+        ctx.fitted(beta, x.type.dtype)  # torch converts it even then
     return _sum(ctx, x, mv(ctx, mat, vec), beta, alpha)
 
 
@@ -204,6 +214,17 @@ def _sum(ctx: ConversionContext, x: Value, product: Value, beta: Number, alpha: 
     if not _is_one(beta):
         x = ctx.emit(ops.Mul(x, ctx.number(beta, dtype, "beta")))
     return ctx.emit(ops.Add(product, x))
+
+
+def _require_scales(ctx: ConversionContext, product: Value, beta: Number, no_sum: bool) -> None:
+    """Refuse what torch refuses where sums have no terms: it multiplies self by beta then."""
+    dtype = product.type.dtype
+    if no_sum and isinstance(beta, float) and beta != 0 and not dtype.is_float:
+        raise ConversionError(
+            f"{ctx.operator}: a float beta cannot scale integers to which nothing is added",
+            expected="an integer beta",
+            got=f"{beta} of {dtype}",
+        )
 
 
 def _require_fits(ctx: ConversionContext, x: Value, product: Value) -> None:

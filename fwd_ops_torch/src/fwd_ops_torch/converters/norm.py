@@ -208,7 +208,9 @@ def vector_norm(ctx: ConversionContext, x: Value, p: float, axes: tuple[int, ...
     if not axes:
         return magnitude
     if math.isinf(p):
-        pick = ops.ReduceMax if p > 0 else ops.ReduceMin
+        pick: type[Reduction] = ops.ReduceMax if p > 0 else ops.ReduceMin
+        if is_empty(x, axes):  # the greatest distance of no features is 0
+            pick = ops.ReduceSum
         return ctx.emit(pick(magnitude, axes, keepdims=True), "norm")
     if p == 1:
         return ctx.emit(ops.ReduceSum(magnitude, axes, keepdims=True), "norm")

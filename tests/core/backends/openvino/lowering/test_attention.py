@@ -188,3 +188,19 @@ def test_against_torch_with_an_emptied_row(form: str) -> None:
     tensors = [torch.from_numpy(one) for one in (q, k, v, mask)]
     expected = torch.nn.functional.scaled_dot_product_attention(*tensors)
     assert_same(got, expected.numpy(), atol=ATOL)
+
+
+@pytest.mark.parametrize("is_bool", [True, False])
+def test_a_lone_key_of_a_dynamic_batch(is_bool: bool) -> None:
+    """OpenVINO's fused kernel takes the wrong rows of the mask then."""
+    q, k, v = normal(0, 2, 1, 3, 4), normal(1, 2, 1, 1, 4), normal(2, 2, 1, 1, 4)
+    kept = np.array([True, False, True, False, False, True]).reshape(2, 1, 3, 1)
+    mask = kept if is_bool else np.where(kept, np.float32(0.5), np.float32(-np.inf))
+    batch = symbol("batch", 1, 2, 4)
+    types = [TensorType(DType.of(one.dtype), (batch, *one.shape[1:])) for one in (q, k, v, mask)]
+
+    def make(graph: Graph, *given: Value) -> Value:
+        return graph.add(ops.Attention(*given))
+
+    (got,) = run(make, q, k, v, mask, types=types)
+    assert_same(got, reference(q, k, v, mask, False, None), atol=ATOL)

@@ -44,7 +44,13 @@ def attention(ctx: OpenVINOLowering, op: ops.Attention) -> Output:
     scale = ctx.number(op.factor(), DType.FLOAT32)
     if mask is not None and op.may_empty_rows():
         scores = opset.multiply(opset.matmul(query, key, False, True), scale)
-        weights = opset.softmax(opset.add(scores, _added(ctx, mask) if is_bool else mask), -1)
+        if op.key.type.shape[-2] == 1:
+            # The weight of a lone key is 1. What OpenVINO 2026.4 fuses takes the wrong rows of
+            # the mask then, if the batch is dynamic; without a softmax it fuses nothing.
+            weights = opset.exp(opset.subtract(scores, scores))
+        else:
+            added = opset.add(scores, _added(ctx, mask) if is_bool else mask)
+            weights = opset.softmax(added, -1)
         zero = ctx.number(0, DType.FLOAT32)
         weights = opset.select(_rows_kept(ctx, mask, is_bool), weights, zero)
         result = opset.matmul(weights, value, False, False).output(0)
