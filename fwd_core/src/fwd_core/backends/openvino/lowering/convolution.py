@@ -30,11 +30,15 @@ def convolution(ctx: OpenVINOLowering, op: ops.Convolution) -> Output:
     dilation = [1 if size == 1 else step for size, step in zip(kernel, op.dilation, strict=True)]
     geometry = [*map(list, (op.stride, op.padding_before, op.padding_after)), dilation]
     x = ctx[op.x]
-    if op.groups == 1:
-        weight = ctx[op.weight]
-        if channels == 1 and op.stride[-1] > 1 and bounds(op.infer().shape[-1])[0] == 1:
-            x, weight = (_with_a_channel_of_zeros(ctx, one) for one in (x, weight))
-        result = ctx.opset.convolution(x, weight, *geometry)
+    if op.groups == 1 and _may_be_one_column(op):
+        # One more column, which is dropped: the kernel is right for two.
+        stride, before, after, rates = geometry
+        after = [*after[:-1], after[-1] + stride[-1]]
+        wider = ctx.opset.convolution(x, ctx[op.weight], stride, before, after, rates)
+        start, stop, step, axis = (ctx.vector([n]) for n in (0, -1, 1, len(kernel) + 1))
+        result = ctx.opset.slice(wider, start, stop, step, axis)
+    elif op.groups == 1:
+        result = ctx.opset.convolution(x, ctx[op.weight], *geometry)
     else:
         grouped = (op.groups, maps // op.groups, channels, *kernel)
         result = ctx.opset.group_convolution(x, ctx.reshaped(op.weight, grouped), *geometry)
@@ -44,16 +48,13 @@ def convolution(ctx: OpenVINOLowering, op: ops.Convolution) -> Output:
     return result.output(0)
 
 
-def _with_a_channel_of_zeros(ctx: OpenVINOLowering, x: Output) -> Output:
-    """[N, 1, ...] as [N, 2, ...], for OpenVINO 2026.4 errs on CPUs with AVX-512.
+def _may_be_one_column(op: ops.Convolution) -> bool:
+    """Whether OpenVINO 2026.4 errs on CPUs with AVX-512, where its kernel for one channel is wrong.
 
-    There its kernel for few channels computes a wrong element where one channel is stepped over
-    and the result is one element wide. The same kernel is right for two channels.
+    It steps over the last axis, and the result is one element wide.
     """
-    rank = len(x.get_partial_shape())
-    after = [0, 1, *(0 for _ in range(rank - 2))]
-    zero = ctx.opset.convert_like(ctx.scalar(0), x)
-    return ctx.opset.pad(x, ctx.vector([0] * rank), ctx.vector(after), "constant", zero).output(0)
+    one_channel = op.groups == 1 and op.weight.type.shape[1] == 1
+    return one_channel and op.stride[-1] > 1 and bounds(op.infer().shape[-1])[0] == 1
 
 
 @lowering("openvino", ops.ConvolutionTranspose, unless=weight_of_dynamic_shape)
