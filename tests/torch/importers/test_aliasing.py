@@ -270,6 +270,13 @@ def test_what_torch_returns_as_it_is_changes_its_layout_too(text: str, changed: 
         check(module, (X,), model=model)
 
 
+@pytest.mark.parametrize("text", ["y.sum_to_size([])", "y.flatten()", "torch.atleast_1d(y)"])
+def test_what_has_no_axes_is_not_returned_as_it_is(text: str) -> None:
+    source = f"y = x.sum()\nz = {text}\ny.unsqueeze_(0).unsqueeze_(0)\nreturn y, z"
+    module = module_from_source(source, "x")
+    check(module, (X,), model=scripted(module))
+
+
 @pytest.mark.parametrize("changed", ["y.transpose_(0, -1)", "z.unsqueeze_(0)"])
 def test_reading_what_may_be_the_tensor_whose_layout_changed_is_refused(changed: str) -> None:
     read = "z" if changed[0] == "y" else "y"

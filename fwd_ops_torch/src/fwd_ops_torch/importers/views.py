@@ -165,7 +165,9 @@ def _stays(call: _Call, operand: TensorRef, result: Content) -> bool:
         return not _copies(call, operand, result) and not _lays_out(call)
     if name in DROPOUTS:
         return not call.arguments["train"]
-    return name in OF_REAL or (name in OF_SHAPES and _keeps_shape(operand, result))
+    # sum_to_size([]) is a sum also of what has no axes, and the others give those some.
+    kept = operand.type.rank > 0 and _keeps_shape(operand, result)
+    return name in OF_REAL or (name in OF_SHAPES and kept)
 
 
 def _keeps_shape(operand: TensorRef, result: Content) -> bool:
