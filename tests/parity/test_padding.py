@@ -116,5 +116,5 @@ def test_pad_sequence(data: st.DataObject) -> None:
     side = data.draw(st.sampled_from(["left", "right"]), label="padding_side")
     call = f"torch._C._nn.pad_sequence([{', '.join(inputs)}], {first}, {value}, '{side}')"
     batch = [data.draw(st.sampled_from(list(inputs)), label="dynamic")]
-    # What torch decomposes it to holds for one order of the lengths, and sets no bound that says so.
+    # What torch decomposes it to holds for one order of the lengths, and no bound says so.
     check(data, call, **inputs, batch=batch, tolerance=EXACT, may_raise=True, decompose=False)
