@@ -36,6 +36,13 @@ def test_histc_leaves_out_what_is_outside() -> None:
     assert_parity(module, (x,), plugins=plugins())
 
 
+@pytest.mark.parametrize(("bins", "low", "high"), [(1, -3, 0), (5, -3, 4.5), (7, -1.5, 4.5)])
+def test_histc_counts_what_is_at_its_ends(bins: int, low: float, high: float) -> None:
+    x = np.array([-4, -3, low, 0, 0, high, 5], np.float32)
+    module = module_from_source(f"torch.histc(x, {bins}, {low}, {high})", "x")
+    assert_parity(module, (x,), plugins=plugins())
+
+
 @covers("aten::nonzero_static")
 def test_nonzero_static(data: st.DataObject) -> None:
     shape = data.draw(fwd.shapes(0, 3, max_size=4), label="shape")

@@ -116,4 +116,5 @@ def test_pad_sequence(data: st.DataObject) -> None:
     side = data.draw(st.sampled_from(["left", "right"]), label="padding_side")
     call = f"torch._C._nn.pad_sequence([{', '.join(inputs)}], {first}, {value}, '{side}')"
     batch = [data.draw(st.sampled_from(list(inputs)), label="dynamic")]
-    check(data, call, **inputs, batch=batch, tolerance=EXACT, may_raise=True)
+    # What torch decomposes it to holds for one order of the lengths, and no bound says so.
+    check(data, call, **inputs, batch=batch, tolerance=EXACT, may_raise=True, decompose=False)

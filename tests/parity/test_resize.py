@@ -10,12 +10,14 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("openvino")
 
+import numpy as np
 from hypothesis import strategies as st
-from parity_cases import FLOATS, check, covers, operand
+from parity_cases import FLOATS, QUICK, check, covers, operand, plugins
 
 from fwd_core.ir import DType
-from fwd_core.testing import EXACT, Tolerance
+from fwd_core.testing import EXACT, Tolerance, assert_parity
 from fwd_core.testing import strategies as fwd
+from fwd_ops_torch.testing import module_from_source
 
 #: Positions are float32 in torch; weights follow from them.
 WEIGHED = {
@@ -55,11 +57,48 @@ class Drawn:
         examples=1.5)  # fmt: skip
 def test_nearest(name: str, n: int, data: st.DataObject) -> None:
     p = Drawn(data, n, (*FLOATS, DType.UINT8))
-    # One channel lies in memory as if channels came last, and torch's kernel for these does not
-    # look at the scales of axes that stay or double.
-    size, scales = p.given(data, scaled=n == 1 or p.x.shape[1] > 1)
+    # Of four channels or more that come last in memory torch has another kernel.
+    size, scales = p.given(data)
     check(data, f"torch.ops.aten.{name}{n}d(x, {size}, {scales})", x=p.x, batch=["x"],
           tolerance=EXACT)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("image", "sizes", "scales"),
+    [
+        ((2, 1), "None", [1.3, 2.0]),  # an axis stays
+        ((2, 3), "None", [2.4, 2.2]),  # one doubles
+        ((2, 3), "[2, 6]", [1.3, 2.7]),
+        ((6, 6), "[122, 6]", [None, 1.3]),  # the largest image that is small
+        ((6, 6), "[123, 6]", [None, 1.3]),
+        ((6, 6), "[117, 12]", [None, 2.3]),
+        ((6, 4), "None", [1.1]),
+        ((6, 4, 2), "None", [1.1, 2.1, 1.3]),
+    ],
+)
+def test_scales_of_axes_that_stay_or_double(
+    image: tuple[int, ...], sizes: str, scales: list[float | None]
+) -> None:
+    n = len(scales)
+    shape = (1, 2, *image[-n:])
+    x = np.arange(math.prod(shape), dtype=np.float32).reshape(shape)
+    given = str(scales) if sizes == "None" else ", ".join(map(str, scales))
+    module = module_from_source(f"torch.ops.aten.upsample_nearest{n}d(x, {sizes}, {given})", "x")
+    assert_parity(module, x, forms=QUICK, tolerance=EXACT, plugins=plugins())
+
+
+@pytest.mark.parametrize("scales", [(1.3, 2.5), (2.25, 1.25), (2.0, 1.0), (1.5, 1.3)])
+@pytest.mark.parametrize("image", [(2, 3), (5, 2), (4, 40), (3, 60), (3, 1), (60, 1)])
+def test_dynamic_sizes_stay_or_double_at_run_time(
+    scales: tuple[float, float], image: tuple[int, int]
+) -> None:
+    x, second = (
+        np.arange(2 * h * w, dtype=np.float32).reshape(1, 2, h, w) for h, w in ((62, 61), image)
+    )
+    module = module_from_source(f"torch.ops.aten.upsample_nearest2d(x, None, {list(scales)})", "x")
+    dynamic = {"x": {2: ("h", 2, 62, 62), 3: ("w", 1, 61, 61)}}
+    assert_parity(module, (x,), forms=("scripted",), dynamic=dynamic, second_inputs=(second,),
+                  tolerance=EXACT, plugins=plugins())  # fmt: skip
 
 
 @covers("aten::{name}", name=["upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d",

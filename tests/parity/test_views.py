@@ -41,12 +41,12 @@ class Program:
         of = data.draw(st.sampled_from(sorted(self.shapes)), label="of")
         table[kind](self, data, of)
 
-    def let(self, text: str, shape: Shape) -> None:
+    def let(self, text: str, shape: Shape, same: str = "") -> None:
         """Name a view of another variable, or the variable itself again."""
         name = f"t{len(self.shapes)}"
         self.lines.append(f"{name} = {text}")
         self.shapes[name] = shape
-        self.same[name] = self.same.get(text, name)
+        self.same[name] = self.same[same] if same else name
 
     def let_all(self, text: str, shapes: Sequence[Shape]) -> None:
         """Name each of several views of another variable."""
@@ -144,7 +144,8 @@ def diagonal(p: Program, data: st.DataObject, of: str) -> None:
 
 def at_least(p: Program, data: st.DataObject, of: str) -> None:
     text = f"torch.atleast_{data.draw(st.integers(1, 3), label='rank')}d({of})"
-    p.let(text, shape_of(text, of, p.shapes[of]))
+    shape = shape_of(text, of, p.shapes[of])
+    p.let(text, shape, of if shape == p.shapes[of] else "")
 
 
 def shape_of(text: str, of: str, shape: Shape) -> Shape:
@@ -212,7 +213,8 @@ def detach(p: Program, data: st.DataObject, of: str) -> None:
 
 
 def same(p: Program, data: st.DataObject, of: str) -> None:
-    p.let(of, p.shapes[of])
+    texts = ["{0}", "{0}.int()", "{0}.type_as(x)", "torch.positive({0})", "torch.real({0})"]
+    p.let(data.draw(st.sampled_from(texts), label="itself").format(of), p.shapes[of], of)
 
 
 def flat_first(p: Program, data: st.DataObject, of: str) -> None:

@@ -246,6 +246,55 @@ def test_what_its_hint_says_helps(text: str) -> None:
     check(module, (X,), model=traced(module, (X,)))
 
 
+@pytest.mark.parametrize("changed", ["y.transpose_(0, -1)", "z.transpose_(0, -1)", "z.add_(1)"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "torch.atleast_2d(y)",
+        "torch.atleast_3d([y, x])[0]",
+        "torch.broadcast_tensors(y, x)[0]",
+        "y.float()",
+        "y.type_as(x)",
+        "torch.positive(y)",
+        "torch.real(y)",
+        "torch.conj_physical(y)",
+        "y.resolve_neg()",
+        "F.dropout(y, 0.5, False)",
+        "y.flatten(1, 1)",
+        "y.sum_to_size(2, 3, 4)",
+    ],
+)
+def test_what_torch_returns_as_it_is_changes_its_layout_too(text: str, changed: str) -> None:
+    module = module_from_source(f"y = x * 1\nz = {text}\n{changed}\nreturn y, z", "x")
+    for model in (scripted(module), torch.export.export(module.eval(), (X,))):
+        check(module, (X,), model=model)
+
+
+@pytest.mark.parametrize("text", ["y.sum_to_size([])", "y.flatten()", "torch.atleast_1d(y)"])
+def test_what_has_no_axes_is_not_returned_as_it_is(text: str) -> None:
+    source = f"y = x.sum()\nz = {text}\ny.unsqueeze_(0).unsqueeze_(0)\nreturn y, z"
+    module = module_from_source(source, "x")
+    check(module, (X,), model=scripted(module))
+
+
+@pytest.mark.parametrize("changed", ["y.transpose_(0, -1)", "z.unsqueeze_(0)"])
+def test_reading_what_may_be_the_tensor_whose_layout_changed_is_refused(changed: str) -> None:
+    read = "z" if changed[0] == "y" else "y"
+    module = module_from_source(f"y = x * 1\nz = y.contiguous()\n{changed}\nreturn {read}", "x")
+    with pytest.raises(ConversionError) as caught:
+        importing(scripted(module), (X,))
+    assert (
+        caught.value.got == "contiguous(…) of a tensor: a view or a copy, which depends on strides"
+    )
+    assert caught.value.hint == "write contiguous(…).clone() so that no memory is shared"
+
+
+def test_views_of_what_may_be_the_tensor_whose_layout_changed_are_read() -> None:
+    source = "y = x * 1\nv = y.t()\nz = v.contiguous()\nz.transpose_(0, 1)\nreturn y, z"
+    module = module_from_source(source, "x")
+    check(module, (X[0],), model=scripted(module))
+
+
 def test_writing_what_may_share_memory_is_right_when_the_other_is_not_read_again() -> None:
     class Model(nn.Module):
         def forward(self, x: Tensor) -> Tensor:

@@ -44,7 +44,8 @@ def histc(
     last, width = ctx.number(bins - 1, dtype, "last"), ctx.emit(ops.Sub(high, low), "width")
     scaled = ctx.emit(ops.Mul(ctx.emit(ops.Sub(value, low)), ctx.number(bins, dtype)), "scaled")
     place = ctx.emit(ops.Floor(ctx.emit(ops.Div(scaled, width))), "place")
-    place = ctx.emit(ops.Minimum(place, last), "place")
+    # Compilers divide by a constant in ways of their own, so the least element may lie below 0.
+    place = ctx.emit(ops.Clamp(ctx.emit(ops.Minimum(place, last), "place"), minimum=0.0), "place")
     over, under = ctx.emit(ops.Greater(value, high)), ctx.emit(ops.Less(value, low))
     outside = ctx.emit(ops.Or(over, under), "outside")
     place = ctx.emit(ops.Where(outside, ctx.number(-1.0, dtype), place), "place")

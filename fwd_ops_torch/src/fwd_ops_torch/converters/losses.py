@@ -126,6 +126,20 @@ def kl_div(
     return ctx.cast(reduced(ctx, loss, reduction), dtype)
 
 
+def _require_no_bool_subtracted(
+    ctx: ConversionContext, x: Value, target: Value, log_input: bool, full: bool
+) -> None:
+    """Torch subtracts their product or the target from floats, and a rate the other way round."""
+    rate, count = (value.type.dtype is DType.BOOL for value in (x, target))
+    if (count and full) or (rate and (count or not log_input)):
+        raise ConversionError(
+            f"{ctx.operator}: torch subtracts no bool tensor",
+            expected="numbers",
+            got=f"{x.type} and {target.type}",
+            hint="cast the input and the target to float first",
+        )
+
+
 @converts("aten::poisson_nll_loss")
 def poisson_nll_loss(
     ctx: ConversionContext,
@@ -140,8 +154,7 @@ def poisson_nll_loss(
 
     Numbers. With full, Stirling's approximation of log(target!) is added where target is above 1.
     """
-    if x.type.dtype is DType.BOOL and not log_input:
-        raise ConversionError(f"{ctx.operator}: rates are numbers", got=x.type)
+    _require_no_bool_subtracted(ctx, x, target, log_input, full)
     x = ctx.to_float(x)
     dtype = result_dtype((x, target))
     given, t = single(ctx, x, target)

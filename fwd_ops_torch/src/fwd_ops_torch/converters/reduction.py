@@ -160,9 +160,9 @@ def logsumexp(ctx: ConversionContext, x: Value, dim: Sequence[int], keepdim: boo
     wide, axes = widened(ctx, value), ctx.axes(dim, x.type.rank)
     if axes and not dim and not keepdim and 0 not in x.type.shape:
         raise ConversionError(f"{ctx.operator}: no dims need keepdim, says torch", got=x.type)
-    if is_empty(x, axes):  # there is no greatest element to shift by
-        total = ctx.emit(ops.ReduceSum(wide, axes, keepdim), "total")
-        return ctx.cast(ctx.emit(ops.Log(total)), value.type.dtype)
+    if is_empty(x, axes):  # no greatest element to shift by: the logarithm of a sum of nothing
+        total = ops.ReduceSum(wide, axes, keepdim).infer()
+        return ctx.emit(ops.Full(total.shape, -math.inf, value.type.dtype))
     greatest = ctx.emit(ops.ReduceMax(wide, axes, keepdims=True), "greatest") if axes else wide
     # Infinite minus infinite is no number, and there is nothing to scale.
     zero, infinity = (ctx.number(each, wide.type.dtype) for each in (0.0, math.inf))

@@ -14,6 +14,9 @@ from fwd_core.ir.ops.resize import distance
 from fwd_ops_torch.converting import ConversionContext, converts
 from fwd_ops_torch.converting.size_floats import SizeFloat
 
+#: Torch's kernel for images whose height and width add up to this looks at sizes before scales.
+_SMALL_IMAGE = 128
+
 
 @converts("aten::upsample_nearest1d", "aten::_upsample_nearest_exact1d")
 def upsample_nearest1d(
@@ -159,7 +162,57 @@ def _nearest(
     sizes, scales = _sizes(ctx, x, output_size, scale_factors, given)
     exact = "_exact" in ctx.operator
     mode = "nearest_exact" if exact else "nearest"
+    if not exact and len(sizes) == 2:
+        x, scales = _shortened(ctx, x, sizes, scales)
     return ctx.emit(ops.Resize(x, sizes, mode, scales=scales))  # type: ignore[arg-type]
+
+
+def _shortened(
+    ctx: ConversionContext, x: Value, sizes: Sequence[Dim], scales: Sequence[float | None]
+) -> tuple[Value, tuple[float | None, ...]]:
+    """X and the scales that count, where torch does not look at those of axes that stay or double.
+
+    That is what its kernel for small images does; the one for larger ones, and those of one and of
+    three axes, look at every scale. All of them give the same where there is none.
+    """
+    larger = is_less(_SMALL_IMAGE, sizes[0] + sizes[1])
+    if larger is True:
+        return x, tuple(scales)
+    counting = list(scales)
+    for axis, (before, after, scale) in enumerate(
+        zip(x.type.shape[2:], sizes, scales, strict=True)
+    ):
+        stays, doubles = is_equal(before, after), is_equal(before * 2, after)
+        if scale is None or (stays is False and doubles is False):
+            continue
+        if larger is None or not (stays or doubles):
+            x = _chosen_at_run_time(ctx, x, axis, sizes, scale)
+        counting[axis] = None
+    return x, tuple(counting)
+
+
+def _chosen_at_run_time(
+    ctx: ConversionContext, x: Value, axis: int, sizes: Sequence[Dim], scale: float
+) -> Value:
+    """X with one axis resized, where only its size at run time tells whether the scale counts."""
+
+    def number(value: float) -> Value:
+        return ctx.constant(value, DType.FLOAT32, "number")
+
+    before, after = x.type.shape[axis + 2], sizes[axis]
+    total, most, result = (
+        ctx.emit(ops.DimValue(size), "size") for size in (sizes[0] + sizes[1], _SMALL_IMAGE, after)
+    )
+    small, step = ctx.emit(ops.LessEqual(total, most), "small"), number(1.0 / scale)
+    for size, whole in ((before, 1.0), (before * 2, 0.5)):
+        same = ctx.emit(ops.Equal(ctx.emit(ops.DimValue(size), "size"), result), "same")
+        short = ctx.emit(ops.And(small, same), "short")
+        step = ctx.emit(ops.Where(short, number(whole), step), "distance")
+    places = ctx.emit(ops.Arange(after, 0.0, 1.0, DType.FLOAT32), "places")
+    floor = ctx.emit(ops.Floor(ctx.emit(ops.Mul(places, step), "position")), "floor")
+    last = ctx.emit(ops.DimValue(before - 1), "last")
+    index = ctx.emit(ops.Minimum(ctx.emit(ops.Cast(floor, DType.INT64)), last), "index")
+    return ctx.emit(ops.Gather(x, index, axis + 2), "picked")
 
 
 def _smooth(

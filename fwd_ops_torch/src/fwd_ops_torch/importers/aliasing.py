@@ -32,6 +32,8 @@ Content = Union[Value, torch.Tensor]
 BRANCH = "prim::If"
 #: What ``Tensor.view`` can say instead.
 _LIKE_VIEW = frozenset({"aten::reshape", "aten::reshape_as", "aten::flatten"})
+#: What may return its operand itself, not only a view of it.
+_MAYBE_ITSELF = frozenset({"aten::contiguous", "aten::to"})
 
 
 class Storage:
@@ -126,7 +128,7 @@ class View:
 class TensorRef:
     """A tensor of the model. Identity is the model's own: two names of one tensor are one ref."""
 
-    __slots__ = ("_cached", "_version", "storage", "view")
+    __slots__ = ("_cached", "_unknown", "_version", "perhaps", "storage", "view")
 
     def __init__(self, content: Content, view: View | None = None, attribute: str = "") -> None:
         journal.created(self)
@@ -134,6 +136,10 @@ class TensorRef:
         self.storage: Storage = Storage(content, attribute) if view is None else view.parent.storage
         self._cached = content
         self._version = self.storage.version
+        #: Other refs that may be of the same tensor.
+        self.perhaps: list[tuple[TensorRef, Doubt]] = []
+        #: Why its layout is not known: a doubt, and where one that may be the same changed.
+        self._unknown: tuple[Doubt, Location] | None = None
 
     def read(self) -> Content:
         """The contents now.
@@ -141,9 +147,10 @@ class TensorRef:
         Raises:
             ConversionError: A tensor that may share memory with this one was written.
         """
-        if self.storage.unreadable is not None:
-            doubt, written = self.storage.unreadable
-            raise doubt.error(written)
+        for unknown in (self.storage.unreadable, self._unknown):
+            if unknown is not None:
+                doubt, written = unknown
+                raise doubt.error(written)
         if self.view is None:
             return self.storage.content
         if self._version != self.storage.version:
@@ -177,10 +184,14 @@ class TensorRef:
         twin = TensorRef.__new__(TensorRef)
         twin.view, twin.storage = self.view, self.storage
         twin._cached, twin._version = self._cached, self._version
+        twin.perhaps, twin._unknown = [], self._unknown
         return twin
 
-    def become(self, view: View, content: Content) -> None:
-        """Lie in the storage otherwise, as ``transpose_`` does; tensors that alias stay."""
+    def become(self, view: View, content: Content, where: Location) -> None:
+        """Lie in the storage otherwise, as ``transpose_`` does; other tensors that alias stay."""
+        for other, doubt in self.perhaps:
+            journal.changes(other)
+            other._unknown = (doubt, where)
         journal.changes(self)
         self.view = view
         self._cached, self._version = content, self.storage.version
@@ -188,6 +199,10 @@ class TensorRef:
     def may_alias(self, other: TensorRef, doubt: Doubt) -> None:
         """Note that the two may share memory, or not."""
         self.storage.may_alias(other.storage, doubt)
+        if doubt.operator in _MAYBE_ITSELF:
+            for one, another in ((self, other), (other, self)):
+                journal.changes(one)
+                one.perhaps.append((another, doubt))
 
     @property
     def type(self) -> TensorType:

@@ -37,6 +37,19 @@ AT_LEAST = frozenset({"aten::atleast_1d", "aten::atleast_2d", "aten::atleast_3d"
 OF_SEVERAL = frozenset({*AT_LEAST, "aten::broadcast_tensors"})
 #: These return their operand itself when nothing changes, and a copy otherwise.
 CASTS = frozenset({"aten::to", "aten::type_as"})
+#: These return their operand itself when the shape stays, whatever their schemas say.
+OF_SHAPES = frozenset({*AT_LEAST, "aten::flatten", "aten::sum_to_size"})
+#: These return their operand itself, because it is not complex.
+OF_REAL = frozenset(
+    {
+        "aten::positive",
+        "aten::real",
+        "aten::conj",
+        "aten::conj_physical",
+        "aten::resolve_conj",
+        "aten::resolve_neg",
+    }
+)
 #: These return their operand itself when they do not train, although their schemas are silent.
 DROPOUTS = frozenset(
     {
@@ -132,22 +145,45 @@ def wrap(
 def _one(call: _Call, result: Any) -> Any:
     if not _is_content(result):
         return result
+    operand = next(iter(call.arguments.values()), None)
+    if isinstance(operand, TensorRef) and _stays(call, operand, result):
+        return operand
     parent, name = _viewed(call), call.schema.name
     if parent is None or (name in CASTS and _copies(call, parent, result)):
         return TensorRef(result)
-    if name in MAYBE or (name in CASTS and _lays_out(call)):
+    if name in MAYBE or name in CASTS:
         ref = TensorRef(result)
         ref.may_alias(parent, Doubt(name, call.where))
         return ref
     return TensorRef(result, call.view(parent))
 
 
+def _stays(call: _Call, operand: TensorRef, result: Content) -> bool:
+    """Whether torch returns the operand itself: what changes its layout later changes both."""
+    name = call.schema.name
+    if name in CASTS:
+        return not _copies(call, operand, result) and not _lays_out(call)
+    if name in DROPOUTS:
+        return not call.arguments["train"]
+    # sum_to_size([]) is a sum also of what has no axes, and the others give those some.
+    kept = operand.type.rank > 0 and _keeps_shape(operand, result)
+    return name in OF_REAL or (name in OF_SHAPES and kept)
+
+
+def _keeps_shape(operand: TensorRef, result: Content) -> bool:
+    return TensorRef(result).type.shape == operand.type.shape
+
+
 def _of_several(call: _Call, results: Sequence[Content]) -> list[TensorRef]:
-    """One result for each of a list of operands, which it may share memory with."""
+    """One result for each of a list of operands: that itself, or what may share memory with it."""
     (operands,) = call.arguments.values()
-    refs = [TensorRef(result) for result in results]
-    for ref, operand in zip(refs, operands, strict=True):
-        ref.may_alias(operand, Doubt(call.schema.name, call.where))
+    refs = []
+    for operand, result in zip(operands, results, strict=True):
+        ref = operand
+        if not _keeps_shape(operand, result):
+            ref = TensorRef(result)
+            ref.may_alias(operand, Doubt(call.schema.name, call.where))
+        refs.append(ref)
     return refs
 
 
@@ -160,8 +196,6 @@ def _viewed(call: _Call) -> TensorRef | None:
     parent, schema = next(iter(call.arguments.values()), None), call.schema
     if not isinstance(parent, TensorRef):
         return None
-    if schema.name in DROPOUTS:
-        return None if call.arguments["train"] else parent
     if schema.name in MAYBE or schema.name in CASTS or schema.name in AT_LEAST:
         return parent
     told = schema.returns and (schema.returns[0].alias or schema.returns[0].is_list)
@@ -257,7 +291,7 @@ def _written(call: _Call, result: Any) -> Any:
     if not isinstance(target, TensorRef) or not isinstance(result, (Value, torch.Tensor)):
         raise ConversionError(f"{schema.name} writes to several tensors at once", where=where)
     if schema.name in LAYOUTS:
-        target.become(_pure(call).view(target), result)
+        target.become(_pure(call).view(target), result, where)
         return target
     want = target.type
     have = TensorRef(result).type

@@ -41,6 +41,26 @@ def test_runs_do_not_add_up(make: object, expected: list[int]) -> None:
         assert_same(output, np.array(expected, np.int32) + X)
 
 
+@pytest.mark.parametrize("value", [-3.0, 2.0, -np.inf, np.nan])
+def test_magnitudes_of_constants_have_no_sign(value: float) -> None:
+    """OpenVINO would drop the Abs of a constant that it has yet to compute."""
+    x = np.array([3, 4], np.float32)
+    outputs = thrice(
+        lambda graph: graph.add(ops.Abs(graph.add(ops.Full((2,), value, DType.FLOAT32)))), x
+    )
+    for output in outputs:
+        assert_same(output, np.abs(np.full(2, value, np.float32)) + x)
+
+
+def test_infinite_constants_are_infinite_in_bfloat16() -> None:
+    def make(graph: Graph, x: Value) -> Value:
+        return graph.add(ops.Full((2,), -np.inf, DType.BFLOAT16))
+
+    engine = build(graph_of(make, [TensorType(DType.FLOAT32, (2,))]))
+    (result,) = engine.run_list([np.zeros(2, np.float32)])
+    assert list(np.asarray(result).view(np.uint16)) == [0xFF80, 0xFF80]
+
+
 def test_only_what_nothing_else_folds_is_computed() -> None:
     import openvino
     from openvino import opset15

@@ -42,13 +42,30 @@ def absolute(opset: Any, x: Output) -> Output:
     """``|x|`` of numbers, for every consumer of x.
 
     OpenVINO 2026 moves an Abs before the Concat that it reads, and so changes what other
-    consumers of that Concat read. Here the absolute parts are a Concat of their own.
+    consumers of that Concat read. Here the absolute parts are a Concat of their own. It also drops
+    an Abs of what constants alone decide, as of a Broadcast of one.
     """
     node = x.get_node()
+    if _is_fixed(node):
+        zero = constant(opset, 0)
+        return opset.select(opset.greater(x, zero), x, opset.subtract(zero, x)).output(0)
     if node.get_type_name() != "Concat":
         return opset.abs(x).output(0)
     parts = [absolute(opset, part) for part in node.input_values()]
     return opset.concat(parts, node.get_attributes()["axis"]).output(0)
+
+
+def _is_fixed(node: Any) -> bool:
+    """Whether a tensor depends on constants only."""
+    waiting, seen = [node], set()
+    while waiting:
+        one = waiting.pop()
+        if one.get_type_name() in ("Parameter", "ReadValue"):
+            return False
+        sources = [port.get_node() for port in one.input_values()]
+        waiting += [each for each in sources if each.get_name() not in seen]
+        seen.update(each.get_name() for each in sources)
+    return True
 
 
 def unless_nan(opset: Any, x: Output, instead: Output, result: Output) -> Output:
