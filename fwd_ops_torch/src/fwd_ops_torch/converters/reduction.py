@@ -161,8 +161,8 @@ def logsumexp(ctx: ConversionContext, x: Value, dim: Sequence[int], keepdim: boo
     if axes and not dim and not keepdim and 0 not in x.type.shape:
         raise ConversionError(f"{ctx.operator}: no dims need keepdim, says torch", got=x.type)
     if is_empty(x, axes):  # no greatest element to shift by: the logarithm of a sum of nothing
-        total = ops.ReduceSum(wide, axes, keepdim).infer()
-        return ctx.emit(ops.Full(total.shape, -math.inf, value.type.dtype))
+        shape = ops.ReduceSum(wide, axes, keepdim).infer().shape
+        return ctx.emit(ops.Full(shape, -math.inf, value.type.dtype))
     greatest = ctx.emit(ops.ReduceMax(wide, axes, keepdims=True), "greatest") if axes else wide
     # Infinite minus infinite is no number, and there is nothing to scale.
     zero, infinity = (ctx.number(each, wide.type.dtype) for each in (0.0, math.inf))

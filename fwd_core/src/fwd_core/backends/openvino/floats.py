@@ -57,7 +57,8 @@ def absolute(opset: Any, x: Output) -> Output:
 
 def _is_fixed(node: Any) -> bool:
     """Whether a tensor depends on constants only."""
-    waiting, seen = [node], set()
+    waiting: list[Any] = [node]
+    seen: set[str] = set()
     while waiting:
         one = waiting.pop()
         if one.get_type_name() in ("Parameter", "ReadValue"):
