@@ -142,3 +142,44 @@ def test_weights_of_a_models_owner_are_copied_and_those_of_a_file_are_not(
     after = graph.value("weight").constant
     assert after is not None
     assert (after.data == before).all()
+
+
+class Numbers(nn.Module):
+    """Python numbers beside tensors without axes, where a tensor would decide the dtype."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        total = x.sum()
+        count = total.to(torch.int32)
+        halves = total.to(torch.float16)
+        return total * 0.5, 1 - total, count * 2, count | 3, halves * 0.5, total > 0.5, 2**total
+
+
+def test_numbers_of_a_trace_stay_numbers_in_its_file(tmp_path: Path) -> None:
+    """They are 0-d float64 and int64 tensors there, which torch takes for numbers."""
+    here = traced(Numbers(), (X,))
+    here.save(tmp_path / "numbers.pth")
+    from_file = importing(tmp_path / "numbers.pth", (X,))
+    dtypes = [value.type.dtype for value in importing(here, (X,)).outputs]
+    assert [value.type.dtype for value in from_file.outputs] == dtypes
+    assert [str(dtype) for dtype in dtypes] == [
+        str(result.dtype).removeprefix("torch.") for result in here(X)
+    ]
+
+
+SCALE = torch.tensor(0.5, dtype=torch.float64)
+PLACE = torch.tensor(1)
+
+
+class Tensors(nn.Module):
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return x.sum() * SCALE, x.index_select(0, PLACE)
+
+
+def test_tensors_that_a_trace_holds_are_tensors_where_it_was_made(tmp_path: Path) -> None:
+    here = traced(Tensors(), (X,))
+    assert str(importing(here, (X,)).outputs[0].type.dtype) == "float64"
+    here.save(tmp_path / "tensors.pth")
+    # A file does not tell them from numbers; where no number is taken they stay tensors.
+    scaled, picked = importing(tmp_path / "tensors.pth", (X,)).outputs
+    assert str(scaled.type.dtype) == "float32"
+    assert picked.type.shape == (1, 3)

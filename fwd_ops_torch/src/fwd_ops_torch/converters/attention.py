@@ -39,7 +39,7 @@ def scaled_dot_product_attention(
     if enable_gqa:
         key, value = _grouped(ctx, query, key, value)
     mask = _mask(ctx, query, attn_mask)
-    return ctx.emit(ops.Attention(query, key, value, mask, is_causal, scale))
+    return _attended(ctx, ops.Attention(query, key, value, mask, is_causal, scale))
 
 
 @converts("aten::_scaled_dot_product_attention_math", no_effect=_KERNEL)
@@ -285,7 +285,15 @@ def _kernel(
     # Of a row that a mask empties torch's kernel says 0.
     kept = ctx.emit(ops.Squeeze(_kept_rows(ctx, wide, 3), (3,)), "kept")
     zero = ctx.number(0.0, DType.FLOAT32, "zero")
-    return ctx.emit(attention), ctx.emit(ops.Where(kept, sums, zero), "logsumexp")
+    return _attended(ctx, attention), ctx.emit(ops.Where(kept, sums, zero), "logsumexp")
+
+
+def _attended(ctx: ConversionContext, attention: ops.Attention) -> Value:
+    """The result; zeros where there are no keys, as torch says."""
+    if attention.key.type.shape[-2] == 0:
+        made = attention.infer()
+        return ctx.emit(ops.Full(made.shape, 0.0, made.dtype))
+    return ctx.emit(attention)
 
 
 def _scores(ctx: ConversionContext, op: ops.Attention) -> Value:

@@ -64,10 +64,12 @@ class Interpreter:
 
     Args:
         session: Where operators go.
+        loaded: The program is from a file, which holds numbers of a trace as tensors.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, *, loaded: bool = False) -> None:
         self.session = session
+        self._loaded = loaded
         #: How conditions came out, by the places of their branches.
         self.decisions: dict[str, set[bool]] = {}
         self._attributes = Attributes()
@@ -331,6 +333,8 @@ class Interpreter:
         value = output.toIValue()
         if not isinstance(value, torch.Tensor):
             return value
+        if self._loaded and jit.is_number(node):
+            return value.item()
         # However often a loop or a method comes by, it is the same tensor.
         if node not in self._literals:
             self._literals[node] = self.session.literal(value)

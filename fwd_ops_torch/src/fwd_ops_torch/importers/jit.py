@@ -14,8 +14,19 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch.jit._trace import TopLevelTracedModule
 
 from fwd_core.errors import ConversionError, UnsupportedModelError
+
+#: Operators of two tensors that take a number for either.
+_TAKES_NUMBERS = frozenset(
+    f"aten::{name}{written}"
+    for name in (
+        "add", "sub", "rsub", "mul", "div", "true_divide", "floor_divide", "remainder", "fmod",
+        "pow", "eq", "ne", "lt", "le", "gt", "ge", "bitwise_and", "bitwise_or", "bitwise_xor",
+    )
+    for written in ("", "_")
+)  # fmt: skip
 
 
 @contextmanager
@@ -78,6 +89,26 @@ def script(module: torch.nn.Module) -> torch.jit.ScriptModule:
 def is_script_module(source: object) -> bool:
     """Whether an object is a traced or scripted module."""
     return isinstance(source, torch.jit.ScriptModule)
+
+
+def was_traced_here(module: torch.jit.ScriptModule) -> bool:
+    """Whether a module comes from ``torch.jit.trace`` in this process, not from a file."""
+    return isinstance(module, TopLevelTracedModule)
+
+
+def is_number(node: Any) -> bool:
+    """Whether a constant tensor of a loaded program was a Python number when it was traced.
+
+    Files do not tell ``x * 0.5`` from a product with a 0-d float64 tensor; torch takes both for
+    a number. One that an operator takes for a tensor only is left a tensor.
+    """
+    value = node.output().toIValue()
+    is_plain = isinstance(value, torch.Tensor) and value.dtype in (torch.float64, torch.int64)
+    return (
+        is_plain
+        and value.dim() == 0
+        and all(use.user.kind() in _TAKES_NUMBERS for use in node.output().uses())
+    )
 
 
 def raw(module: torch.jit.ScriptModule) -> Any:

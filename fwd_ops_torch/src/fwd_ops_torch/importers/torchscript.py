@@ -59,7 +59,7 @@ class TorchScriptImporter:
             zip([n for n, _ in arguments], declare_inputs(session, arguments), strict=True)
         )
         everything = [inputs.get(p.name, p.default) for p in parameters]
-        interpreter = Interpreter(session)
+        interpreter = Interpreter(session, loaded=not jit.was_traced_here(module))
         try:
             result = interpreter.run(ModuleRef(owner, ""), everything, method)
         except (CannotContinueError, ForwardError) as error:

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 from machine import MODES
 from on_openvino import Array, assert_same, dynamic_types, run
 
-from fwd_core.ir import Graph, Value, ops
+from fwd_core.ir import DType, Graph, TensorType, Value, ops, symbol
 from fwd_core.ir.ops.reduction import Reduction
 
 pytest.importorskip("openvino")
@@ -157,3 +157,18 @@ def test_another_shape_after_the_first_axis(
 
     (got,) = run(make, x)
     assert_same(got, expected(x, axis=0).reshape(1, 12), rtol=1e-6)
+
+
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_the_mean_of_an_axis_that_may_be_empty(keepdims: bool) -> None:
+    """OpenVINO says 0, NumPy and torch say NaN."""
+
+    def make(graph: Graph, x: Value) -> Value:
+        return graph.add(ops.ReduceMean(x, (0,), keepdims))
+
+    types = [TensorType(DType.FLOAT32, (symbol("rows", 0, 2, 4), 3))]
+    for rows in (0, 1, 4):
+        x = np.arange(rows * 3, dtype=np.float32).reshape(rows, 3)
+        (got,) = run(make, x, types=types)
+        expected = x.mean(0, keepdims=keepdims) if rows else np.full((1, 3)[not keepdims :], np.nan)
+        assert_same(got, expected.astype(np.float32), rtol=1e-6)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from fwd_core.backends.openvino import floats, integers, reductions
 from fwd_core.backends.openvino.context import OpenVINOLowering
+from fwd_core.ir.dims import bounds, product
 from fwd_core.ir.ops import reduction as ops
 from fwd_core.ir.ops.shape import Reshape, Unsqueeze
 from fwd_core.plugins import lowering
@@ -39,13 +40,23 @@ def reduce(ctx: OpenVINOLowering, op: ops.Reduction) -> Output:
         return _fold(ctx, op)
     x, axes = ctx[op.x], ctx.vector(op.axes)
     keepdims = op.keepdims or _is_reshaped(ctx)
-    result = getattr(ctx.opset, _FUNCTIONS[type(op)])(x, axes, keepdims).output(0)
+    if isinstance(op, ops.ReduceMean) and _may_be_empty(op):
+        # OpenVINO's mean of nothing is 0, not 0 / 0.
+        total = ctx.opset.reduce_sum(x, axes, keepdims)
+        count = ctx.scalar(product(op.x.type.shape[axis] for axis in op.axes))
+        result = ctx.opset.divide(total, ctx.opset.convert_like(count, total)).output(0)
+    else:
+        result = getattr(ctx.opset, _FUNCTIONS[type(op)])(x, axes, keepdims).output(0)
     if isinstance(op, (ops.ReduceMax, ops.ReduceMin)):
         # OpenVINO's extrema pass over a NaN.
         found = ctx.opset.reduce_logical_or(ctx.opset.not_equal(x, x), axes, keepdims)
         nan = floats.constant(ctx.opset, float("nan"))
         result = ctx.opset.select(found, nan, result).output(0)
     return result if keepdims is op.keepdims else ctx.opset.squeeze(result, axes).output(0)
+
+
+def _may_be_empty(op: ops.Reduction) -> bool:
+    return any(bounds(op.x.type.shape[axis])[0] == 0 for axis in op.axes)
 
 
 def _is_reshaped(ctx: OpenVINOLowering) -> bool:
