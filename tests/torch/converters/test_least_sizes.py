@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from torch_models import check, importing, running, scripted
+from torch_models import check, importing, running, scripted, traced
 
 from fwd_core.errors import ConversionError, ForwardWarning, UnsupportedModelError
 from fwd_ops_torch.testing import module_from_source
@@ -185,6 +185,21 @@ def test_squeeze_without_dim_says_that_it_keeps_an_axis_that_may_be_1() -> None:
     assert str(warned[0].message).endswith("Name the axes to drop, as x.squeeze(dim)")
     assert str(graph.outputs[0].type) == "float32[batch, 2]"
     assert importing(model, [x], batch(2)).outputs  # without a warning
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+def test_a_batch_that_a_trace_fixed_is_told_where_another_size_takes_its_place() -> None:
+    """As Swin's window_reverse: int() of a shape is a constant of the trace."""
+    source = "w = x.view(-1, 4)\nb = int(w.shape[0] / 2)\nreturn w.view(b, 2, -1)"
+    x, dynamic = torch.ones(4, 8), {"x": {0: ("batch", 1, 4, 8)}}
+    model = traced(module_from_source(source, "x"), (x,))
+    told = r"(?s)\(at .*makes its -1 .*batch.*, beside a 4, which is also the example's batch"
+    with pytest.warns(ForwardWarning, match=told) as warned:
+        importing(model, [x], dynamic)
+    assert str(warned[0].message).endswith("write it as x.shape[i], or with //")
+    assert importing(model, [x]).outputs  # without a warning
+    fixed = traced(module_from_source("x.view(2, -1)", "x"), (x,))
+    assert importing(fixed, [x], dynamic).outputs  # no size of the example
 
 
 def test_a_slice_takes_what_there_is() -> None:

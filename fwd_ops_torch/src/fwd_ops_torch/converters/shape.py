@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from fwd_core.errors import ConversionError, ForwardWarning
 from fwd_core.ir import Dim, DimExpr, Value, is_equal, is_less, ops
 from fwd_core.ir.dim_hints import LITERAL
-from fwd_core.ir.dims import divide_exactly, product
+from fwd_core.ir.dims import divide_exactly, product, symbols
 from fwd_ops_torch.converting import ConversionContext, converts
 
 
@@ -31,7 +31,29 @@ def reshape(
     """aten::reshape(Tensor(a) self, SymInt[] shape) -> Tensor(a). One size may be -1."""
     wanted = size if size is not None else shape
     assert wanted is not None
-    return ctx.emit(ops.Reshape(x, _resolved(x, wanted)))
+    made = _resolved(x, wanted)
+    _tell_of_fixed_batch(ctx, wanted, made)
+    return ctx.emit(ops.Reshape(x, made))
+
+
+def _tell_of_fixed_batch(
+    ctx: ConversionContext, wanted: Sequence[Dim], made: tuple[Dim, ...]
+) -> None:
+    """Warn where a size that was the example's may have pushed a dynamic one into the -1."""
+    if -1 not in wanted:
+        return
+    place = list(wanted).index(-1)
+    known = {one.opt: one.name for one in symbols(made[place])}
+    fixed = [dim for dim in wanted[:place] if isinstance(dim, int) and dim > 1 and dim in known]
+    if fixed:
+        warnings.warn(
+            f"{ctx.operator} (at {ctx.location}) to {list(wanted)} makes its -1 {made[place]}, beside "
+            f"a {fixed[0]}, which is also the example's {known[fixed[0]]}. If the model computes that "
+            f"{fixed[0]} from a shape by int() or round(), a trace has fixed it, and engines mix "
+            "the elements of one batch: write it as x.shape[i], or with //",
+            ForwardWarning,
+            stacklevel=2,
+        )
 
 
 @converts("aten::flatten")
