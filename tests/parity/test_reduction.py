@@ -24,15 +24,16 @@ SUMS = {
 }
 
 
-def reduced(data: st.DataObject, call: str, dtypes: tuple[DType, ...]) -> None:
+def reduced(data: st.DataObject, call: str, taken: tuple[DType, ...]) -> None:
     """``call`` has {dim}, {keepdim} and {dtype}; forms without {dim} reduce everything."""
     shape = data.draw(fwd.shapes(0, 4, max_size=3), label="shape")
-    x = operand(data, "x", dtypes, shape)
+    x = operand(data, "x", taken, shape)
     rank = max(len(shape), 1)
     axes = data.draw(fwd.axes(len(shape)), label="dims")
     axis = data.draw(fwd.axis(rank), label="dim")
     keepdim = data.draw(st.booleans(), label="keepdim")
-    wanted = data.draw(fwd.dtypes((DType.FLOAT32, DType.FLOAT16, DType.INT32, DType.INT64)))
+    dtypes = (DType.FLOAT32, DType.FLOAT16, DType.INT32, DType.INT64, DType.BOOL)
+    wanted = data.draw(fwd.dtypes(dtypes), label="dtype")
     spelled = call.format(dims=list(axes), dim=axis, keepdim=keepdim, dtype=f"torch.{wanted}")
     check(data, spelled, x=x, batch=["x"], tolerance=SUMS, may_raise=True)
 
@@ -83,7 +84,7 @@ def test_prod(call: str, data: st.DataObject) -> None:
     x = operand(data, "x", ANY, shape, low=-2, high=2)
     axis = data.draw(fwd.axis(max(len(shape), 1)), label="dim")
     keepdim = data.draw(st.booleans(), label="keepdim")
-    dtypes = (DType.FLOAT32, DType.FLOAT16, DType.INT32, DType.INT64)
+    dtypes = (DType.FLOAT32, DType.FLOAT16, DType.INT32, DType.INT64, DType.BOOL)
     wanted = data.draw(fwd.dtypes(dtypes), label="dtype")
     spelled = call.format(dim=axis, keepdim=keepdim, dtype=f"torch.{wanted}")
     check(data, spelled, x=x, batch=["x"], tolerance=PRODUCTS, may_raise=True)
@@ -106,7 +107,9 @@ def test_without_nan(name: str, call: str, data: st.DataObject) -> None:
     shape = data.draw(fwd.shapes(0, 3, max_size=3), label="shape")
     x = with_nan(data, operand(data, "x", ANY, shape))
     axes = data.draw(fwd.axes(len(shape)), label="dims")
-    wanted = data.draw(fwd.dtypes((DType.FLOAT32, DType.FLOAT16, DType.INT64)), label="dtype")
+    wanted = data.draw(
+        fwd.dtypes((DType.FLOAT32, DType.FLOAT16, DType.INT64, DType.BOOL)), label="dtype"
+    )
     spelled = call.format(name=name, dims=list(axes), dtype=f"torch.{wanted}")
     check(data, spelled, x=x, batch=["x"], tolerance=SUMS, may_raise=True)
 

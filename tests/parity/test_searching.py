@@ -20,6 +20,11 @@ SIDES = ["", ", right=True", ', side="left"', ', side="right"', ', right=True, s
          ', right=True, side="left"']  # fmt: skip
 
 
+def other_than(data: st.DataObject, dtype: DType) -> DType:
+    """The dtype, or now and then another one, with which it is promoted."""
+    return data.draw(st.just(dtype) | fwd.dtypes(NUMBERS), label="dtype of numbers")
+
+
 @covers("aten::searchsorted", each={"number": [True, False]})
 def test_searchsorted(number: bool, data: st.DataObject) -> None:
     dtype = data.draw(fwd.dtypes(NUMBERS), label="dtype")
@@ -34,7 +39,7 @@ def test_searchsorted(number: bool, data: st.DataObject) -> None:
         last = data.draw(st.integers(0, 4), label="numbers")
         lead = data.draw(st.booleans(), label="of one sequence") and len(shape) == 1
         sizes = (2, last) if lead else (*shape[:-1], last)
-        given["y"] = draw_array(data, "y", dtype, sizes)
+        given["y"] = draw_array(data, "y", other_than(data, dtype), sizes)
     side = data.draw(st.sampled_from(SIDES), label="side")
     small = data.draw(st.booleans(), label="out_int32")
     what = data.draw(st.sampled_from(["1", "2.5"]), label="number") if number else "y"
@@ -53,7 +58,7 @@ def test_bucketize(number: bool, data: st.DataObject) -> None:
         check(data, f"torch.bucketize({what}, {end}", y=bounds, may_raise=True)
         return
     shape = data.draw(fwd.shapes(0, 3, max_size=4), label="shape")
-    x = draw_array(data, "x", dtype, shape)
+    x = draw_array(data, "x", other_than(data, dtype), shape)
     check(data, f"torch.bucketize(x, {end}", x=x, y=bounds, batch=["x"], may_raise=True)
 
 

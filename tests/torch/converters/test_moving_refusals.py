@@ -20,6 +20,7 @@ def of(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
     return torch.ones(shape, dtype=dtype)
 
 
+BAG = "torch.embedding_bag(x, y, y, False, 0, False, None"
 #: Expression, inputs, the error's text.
 REFUSED: dict[str, tuple[str, list[torch.Tensor], str]] = {
     "matrix_H": ("x.H", [of(2, 2, 2)], "matrix_H: 2 axes or none"),
@@ -70,6 +71,17 @@ REFUSED: dict[str, tuple[str, list[torch.Tensor], str]] = {
     "masked_scatter apart": (
         "x.masked_scatter(y > 0, x)", [of(2), of(3)], "masked_scatter: shapes .*do not broadcast"
     ),
+    "split of a number": ("x.split(1)[0]", [of()], "aten::split: a 0-d tensor has no axis to spl"),
+    "chunk of a number": ("x.chunk(1)[0]", [of()], "aten::chunk: a 0-d tensor has no axis to spl"),
+    "unbind of a number": ("x.unbind()[0]", [of()], "aten::unbind: a 0-d tensor has no axis to s"),
+    "slice of a number": (
+        "x[:1]", [of()], "slice: a 0-d tensor has no axis to slice.*expected: 1 axis or more.*none"
+    ),
+    "unflatten of a number": ("x.unflatten(0, (1, 1))", [of()], "0-d tensor has no axis to unfl"),
+    "no chunks": (
+        "x.chunk(0)[0]", [of(3)], "chunk: chunks must be positive.*expected: 1 or more.*got: +0"
+    ),
+    "less than no chunks": ("x.chunk(-1)[0]", [of(3)], "chunks must be positive.*got: +-1"),
     "tensor_split of a number": ("x.tensor_split(1)[0]", [of()], "no axis to split"),
     "hsplit": ("x.hsplit(1)[0]", [of()], "hsplit: 1 axes or more"),
     "uneven hsplit": ("x.hsplit(2)[0]", [of(3)], "does not divide evenly"),
@@ -81,6 +93,41 @@ REFUSED: dict[str, tuple[str, list[torch.Tensor], str]] = {
     "indices": ("torch.take_along_dim(x, y, 0)", [of(2), of(2)], "indices are int64"),
     "axes of indices": (
         "torch.take_along_dim(x, y, 0)", [of(2), of(1, 1, dtype=I64)], "as many axes in indices"
+    ),
+    "take by int32": (
+        "x.take(y)", [of(2), of(1, dtype=torch.int32)],
+        "take: index is not of int64.*expected: int64.*got: +int32.*index.long",
+    ),
+    "masked_fill by bytes": (
+        "x.masked_fill(y, 0.0)", [of(2), of(2, dtype=torch.uint8)],
+        "masked_fill: mask does not hold truths.*expected: bool.*got: +uint8.*mask != 0",
+    ),
+    "masked_fill_ by numbers": (
+        "x.clone().masked_fill_(y, 0.0)", [of(2), of(2, dtype=I64)],
+        "masked_fill_: mask does not hold truths.*expected: bool.*got: +int64",
+    ),
+    "masked_fill with a vector": (
+        "x.masked_fill(x > 0, y)", [of(2), of(1)],
+        "masked_fill: value has no axes.*a number or a 0-d tensor.*got: +float32\\[1\\].*use where",
+    ),
+    "where of numbers": (
+        "torch.where(y, x, x)", [of(2), of(2, dtype=I64)],
+        "where: condition does not hold truths.*expected: bool or uint8.*got: +int64",
+    ),
+    "table of one axis": (
+        "F.embedding(y, x)", [of(3), of(2, dtype=I64)],
+        "embedding: weight is not a matrix.*expected: 2 axes.*got: +float32\\[3\\]",
+    ),
+    "table of three axes": (
+        "F.embedding(y, x)", [of(3, 2, 2), of(2, dtype=I64)], "embedding: weight is not a matrix"
+    ),
+    "padding_idx": (
+        f"{BAG}, False, 3)[0]", [of(3, 2), of(2, dtype=I64)],
+        "embedding_bag: padding_idx is out of range.*expected: -3 … 2.*got: +3",
+    ),
+    "negative padding_idx": (
+        f"{BAG}, False, -4)[0]", [of(3, 2), of(2, dtype=I64)],
+        "embedding_bag: padding_idx is out of range.*expected: -3 … 2.*got: +-4",
     ),
     "mask of other sizes": ("x[y]", [of(2), of(3).bool()], "a mask of other sizes"),
     "dtype of values": (

@@ -31,6 +31,14 @@ REFUSED: dict[str, tuple[str, list[torch.Tensor], str]] = {
     "mv": ("torch.mv(x, x)", [of(2, 2)], "mv: a matrix and a vector"),
     "dot": ("torch.dot(x, x)", [of(2, 2)], "dot: two vectors"),
     "dot of bool": ("torch.dot(x, x)", [of(2, dtype=BOOL)], "element type not taken"),
+    "bmm batches": (
+        "torch.bmm(x, y)", [of(2, 3, 4), of(1, 4, 3)],
+        "bmm: the first sizes of both batches differ.*expected: 2.*got: +1",
+    ),
+    "baddbmm batches": (
+        "torch.baddbmm(z, x, y)", [of(1, 3, 4), of(2, 4, 3), of(1)],
+        "baddbmm: the first sizes of both batches differ.*expected: 1.*got: +2",
+    ),
     "addbmm": ("torch.addbmm(x, x, x)", [of(2, 2)], "addbmm: batches have 3 axes"),
     "addbmm batches": (
         "torch.addbmm(x, y, z)", [of(2, 2), of(1, 2, 3), of(2, 3, 2)],

@@ -84,9 +84,6 @@ REFUSED: dict[str, tuple[str, list[torch.Tensor], str]] = {
     "searchsorted sorter": (
         "torch.searchsorted(x, x, sorter=y)", [of(2), of(2)], "sorter is not an order"
     ),
-    "searchsorted dtypes": (
-        "torch.searchsorted(x, y)", [of(2), of(2, dtype=I64)], "searchsorted: two dtypes"
-    ),
     "searchsorted rows": (
         "torch.searchsorted(x, y)", [of(2, 2), of(3, 2)], "one sequence, or one per row"
     ),

@@ -100,6 +100,19 @@ REFUSED: dict[str, tuple[str, list[torch.Tensor], str]] = {
     "uneven reshape": ("x.reshape(4, -1)", [of(6)], "do not fill the shape evenly.*multiple of 4"),
     "repeated axes": ("torch.sum(x, [0, -2])", [of(2, 2)], "a dimension is repeated"),
     "axis": ("torch.sum(x, 2)", [of(2, 2)], "dimension out of range.*-2 … 1.*2"),
+    **{
+        f"{source} of {dtype}": (
+            source, [of(2, dtype=dtype)],
+            f"integers do not divide by zero.*expected: a divisor other.*got: +0 for {computed}",
+        )
+        for dtype, computed, sources in (
+            (I64, "int64", ("x // 0", "x % 0", "torch.fmod(x, 0)", "torch.remainder(x, False)",
+                            "x.div(0, rounding_mode='trunc')", "x.floor_divide_(torch.tensor(0))")),
+            (torch.bool, "int64", ("x // 0", "x % 0")),
+            (torch.uint8, "uint8", ("x // 256", "x % torch.tensor([1, 0]).byte()")),
+        )
+        for source in sources
+    },
     "step": ("x[::0]", [of(2)], "step must be positive"),
     "select of a number": ("x.select(0, 0)", [of()], "a 0-d tensor has no axis to select from"),
     "select": ("x[5]", [of(2)], "index out of range.*-2 … 1.*5"),

@@ -42,6 +42,24 @@ REFUSED: dict[str, tuple[str, list[torch.Tensor], str]] = {
     "transposed channels": (
         TRANSPOSED.format(1, 0, 0), [of(1, 2, 3), of(3, 2, 1)], "channels: sizes differ"
     ),
+    **{
+        f"negative padding {d}": (
+            f"F.conv{d}d(x, y, padding=-1)", [of(1, 2, *[4] * d), of(2, 2, *[1] * d)],
+            f"conv{d}d: padding must not be negative.*expected: 0 or more.*got: .*-1.*crop the inp",
+        )
+        for d in (1, 2, 3)
+    },
+    **{
+        f"negative transposed padding {d}": (
+            f"F.conv_transpose{d}d(x, y, padding=-1)", [of(1, 2, *[4] * d), of(2, 2, *[1] * d)],
+            f"conv_transpose{d}d: padding must not be negative.*expected: 0 or more.*got: .*-1",
+        )
+        for d in (1, 2, 3)
+    },
+    "negative output_padding": (
+        TRANSPOSED.format(2, 0, -1), [of(1, 2, 3), of(2, 2, 1)],
+        "output_padding must not be negative.*expected: 0 or more.*got: .*-1",
+    ),
     "conv_tbc": ("torch.conv_tbc(x, y, y)", [of(3, 1, 2), of(2, 2)], "wrong rank of weight"),
     "no divisor": (
         "F.avg_pool2d(x, 2, divisor_override=0)", [IMAGE], "divisor_override must not be 0"
@@ -86,6 +104,42 @@ REFUSED: dict[str, tuple[str, list[torch.Tensor], str]] = {
         UNPOOL.format(2, "[4, 4]"), [of(2, 2), of(2, 2, dtype=I64)], "wrong rank.*3 or 4 axes"
     ),
     "rank of a pool": ("F.max_pool2d(x, 2)", [of(4, 4)], "wrong rank.*expected: 3 or 4 axes"),
+    **{
+        f"{name} of {dtype}": (
+            "F.max_pool1d(x, 2)", [of(1, 2, 4, dtype=dtype)],
+            f"max_pool1d: floats only.*expected: a float dtype.*got: +{name}",
+        )
+        for name, dtype in (("uint8", U8), ("int8", torch.int8), ("int64", I64), ("bool", BOOL))
+    },
+    "maximum of bool": ("F.max_pool2d(x, 2)", [IMAGE > 0], "element type not taken.*bool"),
+    **{
+        f"{source} of {sizes}": (
+            source, [of(*sizes)],
+            f"{source[2:].split('(')[0]}.*: the input is empty.*expected: sizes of 1.*float32.*0",
+        )
+        for source, sizes in (
+            ("F.max_pool1d(x, 2)", (1, 0, 4)),
+            ("F.max_pool1d(x, 2)", (0, 4)),
+            ("F.max_pool2d(x, 2)", (2, 0, 4, 4)),
+            ("F.max_pool2d(x, 2)", (0, 4, 4)),
+            ("F.max_pool2d(x, 2, padding=1)", (2, 3, 0, 4)),
+            ("F.max_pool3d(x, 2)", (2, 0, 4, 4, 4)),
+            ("F.max_pool2d(x, 2, return_indices=True)[0]", (2, 0, 4, 4)),
+            ("F.avg_pool1d(x, 2)", (1, 0, 4)),
+            ("F.avg_pool2d(x, 2)", (2, 0, 4, 4)),
+            ("F.avg_pool3d(x, 2)", (2, 0, 4, 4, 4)),
+            ("F.adaptive_avg_pool1d(x, 2)", (1, 3, 0)),
+            ("F.adaptive_avg_pool2d(x, 2)", (1, 0, 4)),
+            ("F.adaptive_avg_pool3d(x, 2)", (2, 0, 4, 4, 4)),
+            ("F.adaptive_max_pool1d(x, 2)", (1, 0, 4)),
+            ("F.adaptive_max_pool2d(x, 2)", (2, 0, 4, 4)),
+            ("F.adaptive_max_pool3d(x, 2)", (2, 0, 4, 4, 4)),
+        )
+    },
+    "grid of an empty image": (
+        "F.grid_sample(x, y)", [of(2, 3, 0, 4), of(2, 2, 2, 2)],
+        "the input is empty.*expected: spatial sizes of 1 or more.*got: .*2, 3, 0, 4",
+    ),
     "entries of a pool": ("F.avg_pool2d(x, [2, 2], [1, 1, 1])", [IMAGE], "wrong number of entries"),
     "adaptive maximum of integers": (
         "F.adaptive_max_pool2d(x, 2)", [of(1, 1, 4, 4, dtype=I64)], "max_pool2d: floats only"

@@ -37,6 +37,19 @@ def test_the_documents_arithmetic_traced_scripted_and_from_a_file(tmp_path: Path
         check(module, (a, b), model=model)
 
 
+@pytest.mark.parametrize("source", ["abs(x)", "abs(x - 3) + abs(-2)"])
+def test_pythons_own_abs_of_a_tensor(source: str) -> None:
+    module = module_from_source(source, "x")
+    for made in (-X, (-X).long(), (-X).half()):
+        check(module, (made,), model=scripted(module))
+        check(module, (made,), model=traced(module, (made,)))
+
+
+def test_pythons_own_abs_in_a_loop() -> None:
+    module = module_from_source("[abs(row) for row in x][1] - abs(x.sum().item())", "x")
+    check(module, (-X,), model=scripted(module))
+
+
 def test_names_of_inputs_and_outputs_are_the_models_own() -> None:
     class Model(nn.Module):
         def forward(self, ids: Tensor, mask: Tensor) -> dict[str, Tensor]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fwd_core.errors import ConversionError
 from fwd_core.ir import Dim, DType, Value, ops
 from fwd_core.ir.dims import product
-from fwd_ops_torch.converting import ConversionContext
+from fwd_ops_torch.converting import ConversionContext, Operand
 
 
 def widened(ctx: ConversionContext, x: Value) -> Value:
@@ -17,6 +18,32 @@ def widened(ctx: ConversionContext, x: Value) -> Value:
 def count(ctx: ConversionContext, dims: Sequence[Dim], dtype: DType) -> Value:
     """The number of elements of some axes, as a 0-d tensor."""
     return ctx.number(product(dims), dtype, "count")
+
+
+def require_divisor(ctx: ConversionContext, a: Value, b: Value, given: Operand) -> None:
+    """Refuse integers by a known zero, at which torch raises and a processor may stop.
+
+    Args:
+        ctx: Says which operator.
+        a: What is divided.
+        b: What divides it, of the same dtype.
+        given: The same as the model gave it, before any promotion.
+
+    Raises:
+        ConversionError: There is a zero, and an element that it divides.
+    """
+    if a.type.dtype.is_float:
+        return
+    known = b.constant
+    if known is None and isinstance(given, Value):
+        known = given.constant
+    if known is None or known.data.all() or 0 in ctx.broadcast_shape([a, b]):
+        return
+    raise ConversionError(
+        f"{ctx.operator}: integers do not divide by zero",
+        expected="a divisor other than 0, or floats",
+        got=f"0 for {a.type}",
+    )
 
 
 def is_nan(ctx: ConversionContext, x: Value) -> Value:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from fwd_core.errors import ConversionError
 from fwd_core.ir import DType, Value, ops
+from fwd_ops_torch.converters._numerics import require_divisor
 from fwd_ops_torch.converters.elementwise import clamp, maximum, minimum
 from fwd_ops_torch.converting import ConversionContext, Number, Operand, converts
 from fwd_ops_torch.converting.context import default_float
@@ -21,6 +22,7 @@ def fmod(ctx: ConversionContext, x: Operand, other: Operand) -> Value:
     a, b = ctx.promote(x, other)
     if a.type.dtype is DType.BOOL:
         raise ConversionError("fmod: not for bool", hint="cast to an integer dtype")
+    require_divisor(ctx, a, b, other)
     if not a.type.dtype.is_float:
         whole = ctx.emit(ops.Mul(ctx.emit(ops.TruncDiv(a, b)), b), "whole")
         return ctx.emit(ops.Sub(a, whole))

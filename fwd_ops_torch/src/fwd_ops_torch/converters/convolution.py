@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fwd_core.errors import ConversionError
-from fwd_core.ir import Dim, Value, ops
+from fwd_core.ir import Dim, Value, is_less, ops
 from fwd_ops_torch.converting import ConversionContext, converts
 
 _KERNEL_CHOICE = dict.fromkeys(
@@ -154,6 +154,8 @@ def _transposed(
     steps, pads, more, rates = (
         _spread(entries, rank - 2) for entries in (stride, padding, output_padding, dilation)
     )
+    _require_not_negative(ctx, "padding", pads)
+    _require_not_negative(ctx, "output_padding", more)
     count = ctx.static(groups, "groups")
     op = ops.ConvolutionTranspose(x, weight, bias, steps, pads, more, rates, count)
     for size in op.infer().shape[2:]:
@@ -179,9 +181,20 @@ def _convolve(
     spatial = rank - 2
     steps, rates = _spread(stride, spatial), _spread(dilation, spatial)
     before, after = _padding(padding, weight.type.shape[2:], steps, rates)
+    _require_not_negative(ctx, "padding", before)
     count = ctx.static(groups, "groups")
     _require_room(ctx, x, weight, before, after, rates)
     return ctx.emit(ops.Convolution(x, weight, bias, steps, before, after, rates, count))
+
+
+def _require_not_negative(ctx: ConversionContext, what: str, entries: tuple[int, ...]) -> None:
+    if any(is_less(entry, 0) for entry in entries):
+        raise ConversionError(
+            f"{ctx.operator}: {what} must not be negative",
+            expected="0 or more",
+            got=list(entries),
+            hint="crop the input with x[..., start:end]" if what == "padding" else None,
+        )
 
 
 def _require_room(

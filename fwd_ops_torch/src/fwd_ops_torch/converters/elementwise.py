@@ -5,6 +5,7 @@ from __future__ import annotations
 from fwd_core.errors import ConversionError
 from fwd_core.ir import DType, Value, ops
 from fwd_ops_torch.converters._factories import comparison
+from fwd_ops_torch.converters._numerics import require_divisor
 from fwd_ops_torch.converting import ConversionContext, Number, Operand, converts
 from fwd_ops_torch.converting.promotion import result_dtype
 
@@ -64,6 +65,7 @@ def div(
             "div: unknown rounding_mode", expected="floor, trunc", got=rounding_mode
         )
     a, b = ctx.promote(x, other)
+    require_divisor(ctx, a, b, other)
     return ctx.emit(ops.FloorDiv(a, b) if rounding_mode == "floor" else ops.TruncDiv(a, b))
 
 
@@ -82,7 +84,9 @@ def floor_divide(ctx: ConversionContext, x: Operand, other: Operand) -> Value:
 @converts("aten::remainder", "aten::remainder_")
 def remainder(ctx: ConversionContext, x: Operand, other: Operand) -> Value:
     """aten::remainder.Tensor(Tensor self, Tensor other) -> Tensor, with the sign of other."""
-    return ctx.emit(ops.Mod(*ctx.promote(x, other)))
+    a, b = ctx.promote(x, other)
+    require_divisor(ctx, a, b, other)
+    return ctx.emit(ops.Mod(a, b))
 
 
 @converts("aten::maximum")

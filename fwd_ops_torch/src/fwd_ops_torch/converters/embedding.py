@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fwd_core.errors import ConversionError
-from fwd_core.ir import Dim, DType, Value, is_equal, ops
+from fwd_core.ir import Dim, DType, Value, is_equal, is_less, ops
 from fwd_core.ir.dims import divide_exactly
 from fwd_ops_torch.converters.scattering import combined
 from fwd_ops_torch.converting import ConversionContext, converts
@@ -20,6 +20,10 @@ _MODES = ("sum", "mean", "max")
 @converts("aten::embedding", no_effect={"padding_idx": "matters for gradients only", **_GRADIENTS})
 def embedding(ctx: ConversionContext, weight: Value, indices: Value) -> Value:
     """aten::embedding(Tensor weight, Tensor indices, SymInt padding_idx=-1, bool scale_grad_by_freq=False, bool sparse=False) -> Tensor."""
+    if weight.type.rank != 2:
+        raise ConversionError(
+            f"{ctx.operator}: weight is not a matrix", expected="2 axes", got=weight.type
+        )
     return ctx.emit(ops.Gather(weight, indices, 0))
 
 
@@ -84,6 +88,15 @@ def _skipped(
     own = ctx.operator == "aten::embedding_bag"  # the others know no negative ones
     if padding_idx is None or (padding_idx < 0 and not own):
         return None
+    needed = -padding_idx if padding_idx < 0 else padding_idx + 1
+    if own and is_less(rows, needed):
+        raise ConversionError(
+            f"{ctx.operator}: padding_idx is out of range",
+            expected=f"{-rows} … {rows - 1}",
+            got=padding_idx,
+        )
+    if own:
+        ctx.require_enough("padding_idx", needed, rows)
     place: Dim = padding_idx + rows if padding_idx < 0 else padding_idx
     return ctx.emit(ops.Equal(indices, ctx.number(place, indices.type.dtype, "padding")), "skipped")
 

@@ -46,6 +46,13 @@ def gather(ctx: ConversionContext, x: Value, dim: int, index: Value) -> Value:
 @converts("aten::take")
 def take(ctx: ConversionContext, x: Value, index: Value) -> Value:
     """aten::take(Tensor self, Tensor index) -> Tensor. Of all elements in a row."""
+    if index.type.dtype is not DType.INT64:
+        raise ConversionError(
+            f"{ctx.operator}: index is not of int64",
+            expected="int64",
+            got=index.type,
+            hint="convert it with index.long()",
+        )
     flat = ctx.emit(ops.Reshape(x, (x.type.numel,)), "flat")
     require_within(ctx, "index", index, x.type.numel)
     return ctx.emit(ops.Gather(flat, index, 0))

@@ -7,6 +7,7 @@ from fwd_core.ir import DType, Value, ops
 from fwd_ops_torch.converting import ConversionContext, Number, converts
 
 _OUT_DTYPE = {"out_dtype": "mixed-precision products are for CUDA only"}
+_BATCHES = "the first sizes of both batches"
 
 
 @converts("aten::linear")
@@ -54,6 +55,8 @@ def mm(ctx: ConversionContext, x: Value, mat2: Value) -> Value:
         raise ConversionError(
             f"{ctx.operator}: both arguments need {rank} axes", got=f"{x.type}, {mat2.type}"
         )
+    if rank == 3:
+        ctx.require_equal(_BATCHES, x.type.shape[0], mat2.type.shape[0])
     return ctx.emit(ops.MatMul(x, mat2))
 
 
@@ -109,6 +112,7 @@ def baddbmm(
     """aten::baddbmm(Tensor self, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor."""
     if batch1.type.rank != 3 or batch2.type.rank != 3:
         raise ConversionError("baddbmm: batches have 3 axes", got=f"{batch1.type}, {batch2.type}")
+    ctx.require_equal(_BATCHES, batch1.type.shape[0], batch2.type.shape[0])
     product = ctx.emit(ops.MatMul(batch1, batch2))
     _require_scales(ctx, product, beta, batch1.type.shape[2] == 0 and 0 not in product.type.shape)
     return _sum(ctx, x, product, beta, alpha)
@@ -132,7 +136,7 @@ def addbmm(
             raise ConversionError("addbmm: batches have 3 axes", got=batch.type)
     count, rows, depth = batch1.type.shape
     count_of_other, depth_of_other, columns = batch2.type.shape
-    ctx.require_equal("the first sizes of both batches", count, count_of_other)
+    ctx.require_equal(_BATCHES, count, count_of_other)
     ctx.require_equal("columns of batch1 and rows of batch2", depth, depth_of_other)
     wide = ctx.emit(ops.Transpose(batch1, (1, 0, 2)), "wide")
     wide = ctx.emit(ops.Reshape(wide, (rows, count * depth)), "wide")

@@ -48,6 +48,7 @@ def where(
         raise ctx.unsupported(
             "condition", "the size of the result depends on data", "use where with three arguments"
         )
+    _require_truths(ctx, "condition", condition, DType.BOOL, DType.UINT8)
     a, b = ctx.promote(self, other)
     return ctx.emit(ops.Where(ctx.cast(condition, DType.BOOL), a, b))
 
@@ -55,8 +56,26 @@ def where(
 @converts("aten::masked_fill", "aten::masked_fill_")
 def masked_fill(ctx: ConversionContext, x: Value, mask: Value, value: Operand) -> Value:
     """aten::masked_fill.Scalar(Tensor self, Tensor mask, Scalar value) -> Tensor. Keeps the dtype."""
+    _require_truths(ctx, "mask", mask, DType.BOOL)
+    if isinstance(value, Value) and value.type.rank:
+        raise ConversionError(
+            f"{ctx.operator}: value has no axes",
+            expected="a number or a 0-d tensor",
+            got=value.type,
+            hint="use where for a tensor with axes",
+        )
     filler = ctx.tensor(value, x.type.dtype)
     return ctx.emit(ops.Where(ctx.cast(mask, DType.BOOL), filler, x))
+
+
+def _require_truths(ctx: ConversionContext, what: str, value: Value, *taken: DType) -> None:
+    if value.type.dtype not in taken:
+        raise ConversionError(
+            f"{ctx.operator}: {what} does not hold truths",
+            expected=" or ".join(map(str, taken)),
+            got=value.type,
+            hint=f"compare it first, as {what} != 0",
+        )
 
 
 @converts("aten::isclose")

@@ -27,7 +27,15 @@ def max_pool(
     With or without a batch axis.
     """
     spatial = int(ctx.operator[-2])
+    if spatial == 1 and not x.type.dtype.is_float:  # it has a kernel of its own
+        raise ConversionError(
+            f"{ctx.operator}: floats only",
+            expected="a float dtype",
+            got=x.type,
+            hint="cast to float first, as x.float()",
+        )
     kernel, steps, pads, rates = _geometry(spatial, kernel_size, stride, padding, dilation)
+    _require_not_empty(ctx, x, spatial + 1)
 
     def pool(image: Value) -> tuple[Value, ...]:
         _require_room(ctx, image, kernel, pads, rates)
@@ -57,6 +65,7 @@ def max_pool_with_indices(
     """
     spatial = int(ctx.operator.split("pool")[1][0])
     kernel, steps, pads, rates = _geometry(spatial, kernel_size, stride, padding, dilation)
+    _require_not_empty(ctx, x, spatial + 1)
 
     def pool(image: Value) -> tuple[Value, ...]:
         _require_room(ctx, image, kernel, pads, rates)
@@ -80,6 +89,7 @@ def adaptive_max_pool(
         raise ConversionError(f"{ctx.operator}: floats only", got=x.type)
     spatial = int(ctx.operator[-2])
     wanted = tuple(output_size) * (spatial if len(output_size) == 1 else 1)
+    _require_not_empty(ctx, x, x.type.rank - 1)
 
     def pool(image: Value) -> tuple[Value, ...]:
         if all(size == 1 for size in wanted):
@@ -186,6 +196,7 @@ def avg_pool(
         raise ConversionError(f"{ctx.operator}: divisor_override must not be 0")
     spatial = int(ctx.operator[-2])
     kernel, steps, pads, ones = _geometry(spatial, kernel_size, stride, padding)
+    _require_not_empty(ctx, x, spatial + 1)
 
     def pool(image: Value) -> tuple[Value, ...]:
         _require_room(ctx, image, kernel, pads, ones)
@@ -210,6 +221,8 @@ def adaptive_avg_pool(ctx: ConversionContext, x: Value, output_size: Sequence[Di
     """aten::adaptive_avg_pool2d(Tensor self, SymInt[2] output_size) -> Tensor. Also 1-d and 3-d."""
     spatial = int(ctx.operator[-2])
     wanted = tuple(output_size) * (spatial if len(output_size) == 1 else 1)
+    if any(size != 1 for size in wanted):  # else it is a mean, of nothing too
+        _require_not_empty(ctx, x, spatial if spatial < 3 else x.type.rank - 1)
 
     def pool(image: Value) -> tuple[Value, ...]:
         if all(size == 1 for size in wanted):
@@ -231,6 +244,16 @@ def _geometry(
     kernel = _spread(kernel_size, spatial)
     steps = _spread(stride, spatial) if stride else kernel
     return kernel, steps, _spread(padding, spatial), _spread(dilation, spatial)
+
+
+def _require_not_empty(ctx: ConversionContext, x: Value, last: int) -> None:
+    """Refuse sizes of 0 among the last axes: which ones torch checks depends on the operator."""
+    if last > 0 and 0 in x.type.shape[-last:]:
+        raise ConversionError(
+            f"{ctx.operator}: the input is empty",
+            expected=f"sizes of 1 or more on the last {last} axes",
+            got=x.type,
+        )
 
 
 def _require_room(

@@ -43,6 +43,9 @@ def sum_(
     Integers and bool sum in int64 unless dtype says otherwise.
     """
     own = x.type.dtype
+    if dtype is DType.BOOL:  # truths add as or
+        truth, axes = ctx.cast(x, dtype), ctx.axes(dim, x.type.rank)
+        return ctx.emit(ops.ReduceAny(truth, axes, keepdim)) if axes else truth
     value = ctx.cast(x, dtype if dtype is not None else own if own.is_float else DType.INT64)
     axes = ctx.axes(dim, x.type.rank)
     return ctx.emit(ops.ReduceSum(value, axes, keepdim)) if axes else value

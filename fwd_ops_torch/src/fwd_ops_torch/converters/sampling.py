@@ -37,6 +37,12 @@ def grid_sampler(
             raise ConversionError(
                 f"{ctx.operator}: unknown {what}", expected=f"0 … {len(names) - 1}", got=number
             )
+    if 0 in x.type.shape[2:]:
+        raise ConversionError(
+            f"{ctx.operator}: the input is empty",
+            expected="spatial sizes of 1 or more",
+            got=x.type,
+        )
     mode, outside = _MODES[interpolation_mode], _PADDING[padding_mode]
     return ctx.emit(
         ops.GridSample(x, grid, mode, outside, align_corners)  # type: ignore[arg-type]

@@ -41,12 +41,7 @@ def searchsorted(
                 "searchsorted: sorter is not an order of the sequence", expected=x.type, got=sorter.type
             )  # fmt: skip
         sequence = ctx.emit(ops.GatherElements(x, sorter, x.type.rank - 1), "sorted")
-    if isinstance(self, Value):
-        numbers = self
-        if numbers.type.dtype is not x.type.dtype:
-            raise ConversionError("searchsorted: two dtypes", got=f"{x.type}, {numbers.type}")
-    else:
-        sequence, numbers = ctx.promote(sequence, self)
+    sequence, numbers = ctx.promote(sequence, self)
     lead, given = x.type.shape[:-1], numbers.type.shape[:-1]
     if x.type.rank > 1 and (len(lead) != len(given) or not all(map(is_equal, lead, given))):
         raise ConversionError(

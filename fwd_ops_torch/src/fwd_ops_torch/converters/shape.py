@@ -82,7 +82,7 @@ def ravel(ctx: ConversionContext, x: Value) -> Value:
 @converts("aten::unflatten")
 def unflatten(ctx: ConversionContext, x: Value, dim: int, sizes: Sequence[Dim]) -> Value:
     """aten::unflatten.int(Tensor(a) self, int dim, SymInt[] sizes) -> Tensor(a)."""
-    axis = ctx.axis(dim, x.type.rank)
+    axis = ctx.axis_to_cut(dim, x.type.rank, "unflatten")
     shape = x.type.shape
     parts = _with_inferred(shape[axis], sizes)
     return ctx.emit(ops.Reshape(x, (*shape[:axis], *parts, *shape[axis + 1 :])))

@@ -35,9 +35,7 @@ def narrow(ctx: ConversionContext, x: Value, dim: int, start: Dim | Value, lengt
 
     A tensor for the start may be computed at run time; it is then taken to be within range.
     """
-    if x.type.rank == 0:
-        raise ConversionError(f"{ctx.operator}: a 0-d tensor has no axis to narrow")
-    axis = ctx.axis(dim, x.type.rank)
+    axis = ctx.axis_to_cut(dim, x.type.rank, "narrow")
     size = x.type.shape[axis]
     if isinstance(length, int) and length < 0:
         raise ConversionError(f"{ctx.operator}: length must not be negative", got=length)

@@ -27,7 +27,7 @@ def split(
     dim: int = 0,
 ) -> list[Value]:
     """aten::split.Tensor(Tensor(a -> *) self, SymInt split_size, int dim=0) -> Tensor(a)[]. Or sizes."""
-    axis = ctx.axis(dim, x.type.rank)
+    axis = ctx.axis_to_cut(dim, x.type.rank, "split")
     given = split_size if split_size is not None else split_sizes
     if isinstance(given, (list, tuple)):
         return _pieces(ctx, x, axis, list(given))
@@ -43,7 +43,11 @@ def split(
 @converts("aten::chunk", "aten::unsafe_chunk")
 def chunk(ctx: ConversionContext, x: Value, chunks: int, dim: int = 0) -> list[Value]:
     """aten::chunk(Tensor(a -> *) self, int chunks, int dim=0) -> Tensor(a)[]."""
-    axis = ctx.axis(dim, x.type.rank)
+    axis = ctx.axis_to_cut(dim, x.type.rank, "split")
+    if chunks < 1:
+        raise ConversionError(
+            f"{ctx.operator}: chunks must be positive", expected="1 or more", got=chunks
+        )
     size = x.type.shape[axis]
     if (even := divide_exactly(size, chunks)) is not None:
         return _pieces(ctx, x, axis, [even] * chunks)
@@ -64,9 +68,7 @@ def tensor_split(
 
     A tensor that says either has to be constant: the sizes of the parts depend on it.
     """
-    if x.type.rank == 0:
-        raise ConversionError(f"{ctx.operator}: a 0-d tensor has no axis to split")
-    axis = ctx.axis(dim, x.type.rank)
+    axis = ctx.axis_to_cut(dim, x.type.rank, "split")
     if tensor_indices_or_sections is not None:
         known = tensor_indices_or_sections.constant
         if known is None:
@@ -128,7 +130,7 @@ def dsplit(
 @converts("aten::unbind", "aten::unbind_copy")
 def unbind(ctx: ConversionContext, x: Value, dim: int = 0) -> list[Value]:
     """aten::unbind.int(Tensor(a -> *) self, int dim=0) -> Tensor(a)[]."""
-    axis = ctx.axis(dim, x.type.rank)
+    axis = ctx.axis_to_cut(dim, x.type.rank, "split")
     total = ctx.static(x.type.shape[axis], "self")
     pieces = _pieces(ctx, x, axis, [1] * total)
     return [ctx.emit(ops.Squeeze(piece, (axis,))) for piece in pieces]

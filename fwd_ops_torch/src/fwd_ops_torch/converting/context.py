@@ -155,6 +155,20 @@ class ConversionContext:
             )
         return axis % limit
 
+    def axis_to_cut(self, axis: int, rank: int, verb: str) -> int:
+        """An axis counted from the front, of which a 0-d tensor has none.
+
+        Raises:
+            ConversionError: There is no such axis.
+        """
+        if rank == 0:
+            raise ConversionError(
+                f"{self.operator}: a 0-d tensor has no axis to {verb}",
+                expected="1 axis or more",
+                got="none",
+            )
+        return self.axis(axis, rank)
+
     def axes(self, axes: int | Sequence[int] | None, rank: int) -> tuple[int, ...]:
         """Axes counted from the front; none or an empty list means all of them.
 

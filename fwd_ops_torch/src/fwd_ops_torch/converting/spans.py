@@ -31,7 +31,7 @@ def sliced(
         ConversionError: There is no such axis, or the step is not positive.
         UnsupportedArgumentError: The step is dynamic, or a bound may be negative or not.
     """
-    axis = ctx.axis(dim, x.type.rank)
+    axis = ctx.axis_to_cut(dim, x.type.rank, "slice")
     stride = ctx.static(step, "step")
     if stride < 1:
         raise ConversionError(f"{ctx.operator}: step must be positive", got=step)
@@ -68,9 +68,7 @@ def axis_to_select(ctx: ConversionContext, x: Value, dim: int) -> int:
     Raises:
         ConversionError: There is no such axis.
     """
-    if x.type.rank == 0:
-        raise ConversionError(f"{ctx.operator}: a 0-d tensor has no axis to select from")
-    return ctx.axis(dim, x.type.rank)
+    return ctx.axis_to_cut(dim, x.type.rank, "select from")
 
 
 def from_front(ctx: ConversionContext, index: Dim, size: Dim) -> Dim:

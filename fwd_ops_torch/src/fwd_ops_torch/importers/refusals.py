@@ -112,9 +112,13 @@ def higher_order(name: str, arguments: Sequence[Any]) -> tuple[str, str, str] | 
     return f"higher_order::{name}", "no converter", ""
 
 
+#: What Python's own functions become of a tensor in TorchScript, and the operator that they are.
+_OF_BUILTINS = {"prim::abs(Tensor x) -> Tensor": "aten::abs(Tensor self) -> Tensor"}
+
+
 def schema_of(node: Any) -> Schema | None:
     """A node's schema; ``None`` where it has none, or takes any number of arguments."""
-    text = node.schema()
+    text = _OF_BUILTINS.get(node.schema(), node.schema())
     taken, _, _ = text.partition("->")
     return None if text.startswith("(") or "..." in taken else schemas.parse(text)
 
