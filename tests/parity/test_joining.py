@@ -94,16 +94,19 @@ def test_repeat_of_a_dynamic_batch(data: st.DataObject) -> None:
 
 
 @covers("aten::repeat_interleave",
-        without={"Tensor": "of a constant it is one, and computed it is refused",
-                 "self_Tensor": "see below"})  # fmt: skip
+        without={"Tensor": "see below", "self_Tensor": "see below"})  # fmt: skip
 def test_repeat_interleave(data: st.DataObject) -> None:
     shape = data.draw(fwd.shapes(0, 3, max_size=3), label="shape")
     axis = data.draw(fwd.axis(max(len(shape), 1)) | st.none(), label="dim")
     times = data.draw(st.integers(0, 3), label="repeats")
-    moved(data, f"torch.repeat_interleave(x, {times}, {axis})", array(data, shape))
+    said = count_of(shape) if axis is None else shape[axis] if shape else 1
+    size = data.draw(st.sampled_from([None, said * times, said * times + 1]), label="output_size")
+    call = f"torch.repeat_interleave(x, {times}, {axis}, output_size={size})"
+    batch = ["x"] if size is None or (axis is not None and axis % max(len(shape), 1)) else []
+    moved(data, call, array(data, shape), batch=batch)
 
 
-@covers("aten::repeat_interleave", without={"Tensor": "see above", "self_int": "see above"},
+@covers("aten::repeat_interleave", without={"Tensor": "see below", "self_int": "see above"},
         exported=False)  # fmt: skip
 def test_repeat_interleave_by_a_constant_tensor(data: st.DataObject) -> None:
     shape = data.draw(fwd.shapes(1, 3, max_size=3), label="shape")
@@ -111,8 +114,27 @@ def test_repeat_interleave_by_a_constant_tensor(data: st.DataObject) -> None:
     size = shape[axis] if axis is not None else count_of(shape)
     counts = data.draw(st.sampled_from([(), (1,), (size,)]), label="repeats")
     times = draw_array(data, "times", DType.INT64, counts, low=0, high=3)
-    call = f"torch.repeat_interleave(x, self.times, {axis})"
+    total = int(times.sum()) * (size if times.size == 1 else 1)
+    size = data.draw(st.sampled_from([None, total, total + 1]), label="output_size")
+    call = f"torch.repeat_interleave(x, self.times, {axis}, output_size={size})"
     batch = ["x"] if axis is not None and axis % len(shape) else []
     # torch.export makes a size of its own, which depends on data for all it knows.
     moved(data, call, array(data, shape), batch=batch, buffers={"times": times},
           forms=("traced", "scripted"))  # fmt: skip
+
+
+@covers("aten::repeat_interleave", without={"self_int": "see above"},
+        each={"call": ["torch.repeat_interleave(x, n, {axis}, output_size={size})",
+                       "torch.repeat_interleave(n, output_size={size})"]})  # fmt: skip
+def test_repeat_interleave_by_a_computed_tensor(call: str, data: st.DataObject) -> None:
+    shape = data.draw(fwd.shapes(1, 3, min_size=1, max_size=3), label="shape")
+    axis = data.draw(fwd.axis(len(shape)) | st.none(), label="dim")
+    count = shape[axis] if axis is not None else count_of(shape)
+    counts = data.draw(st.sampled_from([(count,), (count,), (1,), ()]), label="repeats")
+    if "(x" not in call:
+        counts = (count,)
+    dtype = data.draw(st.sampled_from([DType.INT64, DType.INT32]), label="dtype")
+    times = draw_array(data, "n", dtype, counts, low=0, high=3)
+    size = int(times.sum()) * (count if times.size == 1 else 1)
+    batch = ["x"] if axis is not None and axis % len(shape) and "(x" in call else []
+    moved(data, call.format(axis=axis, size=size), array(data, shape), n=times, batch=batch)

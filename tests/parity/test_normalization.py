@@ -51,22 +51,25 @@ def test_batch_norm(running: str, data: st.DataObject) -> None:
 
 
 @covers("aten::native_batch_norm", "aten::_native_batch_norm_legit_no_training",
+        "aten::_native_batch_norm_legit",
         fixed={"running_mean": "None for training only", "running_var": "the same"},
-        examples=2)  # fmt: skip
+        examples=3)  # fmt: skip
 def test_native_batch_norm(data: st.DataObject) -> None:
     given = "(x, {weight}, {bias}, self.mean, self.var"
     calls = [f"torch.native_batch_norm{given}, False, 0.1, {{eps}})[0]",
              "torch.native_batch_norm(x, {weight}, {bias}, None, None, True, 0.1, {eps})",
+             f"torch._native_batch_norm_legit{given}, False, 0.1, {{eps}})[0]",
+             "torch._native_batch_norm_legit(x, {weight}, {bias}, True, 0.1, {eps})",
              f"torch._native_batch_norm_legit_no_training{given}, 0.1, {{eps}})[0]"]  # fmt: skip
     batch_statistics(data, data.draw(st.sampled_from(calls), label="call"))
 
 
-@covers("aten::_native_batch_norm_legit",
-        without={"": "it changes the running statistics"},
-        fixed={"training": "without running statistics there are no others"})  # fmt: skip
-def test_batch_norm_without_running_statistics(data: st.DataObject) -> None:
-    call = "torch._native_batch_norm_legit(x, {weight}, {bias}, True, 0.1, {eps})"
-    batch_statistics(data, call)
+@covers("aten::_native_batch_norm_legit_functional", each={"result": [0, 3, 4]},
+        fixed={"training": "new running statistics are for training only"})  # fmt: skip
+def test_native_batch_norm_of_decompositions(result: int, data: st.DataObject) -> None:
+    name = "torch.ops.aten._native_batch_norm_legit_functional"
+    given = f"x, {{weight}}, {{bias}}, self.mean, self.var, False, 0.1, {{eps}})[{result}]"
+    batch_statistics(data, f"{name}({given}" + " + 0 * x.sum()" * (result > 0))
 
 
 @covers("aten::instance_norm", each={"by_input": [True, False]})

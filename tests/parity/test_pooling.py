@@ -28,7 +28,7 @@ SUMS = {
     DType.FLOAT16: Tolerance(4e-3, 4e-3, reason="the mean is rounded before it is a sum again"),
     DType.BFLOAT16: Tolerance(3e-2, 3e-2, reason="the mean is rounded before it is a sum again"),
 }
-NOT_OF_LP = ("padding", "ceil_mode", "count_include_pad", "divisor_override")
+NOT_OF_LP = ("padding", "count_include_pad", "divisor_override")
 
 
 class Drawn:
@@ -42,8 +42,15 @@ class Drawn:
         stride = [pick(st.integers(1, 3), label="stride") for _ in range(spatial)]
         self.stride = pick(st.sampled_from([stride, stride, []]), label="stride or none")
         self.ceil = pick(st.booleans(), label="ceil_mode")
-        image = [(k - 1) * d + 1 + pick(st.integers(0, 4), label="more")
-                 for k, d in zip(self.kernel, self.dilation, strict=True)]  # fmt: skip
+        # With ceil_mode a window may be longer than all there is, by less than a stride.
+        short = self.ceil and pick(st.booleans(), label="short")
+        more = st.integers(-2, 1) if short else st.integers(0, 4)
+        image = [(k - 1) * d + 1 - 2 * p * short + pick(more, label="more")
+                 for k, d, p in zip(self.kernel, self.dilation, self.padding,
+                                    strict=True)]  # fmt: skip
+        # Windows without any element, whose taps lie in padding on both sides, are refused.
+        least = [d if p else 1 for d, p in zip(self.dilation, self.padding, strict=True)]
+        image = list(map(max, image, least))
         self.batched = pick(st.integers(0, 3), label="no batch axis at 2") != 2
         lead = [pick(st.integers(1, 3), label="batch or channels") for _ in range(self.batched + 1)]
         self.x: Any = operand(data, "x", dtypes, (*lead, *image))
@@ -130,7 +137,8 @@ def test_avg_pool(n: int, divisor: str, data: st.DataObject) -> None:
 def test_lp_pool(n: int, data: st.DataObject) -> None:
     p = Drawn(data, n, FLOATS[:1])
     power = data.draw(st.sampled_from([2.0, 3.0]), label="norm_type")
-    call = f"F.lp_pool{n}d(x, {power}, {p.kernel[0]}, {p.stride[0] if p.stride else None})"
+    call = (f"F.lp_pool{n}d(x, {power}, {p.kernel[0]}, {p.stride[0] if p.stride else None}, "
+            f"{p.ceil})")  # fmt: skip
     x = abs(p.x) + 0.5  # torch's root of a sum near zero has no digits
     check(data, call, x=x, batch=p.batch, tolerance=SUMS, may_raise=True)
 

@@ -37,7 +37,8 @@ REFUSED = {
         "torch.index_put(x, [m], x[:2])", "aten::index_put", "how many values it takes", "where"
     ),
     "repeats": (
-        "torch.repeat_interleave(x, n)", "aten::repeat_interleave", "size of the result", "gather"
+        "torch.repeat_interleave(x, n)", "aten::repeat_interleave", "size of the result",
+        "as output_size",
     ),
     "split": ("x.tensor_split(n)[0]", "aten::tensor_split", "sizes of the parts", "at numbers"),
 }  # fmt: skip

@@ -40,6 +40,24 @@ REFUSED: dict[str, tuple[str, list[torch.Tensor], str]] = {
         "torch.repeat_interleave(x, 2, 0)", [of()], "a 0-d tensor has no axis to repeat"
     ),
     "negative repeats": ("torch.repeat_interleave(x, -1)", [of(2)], "must not be negative"),
+    "output_size": (
+        "torch.repeat_interleave(x, 2, output_size=3)", [of(2)],
+        "output_size and what the repeats add up to differ.*expected: 3.*got: +4",
+    ),
+    "float repeats": (
+        "torch.repeat_interleave(x, y, output_size=3)", [of(2), of(2)],
+        "repeats are int32 or int64 and have one axis.*float32",
+    ),
+    "repeats of other sizes": (
+        "torch.repeat_interleave(x, y, 0, output_size=3)", [of(2), of(3, dtype=I64)],
+        "sizes of repeats and of the axis differ",
+    ),
+    "negative output_size": (
+        "torch.repeat_interleave(x, y, 0, output_size=-1)", [of(2), of(2, dtype=I64)],
+        "output_size must not be negative",
+    ),
+    "chunks": ("x.chunk(0)[0]", [of(2)], "chunks must be positive"),
+    "split_size": ("x.split(0)[0]", [of(2)], "split_size must be positive"),
     "narrow": ("x.narrow(0, 0, -1)", [of(2)], "length must not be negative"),
     "narrow of a number": ("x.narrow(0, 0, 0)", [of()], "has no axis to narrow"),
     "narrow from floats": ("x.narrow(0, y, 1)", [of(2), of()], "an integer tensor without axes"),
@@ -177,3 +195,13 @@ def test_narrow_by_a_length_that_a_dynamic_size_may_lack() -> None:
     assert enough.outputs[0].type.shape == (2, 2)
     rest = scripted(module_from_source("x.narrow(0, 1, x.shape[0] - 1) + 1", "x"))
     assert importing(rest, [of(4, 2)], {"x": {0: ("batch", 1, 4, 8)}}).outputs
+
+
+MULTIPLE = "declare the dynamic size as a multiple of the number of parts, as '2*batch'"
+
+
+@pytest.mark.parametrize("source", ["x.chunk(3)[0]", "x.split(2)[0]", "x.vsplit(2)[0]"])
+def test_parts_whose_number_a_dynamic_size_decides(source: str) -> None:
+    model = scripted(module_from_source(source, "x"))
+    with pytest.raises((ConversionError, UnsupportedModelError), match=re.escape(MULTIPLE)):
+        importing(model, [of(6, 2)], {"x": {0: ("batch", 2, 6, 8)}})

@@ -64,6 +64,21 @@ REFUSED: dict[str, tuple[str, list[torch.Tensor], str]] = {
     "no divisor": (
         "F.avg_pool2d(x, 2, divisor_override=0)", [IMAGE], "divisor_override must not be 0"
     ),
+    "window of padding alone": (
+        "F.max_pool1d(x, 2, 4, 1, 3, True)", [of(1, 1, 1)],
+        "'dilation' is not supported here: a window from -1 on has no element of the 1 that.*"
+        "Hint: take a smaller dilation or no padding",
+    ),
+    "place in a window of padding alone": (
+        "F.max_pool1d(x, 2, 4, 1, 3, True, True)[1]", [of(1, 1, 1)], "a window from -1 on has no"
+    ),
+    "window that lacks a stride": (
+        "F.max_pool1d(x, 3, 1, 0, 1, True)", [of(1, 1, 2)], "larger than the padded input"
+    ),
+    "window beyond a volume": (
+        "F.avg_pool3d(x, 3, 1, 1)", [of(1, 1, 2, 2, 2)],
+        "avg_pool3d: the window is larger than the image.*at most \\[2, 2, 2\\].*\\[3, 3, 3\\]",
+    ),
     "mean of integers": (
         "F.avg_pool2d(x, 2)", [of(1, 1, 4, 4, dtype=I64)],
         "element type not taken.*Hint: cast to float first, as x.float\\(\\)",

@@ -126,53 +126,97 @@ def tile(ctx: ConversionContext, x: Value, dims: Sequence[Dim]) -> Value:
     return repeat(ctx, x, [*[1] * (x.type.rank - len(dims)), *dims])
 
 
-@converts(
-    "aten::repeat_interleave",
-    no_effect={"output_size": "follows from the repeats, and only spares torch to look"},
-)
+@converts("aten::repeat_interleave")
 def repeat_interleave(
     ctx: ConversionContext,
     x: Value | None = None,
     repeats: Dim | Value | None = None,
     dim: int | None = None,
+    output_size: Dim | None = None,
 ) -> Value:
     """aten::repeat_interleave.self_int(Tensor self, SymInt repeats, int? dim=None, *, SymInt? output_size=None) -> Tensor.
 
-    A tensor of repeats has to be constant: the size of the result depends on it.
+    A tensor of repeats has to be constant, or output_size given: the size of the result depends
+    on it. That computed repeats add up to output_size is not checked.
     """
     known = repeats.constant if isinstance(repeats, Value) else None
     counts = None if known is None else known.data.astype(np.int64)
-    if isinstance(repeats, Value) and counts is None:
+    computed = repeats if isinstance(repeats, Value) and counts is None else None
+    if computed is not None and output_size is None:
         raise ctx.unsupported(
             "repeats",
             "the size of the result depends on data",
-            "repeat each element equally often, or gather with an index of a fixed size",
+            "say how many elements come out as output_size, repeat each element equally often, or "
+            "gather with an index of a fixed size",
         )
     assert repeats is not None
     if x is None:
+        if computed is not None:
+            assert output_size is not None
+            places = _places(ctx, computed, computed.type.shape[:1], output_size)
+            return ctx.cast(places, computed.type.dtype)
         assert counts is not None
-        return ctx.constant(np.repeat(np.arange(counts.size), counts), DType.INT64)
+        _require_output_size(ctx, int(counts.sum()), output_size)
+        assert isinstance(repeats, Value)
+        return ctx.constant(np.repeat(np.arange(counts.size), counts), repeats.type.dtype)
     if dim is None:
         x, dim = ctx.emit(ops.Reshape(x, (x.type.numel,)), "flat"), 0
     if x.type.rank == 0:
         raise ConversionError(f"{ctx.operator}: a 0-d tensor has no axis to repeat along")
     axis = ctx.axis(dim, x.type.rank)
-    if counts is None:
-        assert not isinstance(repeats, Value)
-        if is_less(repeats, 0) is True:
-            raise ConversionError(f"{ctx.operator}: repeats must not be negative", got=repeats)
-        return _repeated(ctx, x, axis, repeats, whole=False)
-    data = counts.reshape(-1)
-    if data.size == 1:
-        return _repeated(ctx, x, axis, int(data[0]), whole=False)
-    if x.type.shape[axis] != data.size:
+    size = x.type.shape[axis]
+    if isinstance(repeats, Value) and size == 0:
+        output_size = 0  # as torch does, which looks at no number there
+    if computed is not None:
+        assert output_size is not None
+        return ctx.emit(ops.Gather(x, _places(ctx, computed, (size,), output_size), axis))
+    data = None if counts is None else counts.reshape(-1)
+    if data is None or data.size == 1:
+        times = repeats if data is None else int(data[0])
+        assert not isinstance(times, Value)
+        if is_less(times, 0) is True:
+            raise ConversionError(f"{ctx.operator}: repeats must not be negative", got=times)
+        _require_output_size(ctx, size * times, output_size)
+        return _repeated(ctx, x, axis, times, whole=False)
+    if size != data.size:
         raise ConversionError(
-            f"{ctx.operator}: as many repeats as elements",
-            expected=x.type.shape[axis],
-            got=data.size,
+            f"{ctx.operator}: as many repeats as elements", expected=size, got=data.size
         )
+    _require_output_size(ctx, int(data.sum()), output_size)
     places = ctx.constant(np.repeat(np.arange(data.size), data), DType.INT64, "places")
     return ctx.emit(ops.Gather(x, places, axis))
+
+
+def _require_output_size(ctx: ConversionContext, found: Dim, output_size: Dim | None) -> None:
+    if output_size is not None:
+        ctx.require_equal("output_size and what the repeats add up to", output_size, found)
+
+
+def _places(
+    ctx: ConversionContext, repeats: Value, shape: Sequence[Dim], output_size: Dim
+) -> Value:
+    """Which element comes out at each of ``output_size`` places: [output_size] of int64.
+
+    As many elements are over at a place as there are cumulative sums up to it.
+    """
+    if repeats.type.dtype not in (DType.INT32, DType.INT64) or repeats.type.rank > 1 or not shape:
+        raise ConversionError(
+            f"{ctx.operator}: repeats are int32 or int64 and have one axis", got=repeats.type
+        )
+    if is_less(output_size, 0) is True:
+        raise ConversionError(f"{ctx.operator}: output_size must not be negative", got=output_size)
+    wide = ctx.cast(repeats, DType.INT64)
+    if wide.type.shape in ((), (1,)):
+        wide = ctx.emit(ops.Expand(wide, tuple(shape)), "repeats")
+    ctx.require_equal("sizes of repeats and of the axis", shape[0], wide.type.shape[0])
+    sums = ctx.emit(ops.CumSum(wide, 0), "sums")
+    places = ctx.emit(ops.Arange(output_size), "range")
+    down = ctx.emit(ops.Unsqueeze(places, (1,)), "down")
+    over = ctx.cast(ctx.emit(ops.LessEqual(sums, down), "over"), DType.INT64)
+    count = ctx.emit(ops.ReduceSum(over, (1,)), "count")
+    # Repeats that add up to less than output_size must not lead beyond the end.
+    last = ctx.number(shape[0] - 1, DType.INT64, "last")
+    return ctx.emit(ops.Minimum(count, last), "places")
 
 
 def _repeated(ctx: ConversionContext, x: Value, axis: int, times: Dim, *, whole: bool) -> Value:

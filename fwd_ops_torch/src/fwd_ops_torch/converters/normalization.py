@@ -85,6 +85,28 @@ def native_batch_norm(
     return result, mean, rstd
 
 
+@converts("aten::_native_batch_norm_legit_functional", no_effect=_NO_TRAINING)
+def native_batch_norm_functional(
+    ctx: ConversionContext,
+    x: Value,
+    weight: Value | None,
+    bias: Value | None,
+    running_mean: Value,
+    running_var: Value,
+    training: bool,
+    eps: float,
+) -> tuple[Value, ...]:
+    """aten::_native_batch_norm_legit_functional(Tensor input, ..., bool training, float momentum, float eps) -> (Tensor, Tensor, Tensor, Tensor, Tensor).
+
+    What decompositions make of ``_native_batch_norm_legit``. The fourth and fifth result are the
+    running statistics, which evaluation leaves as they are.
+    """
+    normal = native_batch_norm(
+        ctx, x, weight, bias, training, eps, running_mean=running_mean, running_var=running_var
+    )
+    return (*normal, running_mean, running_var)
+
+
 def _empty(ctx: ConversionContext, x: Value) -> Value:
     return ctx.emit(ops.Full((0,), 0.0, x.type.dtype), "saved")
 

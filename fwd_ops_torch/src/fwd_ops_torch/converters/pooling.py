@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from fwd_core.errors import ConversionError
-from fwd_core.ir import Dim, DType, Value, is_equal, ops
+from fwd_core.ir import Dim, DType, Value, is_equal, is_less, ops
 from fwd_core.ir.dims import divide_exactly, product
 from fwd_ops_torch.converters._maxima import Axis, first_maxima, first_maximum
 from fwd_ops_torch.converting import ConversionContext, converts
@@ -38,8 +38,14 @@ def max_pool(
     _require_not_empty(ctx, x, spatial + 1)
 
     def pool(image: Value) -> tuple[Value, ...]:
+        sizes = image.type.shape[2:]
+        if ceil_mode:
+            image = _completed(ctx, image, kernel, steps, pads, rates)
         _require_room(ctx, image, kernel, pads, rates)
-        return (ctx.emit(ops.MaxPool(image, kernel, steps, pads, rates, ceil_mode)),)
+        pooled = ctx.emit(ops.MaxPool(image, kernel, steps, pads, rates, ceil_mode))
+        axes = _axes(sizes, kernel, steps, pads, rates)
+        _require_elements(ctx, sizes, axes, pooled.type.shape[2:])
+        return (pooled,)
 
     return _batched(ctx, x, spatial, pool)[0]
 
@@ -68,10 +74,13 @@ def max_pool_with_indices(
     _require_not_empty(ctx, x, spatial + 1)
 
     def pool(image: Value) -> tuple[Value, ...]:
+        sizes = image.type.shape[2:]  # what indices count
+        if ceil_mode:
+            image = _completed(ctx, image, kernel, steps, pads, rates)
         _require_room(ctx, image, kernel, pads, rates)
         pooled = ctx.emit(ops.MaxPool(image, kernel, steps, pads, rates, ceil_mode))
-        listed = zip(image.type.shape[2:], kernel, steps, pads, rates, strict=True)
-        axes = [Axis(size, k, s, p, d) for size, k, s, p, d in listed]
+        axes = _axes(sizes, kernel, steps, pads, rates)
+        _require_elements(ctx, sizes, axes, pooled.type.shape[2:])
         return pooled, first_maxima(ctx, image, pooled, axes)
 
     return _batched(ctx, x, spatial, pool)
@@ -195,10 +204,22 @@ def avg_pool(
     if divisor_override == 0:
         raise ConversionError(f"{ctx.operator}: divisor_override must not be 0")
     spatial = int(ctx.operator[-2])
-    kernel, steps, pads, ones = _geometry(spatial, kernel_size, stride, padding)
+    window, steps, pads, ones = _geometry(spatial, kernel_size, stride, padding)
     _require_not_empty(ctx, x, spatial + 1)
 
     def pool(image: Value) -> tuple[Value, ...]:
+        if spatial == 3:  # there torch counts no padding, and no part of a window
+            _require_room(ctx, image, window, (0, 0, 0), ones)
+            if any(is_less(size, k) is True for size, k in zip(image.type.shape[2:], window,
+                                                               strict=True)):  # fmt: skip
+                raise ConversionError(
+                    f"{ctx.operator}: the window is larger than the image",
+                    expected=f"at most {list(image.type.shape[2:])}",
+                    got=list(window),
+                )
+        beyond = _beyond(image, window, steps, pads, ones) if ceil_mode else [0] * spatial
+        # What lies beyond the padding is in no divisor, so that the window may as well end there.
+        kernel = tuple(k - more for k, more in zip(window, beyond, strict=True))
         _require_room(ctx, image, kernel, pads, ones)
         plain = ops.AveragePool(image, kernel, steps, pads, ceil_mode, count_include_pad)
         if divisor_override is None:
@@ -256,6 +277,48 @@ def _require_not_empty(ctx: ConversionContext, x: Value, last: int) -> None:
         )
 
 
+def _axes(sizes: Sequence[Dim], *geometry: Sequence[int]) -> list[Axis]:
+    return [Axis(size, *one) for size, *one in zip(sizes, *geometry, strict=True)]
+
+
+def _beyond(
+    image: Value,
+    kernel: Sequence[int],
+    steps: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+) -> list[int]:
+    """Per axis, how far the only window of ``ceil_mode`` reaches beyond a padded axis, or 0.
+
+    torch rounds the number of windows up: one is left where less than a stride is missing.
+    """
+    found = []
+    for size, *entries in zip(image.type.shape[2:], kernel, steps, padding, dilation, strict=True):
+        k, step, pad, rate = entries
+        missing = (k - 1) * rate + 1 - size - 2 * pad if isinstance(size, int) and size else 0
+        found.append(missing if isinstance(missing, int) and 0 < missing < step else 0)
+    return found
+
+
+def _completed(
+    ctx: ConversionContext,
+    image: Value,
+    kernel: Sequence[int],
+    steps: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+) -> Value:
+    """The image with least elements at the end, where the only window of an axis lacks some."""
+    after = _beyond(image, kernel, steps, padding, dilation)
+    if not any(after):
+        return image
+    dtype = image.type.dtype
+    least = -math.inf if dtype.is_float else dtype.limits[0]
+    return ctx.emit(
+        ops.Pad(image, (0,) * image.type.rank, (0, 0, *after), "constant", least), "completed"
+    )
+
+
 def _require_room(
     ctx: ConversionContext,
     image: Value,
@@ -266,6 +329,24 @@ def _require_room(
     sizes = image.type.shape[2:]
     for size, k, pad, rate in zip(sizes, kernel, padding, dilation, strict=True):
         ctx.require_enough("kernel_size", (k - 1) * rate + 1, size + 2 * pad)
+
+
+def _require_elements(
+    ctx: ConversionContext, sizes: Sequence[Dim], axes: Sequence[Axis], counts: Sequence[Dim]
+) -> None:
+    """Refuse windows that step over an axis, from padding to padding: engines differ about them."""
+    for size, axis, count in zip(sizes, axes, counts, strict=True):
+        if not isinstance(size, int) or not isinstance(count, int):
+            continue
+        for start in range(-axis.padding, min(0, (count - 1) * axis.stride - axis.padding + 1),
+                           axis.stride):  # fmt: skip
+            taps = range(start, start + axis.kernel * axis.dilation, axis.dilation)
+            if not any(0 <= tap < size for tap in taps):
+                raise ctx.unsupported(
+                    "dilation",
+                    f"a window from {start} on has no element of the {size} that there are",
+                    "take a smaller dilation or no padding",
+                )
 
 
 def _batched(

@@ -6,9 +6,16 @@ import itertools
 from collections.abc import Sequence
 
 from fwd_core.errors import ConversionError
-from fwd_core.ir import Dim, DimExpr, Value, is_equal, ops
+from fwd_core.ir import Dim, DimExpr, Value, is_equal, is_less, ops
 from fwd_core.ir.dims import divide_exactly
 from fwd_ops_torch.converting import ConversionContext, converts, spans
+
+#: More parts than these of a dynamic size are not looked for.
+_MOST_PARTS = 64
+_MULTIPLE = (
+    "declare the dynamic size as a multiple of the number of parts, as '2*batch', and split it into "
+    "so many with chunk, or build that size static, with one engine for each"
+)
 
 
 @converts(
@@ -32,12 +39,12 @@ def split(
     if isinstance(given, (list, tuple)):
         return _pieces(ctx, x, axis, list(given))
     assert isinstance(given, (int, DimExpr))
-    total = ctx.static(x.type.shape[axis], "self")
-    step = ctx.static(given, "split_size")
-    if step < 1:
+    total, step = x.type.shape[axis], given
+    if is_less(step, 1) is True:
         raise ConversionError("split: split_size must be positive", got=step)
-    sizes = [min(step, total - begin) for begin in range(0, total, step)]
-    return _pieces(ctx, x, axis, list(sizes) or [0])
+    if total == 0:
+        return _pieces(ctx, x, axis, [0])
+    return _pieces(ctx, x, axis, _steps(ctx, total, step))
 
 
 @converts("aten::chunk", "aten::unsafe_chunk")
@@ -51,8 +58,7 @@ def chunk(ctx: ConversionContext, x: Value, chunks: int, dim: int = 0) -> list[V
     size = x.type.shape[axis]
     if (even := divide_exactly(size, chunks)) is not None:
         return _pieces(ctx, x, axis, [even] * chunks)
-    total = ctx.static(size, "self")
-    return split(ctx, x, -(-total // chunks), dim=dim)
+    return split(ctx, x, -(-size // chunks) if size != 0 else 1, dim=dim)
 
 
 @converts("aten::tensor_split")
@@ -90,8 +96,10 @@ def tensor_split(
     size = x.type.shape[axis]
     if (even := divide_exactly(size, count)) is not None:
         return _pieces(ctx, x, axis, [even] * count)
-    least, longer = divmod(ctx.static(size, "self"), count)
-    return _pieces(ctx, x, axis, [least + (i < longer) for i in range(count)])
+    # The parts differ by 1 at most, the longer ones first.
+    sizes: list[Dim] = [(size + count - 1 - i) // count for i in range(count - 1)]
+    rest = size - sum(sizes, start=size - size)
+    return _pieces(ctx, x, axis, [*sizes, rest])
 
 
 @converts("aten::hsplit")
@@ -136,6 +144,27 @@ def unbind(ctx: ConversionContext, x: Value, dim: int = 0) -> list[Value]:
     return [ctx.emit(ops.Squeeze(piece, (axis,))) for piece in pieces]
 
 
+def _steps(ctx: ConversionContext, total: Dim, step: Dim) -> list[Dim]:
+    """Sizes of parts of ``step`` elements, the last of which may have fewer.
+
+    Raises:
+        UnsupportedArgumentError: How many parts there are depends on a dynamic size.
+    """
+    if isinstance(total, int) and isinstance(step, int):
+        return [min(step, total - begin) for begin in range(0, total, step)]
+    for count in range(1, _MOST_PARTS + 1):
+        before = (count - 1) * step
+        if is_less(before, total) is not True:
+            break
+        if is_less(before + step, total) is False:
+            return [*[step] * (count - 1), total - before]
+    raise ctx.unsupported(
+        "self",
+        f"how many parts of {step} there are depends on dynamic size {total}",
+        _MULTIPLE,
+    )
+
+
 def _pieces(ctx: ConversionContext, x: Value, axis: int, sizes: Sequence[Dim]) -> list[Value]:
     total: Dim = 0
     pieces = []
@@ -172,6 +201,9 @@ def _evenly(
     even = divide_exactly(size, sections) if sections > 0 else None
     if even is None:
         raise ConversionError(
-            f"{ctx.operator}: the axis does not divide evenly", expected=size, got=sections
+            f"{ctx.operator}: the axis does not divide evenly",
+            expected=size,
+            got=sections,
+            hint=_MULTIPLE if isinstance(size, DimExpr) else None,
         )
     return _pieces(ctx, x, axis, [even] * sections)

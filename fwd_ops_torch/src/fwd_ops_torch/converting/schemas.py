@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+import dataclasses
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -13,6 +14,9 @@ import torch
 _NAMED = frozenset(
     {"dim", "dims", "dim0", "dim1", "start_dim", "end_dim", "out_dim", "names", "axis"}
 )
+
+#: Operators that change running statistics, but only if they are told to train.
+_WRITES_IN_TRAINING = frozenset({"aten::_native_batch_norm_legit"})
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,13 @@ class Schema:
     def written(self) -> Argument | None:
         """The argument that the operator changes in place, if it does."""
         return next((a for a in self.arguments if a.written), None)
+
+    def as_called(self, arguments: Mapping[str, Any]) -> Schema:
+        """The same, without arguments that it says to change but leaves as they are here."""
+        if self.name not in _WRITES_IN_TRAINING or arguments.get("training") is not False:
+            return self
+        kept = tuple(dataclasses.replace(one, written=False) for one in self.arguments)
+        return dataclasses.replace(self, arguments=kept)
 
     def callable(self) -> Any:
         """Torch's own implementation.

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch.export.graph_signature import InputKind, OutputKind
+from torch.export.graph_signature import InputKind, OutputKind, OutputSpec
 
 from fwd_core.errors import ForwardError, UnsupportedModelError
 from fwd_core.importing import ImportRequest, resolve_dynamic
-from fwd_core.ir import Graph
+from fwd_core.ir import Graph, Value
 from fwd_core.ir.structure import unflatten
 from fwd_ops_torch.importers.aliasing import TensorRef
 from fwd_ops_torch.importers.archives import require_whole
@@ -118,14 +118,26 @@ def _bind_state(
         env[nodes[spec.arg.name]] = session.attribute(spec.target, state[spec.target])
 
 
+def _is_kept(
+    session: Session, program: torch.export.ExportedProgram, spec: OutputSpec, result: Any
+) -> bool:
+    """Whether what is written to a buffer is what it holds, as of batch norms in evaluation."""
+    name = str(spec.target)
+    state = program.state_dict.get(name, program.constants.get(name))
+    if state is None or not isinstance(result, TensorRef):
+        return False
+    content = result.read()
+    return isinstance(content, Value) and content is session.value(session.attribute(name, state))
+
+
 def _outputs(
     session: Session, program: torch.export.ExportedProgram, results: Sequence[Any]
 ) -> list[Any]:
     """The user's outputs among the graph's; writes to state are noted, to inputs left out."""
     specs = program.graph_signature.output_specs
     nodes = {node.name: node for node in program.graph.nodes}
-    for spec in specs:
-        if spec.kind is OutputKind.BUFFER_MUTATION:
+    for spec, result in zip(specs, results, strict=True):
+        if spec.kind is OutputKind.BUFFER_MUTATION and not _is_kept(session, program, spec, result):
             session.note_change(str(spec.target), location_of(nodes[spec.arg.name]))
     return [
         result

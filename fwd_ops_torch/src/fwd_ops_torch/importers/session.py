@@ -108,6 +108,7 @@ class Session:
         """
         known = self.problems.count
         try:
+            schema = schema.as_called(arguments)
             schema, arguments = run_time_slices.as_narrow(self, schema, arguments, where)
             complete = self._complete(schema, arguments)
             result = self._call(schema, complete, where)
