@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
 import traceback
+from collections.abc import Iterator
+from typing import Any
 
 import torch
+from torch.nn.utils.rnn import PackedSequence
 
 from fwd_core.errors import UnsupportedModelError
 from fwd_core.ir import Frame
 from fwd_ops_torch.importers.locations import is_users
-from fwd_ops_torch.importers.never import GROUPED, QUANTIZED
+from fwd_ops_torch.importers.never import GROUPED, PACKED, QUANTIZED
 from fwd_ops_torch.importers.undecided import ON_DATA
 
 #: What torch says of its own debugging.
@@ -20,7 +24,9 @@ _NOISE = re.compile(
 )
 _MULTIPLE = re.compile(r"^\s*(\w+) = (\d+)\*_\w+$", re.MULTILINE)
 _ARITHMETIC = re.compile(r" // |\b(?:ceil|floor|round|min|max)\(")
-_PACKED = re.compile(r"PackedParams|__obj_flatten__")
+_BEYOND_INTEGERS = re.compile(r"\b(?:trunc|sym_float|ToFloat)\b| % ")
+_QUANTIZED = re.compile(r"PackedParams|__obj_flatten__")
+_DISTRIBUTIONS = f"torch{os.sep}distributions{os.sep}"
 #: Ways round for operators whose result has a size that data decides.
 _OF_ANY_SIZE = {"aten::one_hot": "say how many classes there are: one_hot(x, num_classes)"}
 _FIXED_SIZE = (
@@ -58,6 +64,8 @@ def words(error: Exception) -> list[str]:
 def _reason(module: torch.nn.Module, error: Exception) -> tuple[str, str]:
     """What stopped torch, where its words do not say, and what to do."""
     text = f"{type(error).__name__} {error}"
+    if any(isinstance(held, PackedSequence) for _, held in _held(error)):
+        return f": {PACKED[0]}", PACKED[1]
     if "data-dependent" in text or "DataDependent" in text:
         return _data_dependent(module, error, text)
     if "Constraints violated" in text:
@@ -67,7 +75,7 @@ def _reason(module: torch.nn.Module, error: Exception) -> tuple[str, str]:
             ": it returns its cache",
             "leave the cache out: model.config.use_cache = False, or use_cache=False in its call",
         )
-    if _PACKED.search(text):
+    if _QUANTIZED.search(text):
         return f": {QUANTIZED[0]}", QUANTIZED[1]
     return "", (
         "export follows Python: control flow on data stops it, and so do fixed sizes; "
@@ -83,6 +91,12 @@ def _data_dependent(module: torch.nn.Module, error: Exception, text: str) -> tup
             f": the size of what {operator} gives {ON_DATA}",
             _OF_ANY_SIZE.get(operator, _FIXED_SIZE),
         )
+    if any(_DISTRIBUTIONS in step.filename for step in traceback.extract_tb(error.__traceback__)):
+        return (
+            ": torch.distributions checks values, and that depends on the contents of a tensor",
+            "leave the check out: give each distribution validate_args=False, as in "
+            "Normal(mean, deviation, validate_args=False)",
+        )
     flow = (
         "an if, a loop or int() on data stops torch.export: choose with torch.where or "
         "torch.cond, or script the model (torch.jit.script); a trace keeps only the road that "
@@ -93,15 +107,20 @@ def _data_dependent(module: torch.nn.Module, error: Exception, text: str) -> tup
     return "", flow
 
 
+def _held(error: Exception) -> Iterator[tuple[str, Any]]:
+    """The local variables where it stopped, frame by frame."""
+    step = error.__traceback__
+    while step is not None:
+        yield from step.tb_frame.f_locals.items()
+        step = step.tb_next
+
+
 def _under_way(error: Exception) -> str | None:
     """The operator that torch was computing when it stopped, if it was computing one."""
     found = None
-    step = error.__traceback__
-    while step is not None:
-        held = step.tb_frame.f_locals.get("func")
-        if isinstance(held, torch._ops.OpOverload):
+    for name, held in _held(error):
+        if name == "func" and isinstance(held, torch._ops.OpOverload):
             found = held._schema.name
-        step = step.tb_next
     return found
 
 
@@ -117,6 +136,12 @@ def _constraints(module: torch.nn.Module, text: str) -> str:
             "the model computes sizes that torch.export cannot prove right: torch.jit.script "
             "or torch.jit.trace keeps the arithmetic; or, where the sizes are multiples in "
             "every run, say so with the factor before the name of the dynamic dim: '4*name'"
+        )
+    if _BEYOND_INTEGERS.search(text):
+        return (
+            "the model computes sizes with remainders or floats, as interpolate does with a "
+            "scale_factor, and torch.export cannot prove what holds for them: "
+            "torch.jit.trace(module, inputs) or torch.jit.script(module) keeps the arithmetic"
         )
     layers = [one for one in module.modules() if isinstance(one, torch.nn.RNNBase)]
     if layers:
