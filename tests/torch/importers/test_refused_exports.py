@@ -281,3 +281,20 @@ def test_sizes_by_way_of_floats() -> None:
     )
     for model in (traced(Half(), (x,)), scripted(Half())):
         check(Half(), (x,), (x[..., :2],), (x[..., :5],), model=model, dynamic=dynamic)
+
+
+def test_a_dynamic_size_that_is_one_in_the_example() -> None:
+    one: DynamicDims = {"x": {0: ("batch", 1, 2, 4)}}
+
+    class Twice(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return 2 * x
+
+    error = refused(Twice(), X[:1], one)
+    assert error.hint == (
+        "torch.export fixes a size that is 0 or 1 in the example: give an example with 2 or more "
+        "there, or torch.jit.trace(module, inputs), which keeps it"
+    )
+    for model in (traced(Twice(), (X[:1],)), Twice().eval()):
+        given = X[:1] if isinstance(model, torch.jit.ScriptModule) else X
+        check(Twice(), (given,), (X,), (X[:1],), model=model, dynamic=one)

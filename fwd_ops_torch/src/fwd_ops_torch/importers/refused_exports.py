@@ -25,6 +25,7 @@ _NOISE = re.compile(
 _MULTIPLE = re.compile(r"^\s*(\w+) = (\d+)\*_\w+$", re.MULTILINE)
 _ARITHMETIC = re.compile(r" // |\b(?:ceil|floor|round|min|max)\(")
 _BEYOND_INTEGERS = re.compile(r"\b(?:trunc|sym_float|ToFloat)\b| % ")
+_OF_ONE = re.compile(r"specialized it to be a constant \([01]\)")
 _QUANTIZED = re.compile(r"PackedParams|__obj_flatten__")
 _DISTRIBUTIONS = f"torch{os.sep}distributions{os.sep}"
 #: Ways round for operators whose result has a size that data decides.
@@ -130,6 +131,11 @@ def _constraints(module: torch.nn.Module, text: str) -> str:
         return (
             "the model takes multiples only: say so with the factor before the name of the "
             f"dynamic dim, {said}"
+        )
+    if _OF_ONE.search(text):
+        return (
+            "torch.export fixes a size that is 0 or 1 in the example: give an example with 2 or "
+            "more there, or torch.jit.trace(module, inputs), which keeps it"
         )
     if _ARITHMETIC.search(text):
         return (
