@@ -36,18 +36,21 @@ _FIXED_SIZE = (
 )
 
 
-def refusal(module: torch.nn.Module, error: Exception, ours: str) -> UnsupportedModelError:
+def refusal(
+    module: torch.nn.Module, error: Exception, ours: str, elsewhere: str | None = None
+) -> UnsupportedModelError:
     """The error for a module that torch.export refuses.
 
     Args:
         module: The module.
         error: What torch raised.
         ours: The file of the code that called torch, whose callers are not the model.
+        elsewhere: Advice if inputs may have a dynamic batch at another axis than 0.
     """
     frames = list(traceback.extract_tb(error.__traceback__))[::-1]
     last = next(at for at, frame in enumerate(frames) if frame.filename == ours)
     places = [Frame(one.filename, one.lineno or 0, one.name) for one in frames[:last]]
-    what, hint = _reason(module, error)
+    what, hint = _reason(module, error, elsewhere)
     return UnsupportedModelError(
         f"torch.export cannot export {type(module).__name__}{what}",
         where=next(filter(is_users, places), None),
@@ -62,7 +65,7 @@ def words(error: Exception) -> list[str]:
     return [f"{type(error).__name__}: {lines[0] if lines else ''}", *lines[1:8]]
 
 
-def _reason(module: torch.nn.Module, error: Exception) -> tuple[str, str]:
+def _reason(module: torch.nn.Module, error: Exception, elsewhere: str | None) -> tuple[str, str]:
     """What stopped torch, where its words do not say, and what to do."""
     text = f"{type(error).__name__} {error}"
     if any(isinstance(held, PackedSequence) for _, held in _held(error)):
@@ -70,7 +73,7 @@ def _reason(module: torch.nn.Module, error: Exception) -> tuple[str, str]:
     if "data-dependent" in text or "DataDependent" in text:
         return _data_dependent(module, error, text)
     if "Constraints violated" in text:
-        return "", _constraints(module, text)
+        return "", _constraints(module, text, elsewhere)
     if "Cache'> in output" in text:
         return (
             ": it returns its cache",
@@ -125,7 +128,7 @@ def _under_way(error: Exception) -> str | None:
     return found
 
 
-def _constraints(module: torch.nn.Module, text: str) -> str:
+def _constraints(module: torch.nn.Module, text: str, elsewhere: str | None) -> str:
     if multiples := _MULTIPLE.findall(text):
         said = ", ".join(f"'{factor}*{name}'" for name, factor in multiples)
         return (
@@ -149,6 +152,8 @@ def _constraints(module: torch.nn.Module, text: str) -> str:
             "scale_factor, and torch.export cannot prove what holds for them: "
             "torch.jit.trace(module, inputs) or torch.jit.script(module) keeps the arithmetic"
         )
+    if elsewhere is not None:
+        return elsewhere
     layers = [one for one in module.modules() if isinstance(one, torch.nn.RNNBase)]
     if layers:
         return (
