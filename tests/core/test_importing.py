@@ -48,8 +48,15 @@ def test_opt_batch_out_of_range(opt: int) -> None:
         resolve_dynamic(OptBatch(opt), SHAPES)
 
 
-@pytest.mark.parametrize("asked", [OptBatch(), OptBatch(1), OptBatch(4)])
-@pytest.mark.parametrize("size", [0, 1])
+def test_a_greater_opt_batch_for_an_example_of_one() -> None:
+    found = resolve_dynamic(OptBatch(8), {"x": (1, 3), "mask": (8,)})
+    assert found == {"x": (symbol("batch", 1, 8, 8), 3), "mask": (8,)}
+
+
+@pytest.mark.parametrize(
+    ("asked", "size"),
+    [(OptBatch(), 0), (OptBatch(), 1), (OptBatch(1), 0), (OptBatch(1), 1), (OptBatch(4), 0)],
+)
 def test_a_batch_that_could_not_change(asked: OptBatch, size: int) -> None:
     with pytest.raises(InputError) as caught:
         resolve_dynamic(asked, {"scalar": (), "x": (size, 3), "mask": (8,)})
@@ -58,7 +65,8 @@ def test_a_batch_that_could_not_change(asked: OptBatch, size: int) -> None:
     assert error.expected == "a first size of input 'x' of 2 or more: the greatest batch to come"
     assert error.got == f"an example of shape [{size}, 3]"
     assert error.hint == (
-        "make the example as large as the greatest batch, or leave the dynamic batch out"
+        "make the example, or the batch to tune for, as large as the greatest batch, or leave the "
+        "dynamic batch out"
     )
 
 

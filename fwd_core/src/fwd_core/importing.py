@@ -28,8 +28,8 @@ class OptBatch:
     """The short way to ask for a dynamic batch.
 
     Axis 0 of every input whose first size equals the first input's becomes the size ``batch``
-    in 1 … that size, tuned for ``opt`` (by default the greatest). That size is the greatest batch
-    that an engine takes, so it has to be 2 or more; a greater ``opt`` raises it.
+    in 1 … that size, tuned for ``opt`` (by default the greatest). That size, or ``opt`` where it
+    is greater, is the greatest batch that an engine takes, so it has to be 2 or more.
 
     Raises:
         OptionError: ``opt`` is no integer.
@@ -229,17 +229,19 @@ def _opt_batch(asked: OptBatch, shapes: Mapping[str, tuple[int, ...]]) -> Dynami
     if not ranked:
         raise InputError("a dynamic batch needs an input with at least one axis")
     first, shape = next(iter(ranked.items()))
-    if (batch := shape[0]) < 2:
+    batch = shape[0]
+    opt = batch if asked.opt is None else asked.opt
+    if opt < 1 and asked.opt is not None:
+        raise InputError("the batch size to tune for", expected="1 or more", got=opt)
+    most = max(batch, opt)
+    if batch < 1 or most < 2:
         raise InputError(
             f"a dynamic batch of 1 … {batch} could not change",
             expected=f"a first size of input {first!r} of 2 or more: the greatest batch to come",
             got=f"an example of shape {list(shape)}",
-            hint="make the example as large as the greatest batch, or leave the dynamic batch out",
+            hint="make the example, or the batch to tune for, as large as the greatest batch, or "
+            "leave the dynamic batch out",
         )
-    opt = batch if asked.opt is None else asked.opt
-    if opt < 1:
-        raise InputError("the batch size to tune for", expected="1 or more", got=opt)
-    most = max(batch, opt)
     return {
         name: {0: ("batch", 1, opt, most)} for name, shape in ranked.items() if shape[0] == batch
     }

@@ -131,8 +131,8 @@ def test_the_graph_is_kept_when_asked_for() -> None:
             "error: a dynamic batch of 1 … 1 could not change\n"
             "  expected: a first size of input 'x' of 2 or more: the greatest batch to come\n"
             "  got:      an example of shape [1, 4]\n"
-            "  Hint: make the example as large as the greatest batch, or leave the dynamic batch "
-            "out\n",
+            "  Hint: make the example, or the batch to tune for, as large as the greatest batch, "
+            "or leave the dynamic batch out\n",
         ),
         (
             ["model.layers", "-i", "@missing.npy", "-o", "m.engine"],

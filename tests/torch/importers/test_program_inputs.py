@@ -45,15 +45,15 @@ def test_dicts_in_another_order_meet_their_own_placeholders() -> None:
         (
             0,
             (X, Y),
-            r"'input_0' .*\n  expected: \(tensor, \[tensor\]\)\n  got:      \(tensor, tensor\)",
+            r"'pair' .*\n  expected: \(tensor, \[tensor\]\)\n  got:      \(tensor, tensor\)",
         ),
         (
             0,
             [X, [Y]],
-            r"'input_0' .*\n  expected: \(tensor, \[tensor\]\)\n  got:      \[tensor, \[ten",
+            r"'pair' .*\n  expected: \(tensor, \[tensor\]\)\n  got:      \[tensor, \[ten",
         ),
-        (0, X, r"'input_0' .*\n  expected: \(tensor, \[tensor\]\)\n  got:      a tensor, float32"),
-        (0, (X, [Y, Y]), r"'input_0' is not nested as the exported program takes it"),
+        (0, X, r"'pair' .*\n  expected: \(tensor, \[tensor\]\)\n  got:      a tensor, float32"),
+        (0, (X, [Y, Y]), r"'pair' is not nested as the exported program takes it"),
         (1, {"x": X}, "'named' is not nested as .*\n  expected: {'x': tensor, 'y': tensor}\n"),
         (1, {"x": X, "z": Y}, "'named' is not nested as the exported program takes it"),
         (1, [X, Y], "'named' is not nested as the exported program takes it"),
@@ -70,10 +70,10 @@ def test_other_nesting(position: int, value: Any, text: str) -> None:
 @pytest.mark.parametrize(
     ("inputs", "text"),
     [
-        (((3, [Y]), {"x": X, "y": Y}, 7), "input 'input_0' nests tensors with other values"),
+        (((3, [Y]), {"x": X, "y": Y}, 7), "input 'pair' nests tensors with other values"),
         (
             ((3, [4]), {"x": X, "y": Y}, 7),
-            "example input 'input_0' does not fit the exported program\n"
+            "example input 'pair' does not fit the exported program\n"
             r"  expected: a tensor, float32\[2, 3\]\n  got:      int 3",
         ),
         (

@@ -214,3 +214,87 @@ def test_an_encoder_of_nested_tensors_takes_its_ordinary_path() -> None:
     for model in (scripted(module), module):
         (result,) = running(model, (X, mask))
         torch.testing.assert_close(torch.from_numpy(result), expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+@pytest.mark.filterwarnings("ignore:The tensor attributes")
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
+def test_packed_sequences(kind: Any) -> None:
+    class Packs(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = kind(8, 4, batch_first=True)
+
+        def forward(self, x: Tensor) -> Tensor:
+            lengths = torch.full_like(x[:, 0, 0], 3, dtype=torch.int64, device="cpu")
+            packed = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True)
+            return nn.utils.rnn.pad_packed_sequence(self.layer(packed)[0], batch_first=True)[0]
+
+    module = Packs().eval()
+    error = refused(module, X)
+    assert error.what == (
+        "torch.export cannot export Packs: packed sequences have sizes that depend on data"
+    )
+    hint = "hand over padded sequences: call the recurrent layer with them, and mask its results"
+    assert hint in error.hint
+    with pytest.raises(UnsupportedModelError, match="packed sequences have sizes that") as caught:
+        importing(traced(module, (X,)), (X,))
+    assert hint in str(caught.value)
+
+
+def test_distributions_that_check_their_values() -> None:
+    class Likely(nn.Module):
+        def __init__(self, check: bool) -> None:
+            super().__init__()
+            self.check = check
+
+        def forward(self, x: Tensor) -> Tensor:
+            normal = torch.distributions.Normal(x, x.exp(), validate_args=self.check)
+            return normal.log_prob(2 * x)
+
+    error = refused(Likely(True), X)
+    assert error.what == (
+        "torch.export cannot export Likely: torch.distributions checks values, and that depends "
+        "on the contents of a tensor"
+    )
+    assert error.hint == (
+        "leave the check out: give each distribution validate_args=False, as in "
+        "Normal(mean, deviation, validate_args=False)"
+    )
+    assert f"{__file__}:" in str(error)
+    check(Likely(False), (X,), model=Likely(False).eval())
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+def test_sizes_by_way_of_floats() -> None:
+    class Half(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return nn.functional.interpolate(x, scale_factor=0.5)
+
+    x = torch.rand(2, 5, 8)
+    dynamic: DynamicDims = {"x": {2: ("length", 2, 8, 9)}}
+    error = refused(Half(), x, dynamic)
+    assert error.hint == (
+        "the model computes sizes with remainders or floats, as interpolate does with a "
+        "scale_factor, and torch.export cannot prove what holds for them: "
+        "torch.jit.trace(module, inputs) or torch.jit.script(module) keeps the arithmetic"
+    )
+    for model in (traced(Half(), (x,)), scripted(Half())):
+        check(Half(), (x,), (x[..., :2],), (x[..., :5],), model=model, dynamic=dynamic)
+
+
+def test_a_dynamic_size_that_is_one_in_the_example() -> None:
+    one: DynamicDims = {"x": {0: ("batch", 1, 2, 4)}}
+
+    class Twice(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return 2 * x
+
+    error = refused(Twice(), X[:1], one)
+    assert error.hint == (
+        "torch.export fixes a size that is 0 or 1 in the example: give an example with 2 or more "
+        "there, or torch.jit.trace(module, inputs), which keeps it"
+    )
+    for model in (traced(Twice(), (X[:1],)), Twice().eval()):
+        given = X[:1] if isinstance(model, torch.jit.ScriptModule) else X
+        check(Twice(), (given,), (X,), (X[:1],), model=model, dynamic=one)

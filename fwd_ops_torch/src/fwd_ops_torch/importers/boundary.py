@@ -14,6 +14,7 @@ from fwd_core.ir.fixed import FixedArgument, value_text
 from fwd_core.ir.structure import Structure, flatten, leaf_names, unflatten
 from fwd_ops_torch.importers import numbers, sizes
 from fwd_ops_torch.importers.aliasing import TensorRef
+from fwd_ops_torch.importers.batches import elsewhere
 from fwd_ops_torch.importers.examples import Read, as_example, fitted
 from fwd_ops_torch.importers.session import Session
 from fwd_ops_torch.importers.undecided import Undecided
@@ -137,6 +138,9 @@ def bind_inputs(
         ]
     )
     session.graph.input_structure = structure
+    session.batch_elsewhere = elsewhere(
+        session.request.dynamic, {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    )
     fixed: list[FixedArgument] = []
     seen: list[Any] = []
     for position, (name, value) in enumerate(arguments):

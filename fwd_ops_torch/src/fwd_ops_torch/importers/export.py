@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -76,7 +76,8 @@ def import_program(
     """
     session = Session(title, request, owned=owned)
     placeholders = user_inputs(program)
-    arguments = match_program(program, request.inputs, placeholders)
+    told = request.dynamic if isinstance(request.dynamic, Mapping) else ()
+    arguments = match_program(program, request.inputs, placeholders, told)
     tensors, structure = input_leaves(arguments)
     shapes = resolve_dynamic(request.dynamic, {n: tuple(t.shape) for n, t in tensors.items()})
     symbols = bind_symbols(placeholders, arguments, tensors, shapes)

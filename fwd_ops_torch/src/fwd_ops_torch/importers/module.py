@@ -19,6 +19,7 @@ from fwd_core.importing import ImportRequest, resolve_dynamic
 from fwd_core.ir import Dim, DimExpr, Frame, Graph
 from fwd_core.ir.dims import multiple
 from fwd_ops_torch.importers import jit
+from fwd_ops_torch.importers.batches import elsewhere
 from fwd_ops_torch.importers.boundary import input_leaves, match_arguments
 from fwd_ops_torch.importers.export import import_program
 from fwd_ops_torch.importers.locations import locate
@@ -67,7 +68,8 @@ def export(module: torch.nn.Module, request: ImportRequest) -> torch.export.Expo
         required += [True] * (len(names) - len(required))
     arguments = match_arguments(given, names, required)
     tensors, _ = input_leaves(arguments)
-    shapes = resolve_dynamic(request.dynamic, {n: tuple(t.shape) for n, t in tensors.items()})
+    sizes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    shapes = resolve_dynamic(request.dynamic, sizes)
     dynamic = _dynamic_shapes(arguments, tensors, shapes)
     by_name = isinstance(given, Mapping)
 
@@ -88,7 +90,7 @@ def export(module: torch.nn.Module, request: ImportRequest) -> torch.export.Expo
             )
     except Exception as error:  # noqa: BLE001 - export raises many kinds, all of them about the user's model
         require_runs(module, *call())
-        raise refusal(module, error, __file__) from None
+        raise refusal(module, error, __file__, elsewhere(request.dynamic, sizes)) from None
 
 
 @contextmanager

@@ -40,6 +40,11 @@ QUANTIZED = (
     "convert the float model, from before it was quantized: engines are quantized by Forward's "
     "own modes",
 )
+PACKED = (
+    "packed sequences have sizes that depend on data",
+    "hand over padded sequences: call the recurrent layer with them, and mask its results by "
+    "their lengths",
+)
 GROUPED = (
     "which expert takes how many rows depends on data",
     'call model.set_experts_implementation("batched_mm") before it is exported or traced',

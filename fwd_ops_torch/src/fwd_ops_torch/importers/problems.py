@@ -16,7 +16,7 @@ from fwd_core.ir.dims import evaluate
 from fwd_core.plugins import Plugins
 from fwd_ops_torch.converting.context import UnsupportedArgumentError
 from fwd_ops_torch.converting.schemas import Schema
-from fwd_ops_torch.importers.never import FAMILIES, of_other_packages
+from fwd_ops_torch.importers.never import FAMILIES, PACKED, of_other_packages
 from fwd_ops_torch.importers.stand_ins import result_types
 
 if TYPE_CHECKING:
@@ -57,10 +57,7 @@ NEVER = {
             "keep a tensor, as (x == y).all()",
         ),
     ),
-    **dict.fromkeys(
-        ("aten::_pack_padded_sequence", "aten::_pad_packed_sequence"),
-        ("packed sequences have sizes that depend on data", "hand over padded sequences"),
-    ),
+    **dict.fromkeys(("aten::_pack_padded_sequence", "aten::_pad_packed_sequence"), PACKED),
     **FAMILIES,
     "aten::tril_indices": (_TRIANGLE, _MASK.format("tril")),
     "aten::triu_indices": (_TRIANGLE, _MASK.format("triu")),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -32,21 +32,26 @@ def match_program(
     program: torch.export.ExportedProgram,
     given: Sequence[Any] | Mapping[str, Any],
     placeholders: Sequence[Any],
+    dynamic: Iterable[str] = (),
 ) -> list[tuple[str, Any]]:
     """Example inputs by the names of the program's arguments, nested as it takes them.
+
+    Args:
+        program: The program.
+        given: Example inputs, by position or by name.
+        placeholders: Those of the program's arguments.
+        dynamic: Names of inputs with dynamic sizes, as the user spells them.
 
     Raises:
         InputError: Too many, too few, of other names, or nested otherwise.
     """
     positional, keywords = call_specs(program.call_spec.in_spec)
     specs = [*positional, *keywords.values()]
-    names: list[str] = []
-    rest = iter(placeholders)
-    for spec in specs:
-        nodes = [next(rest) for _ in range(spec.num_leaves)]
-        names.append(nodes[0].name if len(nodes) == 1 else _common(nodes, len(names)))
-    for offset, keyword in enumerate(keywords):
-        names[len(positional) + offset] = keyword
+    by_name = isinstance(given, Mapping)
+    names = _written(program)
+    if names is None or len(names) != len(specs):
+        names = _of_placeholders(specs, placeholders, [*given, *dynamic] if by_name else dynamic)
+        names[len(positional) :] = keywords
     matched = match_arguments(given, names, [True] * len(names))
     return [
         (name, _arranged(name, value, spec))
@@ -100,6 +105,32 @@ def _nesting(spec: Any) -> str:
         return describe(structure_of(spec))
     except ConversionError:
         return str(getattr(spec.type, "__name__", spec.type))
+
+
+def _written(program: torch.export.ExportedProgram) -> list[str] | None:
+    """Names of the arguments as ``forward`` has them; programs of older torch do not hold them."""
+    for entry in program.module_call_graph:
+        if not entry.fqn and entry.signature is not None:
+            names: list[str] | None = getattr(entry.signature, "forward_arg_names", None)
+            return None if names is None else list(names)
+    return None
+
+
+def _of_placeholders(
+    specs: Sequence[Any], placeholders: Sequence[Any], told: Iterable[object]
+) -> list[str]:
+    """Names of the arguments after the placeholders.
+
+    torch makes their letters small: where the user spells one with capitals, that is its name.
+    """
+    spelled = {name.lower(): name for name in told if isinstance(name, str)}
+    names: list[str] = []
+    rest = iter(placeholders)
+    for spec in specs:
+        nodes = [next(rest) for _ in range(spec.num_leaves)]
+        name = nodes[0].name if len(nodes) == 1 else _common(nodes, len(names))
+        names.append(spelled.get(name, name))
+    return names
 
 
 def _common(nodes: Sequence[Any], position: int) -> str:

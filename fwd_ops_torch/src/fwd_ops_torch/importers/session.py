@@ -17,7 +17,7 @@ from fwd_core.errors import ConversionError, ForwardError, GraphError, PluginErr
 from fwd_core.events import Event
 from fwd_core.importing import ImportRequest
 from fwd_core.ir import DimExpr, DType, Graph, Location, Value
-from fwd_core.ir.dim_hints import contradiction
+from fwd_core.ir.dim_hints import LITERAL, contradiction
 from fwd_ops_torch.converting import schemas
 from fwd_ops_torch.converting.context import ConversionContext, UnsupportedArgumentError
 from fwd_ops_torch.converting.schemas import Argument, Schema
@@ -42,6 +42,10 @@ from fwd_ops_torch.tensors import dtype_of, to_host
 #: A computed constant larger than this, and than its operands, stays an operator.
 FOLD_LIMIT = 1 << 20
 #: Operators that leave in a tensor what was in its memory.
+_ONE_TYPE = (
+    "PyTorch promotes nothing here: make the operands one type in the model, as x.float() or "
+    "x.to(weight.dtype), or give example inputs of the type that the weights have"
+)
 _UNINITIALIZED = frozenset(
     f"aten::{name}"
     for name in (
@@ -78,6 +82,8 @@ class Session:
         self.owned = owned
         #: Calls that converters have taken.
         self.converted = 0
+        #: Advice where sizes contradict a dynamic batch, if inputs may have theirs elsewhere.
+        self.batch_elsewhere: str | None = None
         self._constants: dict[tuple[Graph, int], tuple[torch.Tensor, Value]] = {}
         self._attributes: dict[str, TensorRef] = {}
         self._literals: list[tuple[str, TensorRef]] = []
@@ -292,12 +298,12 @@ class Session:
                 got=error.got,
                 details=[f"operands: {_described(bound)}"],
                 hint=multiples.hint(error, bound.values(), self.scopes.root.inputs)
-                or error.hint
-                or _dtype_hint(error, bound),
+                or _dtype_hint(error, bound)
+                or self._size_hint(error.hint),
             ) from None
         except ConversionError as error:
-            hint = contradiction(error.expected, error.got)
-            raise (error if hint is None else error.hinted(hint)) from None
+            hint = self._size_hint(error.hint or contradiction(error.expected, error.got))
+            raise (error if hint is None else error.hinted(hint, error.hint)) from None
         if result is None:
             raise PluginError(
                 f"converter of {schema.name} in pack {converter.owner!r} returned None",
@@ -308,6 +314,10 @@ class Session:
         self._name_results(context, name, result)
         self.tell_converted(self.converted + 1, schema.name)
         return result
+
+    def _size_hint(self, hint: str | None) -> str | None:
+        """The hint about sizes, or a nearer one where the batch may be at another axis."""
+        return self.batch_elsewhere or hint if hint == LITERAL else hint
 
     def tell_converted(self, count: int, detail: str = "") -> None:
         """Say how many calls converters have taken, as progress."""
@@ -441,7 +451,7 @@ def _dtype_hint(error: GraphError, operands: Mapping[str, Any]) -> str | None:
     if not floats and "float32" in str(error.expected) and "int" not in str(error.expected):
         return "cast to float first, as x.float(), and the result back where integers are needed"
     if not floats or len(found) == len(floats):
-        return None
+        return _ONE_TYPE if "one element type" in error.what else None
     return f"give example inputs of {floats[0]}, as the weights are (--input SHAPE:{floats[0]})"
 
 

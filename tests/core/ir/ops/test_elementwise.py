@@ -29,7 +29,7 @@ def test_binary_broadcasts(cls: type[Operator]) -> None:
     with pytest.raises(GraphError, match="do not broadcast: batch against h"):
         cls(value(B), value(H)).infer()  # type: ignore[call-arg]
     with pytest.raises(
-        GraphError, match=r"operands need one element type \(insert Cast\)\n  got:      float32\[2"
+        GraphError, match=r"operands need one element type\n  got: .*\n  Hint: insert Cast"
     ):
         cls(value(2), value(2, dtype="float16")).infer()  # type: ignore[call-arg]
     with pytest.raises(GraphError, match="element type not taken"):

@@ -32,7 +32,11 @@ def require_same_dtype(what: str, *values: Value | None) -> DType:
     found = {value.type.dtype for value in present}
     if len(found) != 1:
         listed = ", ".join(str(value.type) for value in present)
-        raise GraphError(f"{what}: operands need one element type (insert Cast)", got=listed)
+        raise GraphError(
+            f"{what}: operands need one element type",
+            got=listed,
+            hint="insert Cast: operators of a graph promote nothing",
+        )
     return found.pop()
 
 
