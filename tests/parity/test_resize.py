@@ -27,6 +27,9 @@ WEIGHED = {
 }
 
 
+GIVEN = ("size", "scales", "both")
+
+
 class Drawn:
     """An image, sizes for it and scales, of which the sizes need not follow."""
 
@@ -41,10 +44,12 @@ class Drawn:
         self.sizes = list(data.draw(fwd.shapes(spatial, spatial, min_size=least, max_size=9)))
         self.x = operand(data, "x", dtypes, (*lead, *image))
 
-    def given(self, data: st.DataObject, *, scaled: bool = True) -> list[str]:
+    def given(
+        self, data: st.DataObject, *, scaled: bool = True, kind: str | None = None
+    ) -> list[str]:
         """Sizes alone, scales alone in a list, or sizes with scales: as the overloads take them."""
-        kinds = ["size", "scales", "both"] if scaled else ["size"]
-        kind = data.draw(st.sampled_from(kinds), label="given")
+        if kind is None:
+            kind = data.draw(st.sampled_from(GIVEN if scaled else GIVEN[:1]), label="given")
         if kind == "scales":
             return ["None", str(self.scales)]
         if kind == "size":
@@ -54,11 +59,11 @@ class Drawn:
 
 
 @covers("aten::{name}{n}d", name=["upsample_nearest", "_upsample_nearest_exact"], n=[1, 2, 3],
-        examples=1.5)  # fmt: skip
-def test_nearest(name: str, n: int, data: st.DataObject) -> None:
+        each={"kind": GIVEN}, examples=1.5)  # fmt: skip
+def test_nearest(name: str, n: int, kind: str, data: st.DataObject) -> None:
     p = Drawn(data, n, (*FLOATS, DType.UINT8))
     # Of four channels or more that come last in memory torch has another kernel.
-    size, scales = p.given(data)
+    size, scales = p.given(data, kind=kind)
     check(data, f"torch.ops.aten.{name}{n}d(x, {size}, {scales})", x=p.x, batch=["x"],
           tolerance=EXACT)  # fmt: skip
 
