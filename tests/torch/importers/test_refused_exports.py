@@ -111,7 +111,7 @@ def test_the_length_of_a_recurrent_layer(kind: Any) -> None:
 
 def test_a_cache_among_the_results() -> None:
     class KeyCache:
-        pass
+        """Named as those of transformers are."""
 
     class Generates(nn.Module):
         def forward(self, x: Tensor) -> Any:

@@ -7,7 +7,7 @@ checked.
 from __future__ import annotations
 
 from fwd_core.errors import ConversionError
-from fwd_core.ir import DType, Value, is_equal, ops
+from fwd_core.ir import Dim, DType, Value, is_equal, ops
 from fwd_core.ir.dims import product
 from fwd_ops_torch.converters._losses import (
     MEAN,
@@ -23,8 +23,11 @@ from fwd_ops_torch.converters.softmax import log_softmax
 from fwd_ops_torch.converting import ConversionContext, converts
 from fwd_ops_torch.converting.promotion import result_dtype
 
+#: How many axes a loss may have; ``nll_loss_nd`` takes any number.
+_RANKS = {"aten::nll_loss": (1, 2), "aten::nll_loss2d": (4,)}
 
-@converts("aten::nll_loss")
+
+@converts("aten::nll_loss", "aten::nll_loss2d", "aten::nll_loss_nd")
 def nll_loss(
     ctx: ConversionContext,
     x: Value,
@@ -35,12 +38,13 @@ def nll_loss(
 ) -> Value:
     """aten::nll_loss(Tensor self, Tensor target, Tensor? weight=None, int reduction=1, SymInt ignore_index=-100) -> Tensor.
 
-    Minus what [N, C] or [C] holds for the classes of [N] or [], times their weights.
+    Minus what [N, C] or [C] holds for the classes of [N] or [], times their weights; of images
+    [N, C, H, W] and [N, H, W], or of any number of axes.
     """
     return nll_loss_forward(ctx, x, target, weight, reduction, ignore_index)[0]
 
 
-@converts("aten::nll_loss_forward")
+@converts("aten::nll_loss_forward", "aten::nll_loss2d_forward")
 def nll_loss_forward(
     ctx: ConversionContext,
     x: Value,
@@ -51,61 +55,18 @@ def nll_loss_forward(
 ) -> tuple[Value, Value]:
     """aten::nll_loss_forward(Tensor self, Tensor target, Tensor? weight, int reduction, SymInt ignore_index) -> (Tensor output, Tensor total_weight).
 
-    The weight is 0 where rows are not reduced.
-    """
-    if x.type.rank not in (1, 2):
-        raise ConversionError(f"{ctx.operator}: 1 or 2 axes", got=x.type)
-    return _rounded(ctx, x, _nll(ctx, x, target, weight, reduction, ignore_index))
-
-
-@converts("aten::nll_loss2d")
-def nll_loss2d(
-    ctx: ConversionContext,
-    x: Value,
-    target: Value,
-    weight: Value | None = None,
-    reduction: int = 1,
-    ignore_index: int = -100,
-) -> Value:
-    """aten::nll_loss2d(Tensor self, Tensor target, Tensor? weight=None, int reduction=1, SymInt ignore_index=-100) -> Tensor.
-
-    nll_loss of [N, C, H, W] and [N, H, W].
-    """
-    return nll_loss2d_forward(ctx, x, target, weight, reduction, ignore_index)[0]
-
-
-@converts("aten::nll_loss2d_forward")
-def nll_loss2d_forward(
-    ctx: ConversionContext,
-    x: Value,
-    target: Value,
-    weight: Value | None,
-    reduction: int,
-    ignore_index: int,
-) -> tuple[Value, Value]:
-    """aten::nll_loss2d_forward(Tensor self, Tensor target, Tensor? weight, int reduction, SymInt ignore_index) -> (Tensor output, Tensor total_weight).
-
     The weight is 0 where nothing is reduced.
     """
-    if x.type.rank != 4:
-        raise ConversionError(f"{ctx.operator}: 4 axes", got=x.type)
-    return _rounded(ctx, x, _nll(ctx, x, target, weight, reduction, ignore_index))
-
-
-@converts("aten::nll_loss_nd")
-def nll_loss_nd(
-    ctx: ConversionContext,
-    x: Value,
-    target: Value,
-    weight: Value | None = None,
-    reduction: int = 1,
-    ignore_index: int = -100,
-) -> Value:
-    """aten::nll_loss_nd(Tensor self, Tensor target, Tensor? weight=None, int reduction=1, SymInt ignore_index=-100) -> Tensor.
-
-    nll_loss of any number of axes: [N, C, ...] and [N, ...].
-    """
-    return _rounded(ctx, x, _nll(ctx, x, target, weight, reduction, ignore_index))[0]
+    ranks = _RANKS.get(ctx.operator.removesuffix("_forward"))
+    if ranks is not None and x.type.rank not in ranks:
+        wanted = " or ".join(map(str, ranks))
+        raise ConversionError(f"{ctx.operator}: {wanted} axes", got=x.type)
+    loss, weights = _nll(ctx, x, target, weight, reduction, ignore_index)
+    if loss.type.rank:
+        total = ctx.number(0.0, x.type.dtype, "total_weight")
+    else:
+        total = ctx.cast(sum_(ctx, weights), x.type.dtype)
+    return ctx.cast(loss, x.type.dtype), total
 
 
 @converts("aten::cross_entropy_loss")
@@ -155,8 +116,7 @@ def cross_entropy_loss(
         smooth = div(ctx, sum_(ctx, smooth), sum_(ctx, weights))
     else:
         smooth = reduced(ctx, smooth, reduction)
-    share = div(ctx, ctx.number(label_smoothing, smooth.type.dtype, "smoothing"),
-                ctx.number(x.type.shape[axis], smooth.type.dtype, "classes"))  # fmt: skip
+    share = _share(ctx, label_smoothing, x.type.shape[axis], smooth.type.dtype)
     both = add(ctx, mul(ctx, loss, 1 - label_smoothing), mul(ctx, smooth, share))
     return ctx.cast(both, x.type.dtype)
 
@@ -165,14 +125,10 @@ def _class_axis(x: Value) -> int:
     return 0 if x.type.rank == 1 else 1
 
 
-def _rounded(ctx: ConversionContext, x: Value, made: tuple[Value, Value]) -> tuple[Value, Value]:
-    """The loss, and the sum of weights that it was divided by, if any."""
-    loss, weights = made
-    if loss.type.rank:
-        total = ctx.number(0.0, x.type.dtype, "total_weight")
-    else:
-        total = ctx.cast(sum_(ctx, weights), x.type.dtype)
-    return ctx.cast(loss, x.type.dtype), total
+def _share(ctx: ConversionContext, smoothing: float, classes: Dim, dtype: DType) -> Value:
+    """What label smoothing gives to each class."""
+    whole = ctx.number(smoothing, dtype, "smoothing")
+    return div(ctx, whole, ctx.number(classes, dtype, "classes"))
 
 
 def _nll(
@@ -284,8 +240,7 @@ def _of_probabilities(
     likely = log_softmax(ctx, single(ctx, x)[0], axis)
     (wanted,) = single(ctx, target)
     if label_smoothing > 0:
-        share = div(ctx, ctx.number(label_smoothing, DType.FLOAT32, "smoothing"),
-                    ctx.number(x.type.shape[axis], DType.FLOAT32, "classes"))  # fmt: skip
+        share = _share(ctx, label_smoothing, x.type.shape[axis], DType.FLOAT32)
         wanted = add(ctx, mul(ctx, wanted, 1 - label_smoothing), share)
     cost = ctx.emit(ops.Neg(_each(ctx, mul(ctx, likely, wanted), weight, axis)), "cost")
     if reduction == NONE:

@@ -11,6 +11,9 @@ from fwd_core.ir.dims import divide_exactly, product
 from fwd_ops_torch.converters._maxima import Axis, first_maxima, first_maximum
 from fwd_ops_torch.converting import ConversionContext, converts
 
+#: Kernel, stride, padding and dilation, each with an entry per axis.
+Geometry = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+
 
 @converts("aten::max_pool1d", "aten::max_pool2d", "aten::max_pool3d")
 def max_pool(
@@ -34,20 +37,11 @@ def max_pool(
             got=x.type,
             hint="cast to float first, as x.float()",
         )
-    kernel, steps, pads, rates = _geometry(spatial, kernel_size, stride, padding, dilation)
+    geometry = _geometry(spatial, kernel_size, stride, padding, dilation)
     _require_not_empty(ctx, x, spatial + 1)
-
-    def pool(image: Value) -> tuple[Value, ...]:
-        sizes = image.type.shape[2:]
-        if ceil_mode:
-            image = _completed(ctx, image, kernel, steps, pads, rates)
-        _require_room(ctx, image, kernel, pads, rates)
-        pooled = ctx.emit(ops.MaxPool(image, kernel, steps, pads, rates, ceil_mode))
-        axes = _axes(sizes, kernel, steps, pads, rates)
-        _require_elements(ctx, sizes, axes, pooled.type.shape[2:])
-        return (pooled,)
-
-    return _batched(ctx, x, spatial, pool)[0]
+    return _batched(ctx, x, spatial, lambda image: (_maxima(ctx, image, geometry, ceil_mode)[0],))[
+        0
+    ]
 
 
 @converts(
@@ -70,18 +64,12 @@ def max_pool_with_indices(
     has no index of its own.
     """
     spatial = int(ctx.operator.split("pool")[1][0])
-    kernel, steps, pads, rates = _geometry(spatial, kernel_size, stride, padding, dilation)
+    geometry = _geometry(spatial, kernel_size, stride, padding, dilation)
     _require_not_empty(ctx, x, spatial + 1)
 
     def pool(image: Value) -> tuple[Value, ...]:
-        sizes = image.type.shape[2:]  # what indices count
-        if ceil_mode:
-            image = _completed(ctx, image, kernel, steps, pads, rates)
-        _require_room(ctx, image, kernel, pads, rates)
-        pooled = ctx.emit(ops.MaxPool(image, kernel, steps, pads, rates, ceil_mode))
-        axes = _axes(sizes, kernel, steps, pads, rates)
-        _require_elements(ctx, sizes, axes, pooled.type.shape[2:])
-        return pooled, first_maxima(ctx, image, pooled, axes)
+        pooled, completed, axes = _maxima(ctx, image, geometry, ceil_mode)
+        return pooled, first_maxima(ctx, completed, pooled, axes)
 
     return _batched(ctx, x, spatial, pool)
 
@@ -254,13 +242,29 @@ def adaptive_avg_pool(ctx: ConversionContext, x: Value, output_size: Sequence[Di
     return _batched(ctx, x, spatial, pool)[0]
 
 
+def _maxima(
+    ctx: ConversionContext, image: Value, geometry: Geometry, ceil_mode: bool
+) -> tuple[Value, Value, list[Axis]]:
+    """The greatest elements, the image that they are of, and its axes, whose sizes indices count."""
+    kernel, steps, pads, rates = geometry
+    sizes = image.type.shape[2:]
+    if ceil_mode:
+        image = _completed(ctx, image, *geometry)
+    _require_room(ctx, image, kernel, pads, rates)
+    pooled = ctx.emit(ops.MaxPool(image, kernel, steps, pads, rates, ceil_mode))
+    listed = zip(sizes, kernel, steps, pads, rates, strict=True)
+    axes = [Axis(size, k, step, pad, rate) for size, k, step, pad, rate in listed]
+    _require_elements(ctx, sizes, axes, pooled.type.shape[2:])
+    return pooled, image, axes
+
+
 def _geometry(
     spatial: int,
     kernel_size: Sequence[int],
     stride: Sequence[int],
     padding: Sequence[int],
     dilation: Sequence[int] = (1,),
-) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+) -> Geometry:
     """Kernel, stride, padding and dilation with an entry per axis; no stride is the kernel."""
     kernel = _spread(kernel_size, spatial)
     steps = _spread(stride, spatial) if stride else kernel
@@ -275,10 +279,6 @@ def _require_not_empty(ctx: ConversionContext, x: Value, last: int) -> None:
             expected=f"sizes of 1 or more on the last {last} axes",
             got=x.type,
         )
-
-
-def _axes(sizes: Sequence[Dim], *geometry: Sequence[int]) -> list[Axis]:
-    return [Axis(size, *one) for size, *one in zip(sizes, *geometry, strict=True)]
 
 
 def _beyond(

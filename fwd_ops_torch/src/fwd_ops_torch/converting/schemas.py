@@ -126,6 +126,12 @@ def overloads(key: str) -> list[Schema]:
     return [of(schema) for schema in found]
 
 
+def overload(key: str, name: str) -> Schema:
+    """One overload that torch has, as ``overload("aten::to", "dtype")``."""
+    (found,) = (one for one in overloads(key) if one.overload == name)
+    return found
+
+
 def with_tensors(schema: Schema, names: Collection[str]) -> Schema | None:
     """The overload that takes tensors for some arguments, and is the same otherwise."""
 

@@ -123,4 +123,4 @@ LOOPS: dict[str, Callable[..., list[Any]]] = {
     "map_impl": Loops._map,
 }
 (_STACK,) = (one for one in schemas.overloads("aten::stack") if not one.has_out)
-(_SELECT,) = (one for one in schemas.overloads("aten::select") if one.overload == "int")
+_SELECT = schemas.overload("aten::select", "int")

@@ -198,7 +198,7 @@ def are_equal(session: Session, a: TensorRef, b: TensorRef, where: Location) -> 
 def _called(session: Session, operator: str, *refs: TensorRef, where: Location) -> TensorRef:
     """The result of one of torch's overloads on tensors."""
     name, _, overload = operator.partition(".")
-    (schema,) = [one for one in schemas.overloads(name) if one.overload == overload]
+    schema = schemas.overload(name, overload)
     names = [argument.name for argument in schema.arguments]
     result = session.call(schema, dict(zip(names, refs, strict=False)), where)
     assert isinstance(result, TensorRef)

@@ -104,8 +104,9 @@ def _as_tensor(session: Session, node: Any, inputs: list[Any], where: Location) 
         return _tensor(session, node, inputs, where)
     if dtype is None or dtype_of(dtype) is data.type.dtype:
         return data
-    (to,) = [one for one in schemas.overloads("aten::to") if one.overload == "dtype"]
-    return session.call(to, {"self": data, "dtype": dtype}, where)
+    return session.call(
+        schemas.overload("aten::to", "dtype"), {"self": data, "dtype": dtype}, where
+    )
 
 
 def _mentions_dim(data: Any) -> bool:

@@ -47,7 +47,6 @@ def as_narrow(
     length = last - first
     if length < 0 or not _same(base, other) or not _fits(arguments, length):
         return schema, arguments
-    (narrow,) = [one for one in schemas.overloads("aten::narrow") if one.overload == "Tensor"]
     warnings.warn(
         f"a slice takes {length} elements from a place that a tensor holds (at {where}). It "
         "is taken to lie within the axis: torch takes fewer at the end, an engine cannot",
@@ -58,6 +57,7 @@ def as_narrow(
     if place.type.rank:
         place = session.graph.add(ops.Reshape(place, ()), name="start", location=where)
     given = {"self": arguments["self"], "dim": arguments.get("dim", 0)}
+    narrow = schemas.overload("aten::narrow", "Tensor")
     return narrow, {**given, "start": TensorRef(place), "length": length}
 
 

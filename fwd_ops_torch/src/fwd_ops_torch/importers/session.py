@@ -41,11 +41,11 @@ from fwd_ops_torch.tensors import dtype_of, to_host
 
 #: A computed constant larger than this, and than its operands, stays an operator.
 FOLD_LIMIT = 1 << 20
-#: Operators that leave in a tensor what was in its memory.
 _ONE_TYPE = (
     "PyTorch promotes nothing here: make the operands one type in the model, as x.float() or "
     "x.to(weight.dtype), or give example inputs of the type that the weights have"
 )
+#: Operators that leave in a tensor what was in its memory.
 _UNINITIALIZED = frozenset(
     f"aten::{name}"
     for name in (
