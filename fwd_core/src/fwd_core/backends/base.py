@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from fwd_core.backends import option_types
 from fwd_core.errors import OptionError, Problem
 from fwd_core.events import Events
+from fwd_core.ir.dtypes import DType
 from fwd_core.ir.graph import Graph
 from fwd_core.ir.types import TensorType
 
@@ -113,6 +114,22 @@ class Plan(ABC):
         """The plan's bytes, as an engine file holds them."""
 
 
+class Pending(ABC):
+    """A run that may not be over; from :meth:`~fwd_core.Engine.run_async`."""
+
+    @abstractmethod
+    def done(self) -> bool:
+        """Whether the run is over, so that :meth:`result` does not wait."""
+
+    @abstractmethod
+    def result(self) -> Any:
+        """Wait until the run is over, and give its outputs.
+
+        Raises:
+            ForwardError: The run failed.
+        """
+
+
 class Context(ABC):
     """What one run at a time needs: buffers and the backend's execution state."""
 
@@ -126,15 +143,61 @@ class Context(ABC):
             shapes: Shapes of the outputs for these inputs.
         """
 
+    def accept(self, given: Sequence[Any], stream: int | None) -> list[Any]:
+        """What a caller gave, as :meth:`run_on` and :meth:`submit` take it.
+
+        Only asked of an executable that has a :attr:`Executable.device`.
+
+        Args:
+            given: Arrays in port order, of the host or of the device.
+            stream: Handle of the stream on which they are ready; ``None`` if they are ready on
+                streams of their own.
+
+        Raises:
+            InputError: A dtype does not fit, or an array is on another device.
+        """
+        raise NotImplementedError
+
+    def run_on(
+        self, inputs: Sequence[Any], shapes: Sequence[tuple[int, ...]], stream: int | None
+    ) -> list[Any]:
+        """Run once on what :meth:`accept` gave.
+
+        Args:
+            inputs: From :meth:`accept` of this context, in port order.
+            shapes: Shapes of the outputs for these inputs.
+            stream: Where to run; with ``None`` the run is over when this returns.
+
+        Returns:
+            :class:`~fwd_core.engine.DeviceArray` if any input is on the device, else arrays of
+            the host, which are waited for.
+        """
+        raise NotImplementedError
+
+    def submit(
+        self, inputs: Sequence[Any], shapes: Sequence[tuple[int, ...]], stream: int | None
+    ) -> Pending:
+        """Like :meth:`run_on`, and return before the run is over."""
+        raise NotImplementedError
+
+    def idle(self) -> bool:
+        """Whether a run that is begun now would not wait for one before."""
+        return True
+
 
 class Executable(ABC):
     """A loaded plan. Contexts share its weights.
 
     Attributes:
         parallel: How many contexts are worth having at once.
+        device: Number of the GPU whose arrays it takes and gives; ``None`` for the host alone.
+        bound: With a device, the element types of inputs and outputs there, which can be
+            narrower than the ports' own.
     """
 
     parallel: int = 1
+    device: int | None = None
+    bound: tuple[Sequence[DType], Sequence[DType]] = ((), ())
 
     @abstractmethod
     def context(self) -> Context:

@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from fwd_core.backends.base import Backend, Context, Executable, Plan, Port
+from numpy import ndarray
+
+from fwd_core.backends.base import Backend, Context, Executable, Pending, Plan, Port
 from fwd_core.engine.calls import told, without_fixed
+from fwd_core.engine.device_arrays import stream_handle
 from fwd_core.engine.inputs import as_array, bind, collect
+from fwd_core.engine.pending import InThread, Named
 from fwd_core.engine.pool import Pool
 from fwd_core.errors import ForwardError, InputError
 from fwd_core.ir.dims import evaluate
@@ -17,7 +22,6 @@ from fwd_core.ir.fixed import FixedArgument
 from fwd_core.ir.structure import LEAF, Structure, describe, flatten, unflatten
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from typing_extensions import Self
 
     from fwd_core.ir.graph import Graph
@@ -69,27 +73,59 @@ class Engine:
         self._limit = contexts
         self._executable: Executable | None = None
         self._pool: Pool[Context] | None = None
-        self._loading = threading.Lock()
+        self._loading = threading.RLock()
+        self._threads: ThreadPoolExecutor | None = None
         self._closed = False
         self._graph: Graph | Callable[[], Graph] | None = None
         self._known: dict[tuple[tuple[int, ...], ...], list[tuple[int, ...]]] = {}
         if load:
             self._load()
 
-    def run(self, feeds: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+    def run(self, feeds: Mapping[str, Any], *, stream: Any = None) -> dict[str, Any]:
         """Run on inputs by name.
 
         Args:
-            feeds: One array per input: NumPy, or anything on the host that speaks DLPack.
+            feeds: One array per input: NumPy, or anything on the host that speaks DLPack. An
+                engine for a GPU also takes arrays there, by DLPack or
+                ``__cuda_array_interface__``, without a copy through the host.
+            stream: CUDA stream of the caller's, as a handle or as torch, CuPy or cuda.core have
+                it. Inputs on the GPU have to be ready in its order, and outputs there are; the
+                call does not wait for the GPU. Without one the run is over when this returns.
 
         Returns:
-            New NumPy arrays by output name. The arrays are the caller's to keep and change.
+            Outputs by name: new NumPy arrays, the caller's to keep and change; or, if any input
+            is on the GPU, :class:`~fwd_core.engine.DeviceArray`.
 
         Raises:
-            InputError: A name, dtype, rank or size does not fit.
+            InputError: A name, dtype, rank, size or device does not fit, or there is no GPU for
+                the stream.
         """
-        results = self.run_list(collect(self.inputs, feeds))
+        results = self.run_list(collect(self.inputs, feeds), stream=stream)
         return {port.name: array for port, array in zip(self.outputs, results, strict=True)}
+
+    def run_async(self, feeds: Mapping[str, Any], *, stream: Any = None) -> Pending:
+        """Begin a run and return before it is over.
+
+        On a GPU the run is queued on ``stream`` or on one of the engine's own; on the host it
+        runs in a thread. Inputs must not be changed before it is over.
+
+        Args:
+            feeds: As for :meth:`run`.
+            stream: As for :meth:`run`.
+
+        Returns:
+            A run under way: ``done()`` tells whether it is over, ``result()`` waits and gives
+            what :meth:`run` would.
+
+        Raises:
+            InputError: As :meth:`run`; on the host ``result()`` raises it.
+        """
+        given = collect(self.inputs, feeds)
+        names = [port.name for port in self.outputs]
+        if self.executable.device is None:
+            self._no_stream(stream)
+            return InThread(self._thread(), names, lambda: self.run_list(given))
+        return Named(self._on_device(given, stream, wait=False), names)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run on inputs by position (nested as the source model takes them) or by name.
@@ -106,11 +142,15 @@ class Engine:
         given = self.flatten_inputs(args, kwargs)
         return self.unflatten_outputs(self.run_list(given))
 
-    def run_list(self, given: Sequence[Any]) -> list[NDArray[Any]]:
+    def run_list(self, given: Sequence[Any], *, stream: Any = None) -> list[Any]:
         """Run on arrays in the order of :attr:`inputs`; outputs in the order of :attr:`outputs`.
 
+        Args:
+            given: As the values of :meth:`run`.
+            stream: As for :meth:`run`.
+
         Raises:
-            InputError: The count, a dtype, rank or size does not fit.
+            InputError: As :meth:`run`, or the count does not fit.
             ForwardError: The engine is closed.
         """
         try:
@@ -123,6 +163,11 @@ class Engine:
             ) from None
         if count != len(self.inputs):
             raise self._wrong_count(count)
+        if stream is not None or any(type(item) is not ndarray for item in given):
+            if self.executable.device is not None:
+                results: list[Any] = self._on_device(given, stream, wait=True)
+                return results
+            self._no_stream(stream)
         arrays = [as_array(port, item) for port, item in zip(self.inputs, given, strict=True)]
         sizes = tuple([array.shape for array in arrays])
         shapes = self._known.get(sizes)
@@ -133,6 +178,37 @@ class Engine:
             return context.run(arrays, shapes)
         finally:
             self.contexts.release(context)
+
+    def _on_device(self, given: Sequence[Any], stream: Any, *, wait: bool) -> Any:
+        """Run where arrays may be on the GPU: outputs, or a :class:`Pending` of them."""
+        handle = None if stream is None else stream_handle(stream)
+        pool = self.contexts
+        context = pool.acquire()
+        try:
+            inputs = context.accept(given, handle)
+            sizes = tuple([item.shape for item in inputs])
+            shapes = self._known.get(sizes)
+            if shapes is None:
+                shapes = self._output_shapes(sizes)
+            run = context.run_on if wait else context.submit
+            return run(inputs, shapes, handle)
+        finally:
+            pool.release(context)
+
+    def _no_stream(self, stream: Any) -> None:
+        if stream is not None:
+            raise InputError(
+                f"an engine of backend {self._backend.name!r} runs on the host",
+                expected="no stream",
+                got=type(stream).__name__,
+                hint="leave stream out",
+            )
+
+    def _thread(self) -> ThreadPoolExecutor:
+        with self._loading:
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(self.contexts.limit, "fwd-run-async")
+            return self._threads
 
     def flatten_inputs(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
         """Call arguments in the order of :attr:`inputs`.
@@ -193,6 +269,19 @@ class Engine:
             ForwardError: The engine is closed.
         """
         return self._pool if self._pool is not None else self._load()
+
+    @property
+    def executable(self) -> Executable:
+        """The loaded plan: where it runs, and the types that it has there.
+
+        Raises:
+            BuildError: The device is not there or refuses the plan.
+            ForwardError: The engine is closed.
+        """
+        if self._executable is None:
+            self._load()
+        assert self._executable is not None
+        return self._executable
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the engine to one file, atomically.
@@ -274,6 +363,8 @@ class Engine:
         """
         with self._loading:
             self._closed = True
+            if self._threads is not None:
+                self._threads.shutdown()
             if self._pool is not None:
                 self._pool.close()
             if self._executable is not None:
@@ -287,7 +378,8 @@ class Engine:
                 ports = (self.inputs, self.outputs)
                 executable = self._executable = self._backend.load(self.plan, ports)
                 limit = executable.parallel if self._limit is None else self._limit
-                self._pool = Pool(executable.context, limit)
+                idle = None if executable.device is None else Context.idle
+                self._pool = Pool(executable.context, limit, idle)
             return self._pool
 
     def __enter__(self) -> Self:

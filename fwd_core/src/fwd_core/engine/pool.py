@@ -15,21 +15,26 @@ T = TypeVar("T")
 class Pool(Generic[T]):
     """Lends each object to one thread at a time; makes new ones until there are ``limit``.
 
-    The object used last is lent first, because its buffers are warm. When all are lent, a
-    thread waits.
+    The object used last is lent first, because its buffers are warm; of objects that work on
+    after they were given back, one that is idle. When all are lent, a thread waits.
 
     Args:
         create: Makes one object.
         limit: How many there may be at once, 1 or more.
+        idle: Whether an object is idle; by default all are.
 
     Raises:
         OptionError: The limit is less than 1.
     """
 
-    def __init__(self, create: Callable[[], T], limit: int) -> None:
+    def __init__(
+        self, create: Callable[[], T], limit: int, idle: Callable[[T], bool] | None = None
+    ) -> None:
         if limit < 1:
             raise OptionError("a pool needs room for one context or more", got=limit)
         self._create = create
+        self._is_idle = idle
+        self._made = 0
         self._idle: deque[T] = deque()
         self._permits = threading.Semaphore(limit)
         self._lock = threading.Lock()
@@ -52,15 +57,29 @@ class Pool(Generic[T]):
                 raise ForwardError("the engine is closed", hint="build or load it again")
             self._lent += 1
             self.peak = max(self.peak, self._lent)
-            if self._idle:
-                return self._idle.pop()
+            if (found := self._choose()) is not None:
+                return found
+            self._made += 1
         try:
             return self._create()
         except BaseException:
             with self._lock:
                 self._lent -= 1
+                self._made -= 1
             self._permits.release()
             raise
+
+    def _choose(self) -> T | None:
+        """One that is there, or ``None`` where a new one is better."""
+        if not self._idle:
+            return None
+        if self._is_idle is None or self._is_idle(self._idle[-1]):
+            return self._idle.pop()
+        for item in reversed(self._idle):
+            if self._is_idle(item):
+                self._idle.remove(item)
+                return item
+        return None if self._made < self.limit else self._idle.popleft()
 
     def release(self, item: T) -> None:
         """Give an object back."""

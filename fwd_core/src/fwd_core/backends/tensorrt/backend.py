@@ -143,6 +143,7 @@ def _build(
         "gpus": list(options.gpus or features.portable or (here,)),
         "compute": _compute(config, options),
         "mode": config.mode,
+        "cuda_graph": options.cuda_graph,
         "bindings": {"inputs": inputs, "outputs": outputs},
     }
     if options.layers:

@@ -29,6 +29,8 @@ class TensorRTOptions(Options):
         optimization_level: 0 (quick build) to 5 (best engine); by default the library's own.
         tf32: Let float32 matrix products and convolutions round their operands to 10 bits of
             mantissa. Faster, with errors near 1e-3.
+        cuda_graph: ``auto`` to record runs that repeat (the same shapes at the same addresses) and
+            replay them with one call, ``off`` to queue every run anew.
         layers: Keep the list of compiled layers in the engine, for ``fwd inspect``.
 
     Raises:
@@ -40,6 +42,7 @@ class TensorRTOptions(Options):
     workspace: Union[int, None] = None
     optimization_level: Union[int, None] = None
     tf32: bool = False
+    cuda_graph: Literal["auto", "off"] = "auto"
     layers: bool = False
 
     def __post_init__(self) -> None:
@@ -48,6 +51,12 @@ class TensorRTOptions(Options):
                 "option 'flavour' of backend 'tensorrt'",
                 expected=", ".join(("auto", *FLAVOURS)),
                 got=self.flavour,
+            )
+        if self.cuda_graph not in ("auto", "off"):
+            raise OptionError(
+                "option 'cuda_graph' of backend 'tensorrt'",
+                expected="auto, off",
+                got=self.cuda_graph,
             )
         for name in self.gpus:
             if not re.fullmatch(r"sm_\d{2,3}", name):

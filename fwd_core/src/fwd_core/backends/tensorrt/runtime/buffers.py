@@ -23,6 +23,7 @@ class _Buffer:
 
     Attributes:
         address: Where it begins; 0 before the first :meth:`reserve`.
+        size: Bytes there are.
     """
 
     #: CUDA's functions that take memory and give it back.
@@ -30,7 +31,7 @@ class _Buffer:
 
     def __init__(self) -> None:
         self.address = 0
-        self._size = 0
+        self.size = 0
         self._release: weakref.finalize[..., _Buffer] | None = None
 
     def reserve(self, size: int) -> int:
@@ -39,11 +40,11 @@ class _Buffer:
         Raises:
             CudaError: There is no memory left.
         """
-        if size > self._size or not self.address:
+        if size > self.size or not self.address:
             self.free()
-            self._size = max(size, _LEAST)
+            self.size = max(size, _LEAST)
             take, give_back = self.calls
-            self.address = int(cuda.call(take, self._size))
+            self.address = int(cuda.call(take, self.size))
             self._release = weakref.finalize(self, cuda.call, give_back, self.address)
             self._release.atexit = False  # the driver may be gone by then, and frees all itself
         return self.address
@@ -52,7 +53,7 @@ class _Buffer:
         """Give the memory back."""
         if self._release is not None:
             self._release()
-        self.address = self._size = 0
+        self.address = self.size = 0
         self._release = None
 
 

@@ -1,104 +1,257 @@
-"""One execution context: its stream, its buffers, and a run on arrays of the host."""
+"""One execution context: its stream, its buffers, and runs on arrays of the host or the GPU."""
 
 from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
-from fwd_core.backends.base import Context
-from fwd_core.backends.tensorrt.logger import listen, new_recorder
+from fwd_core.backends.base import Context, Pending
 from fwd_core.backends.tensorrt.runtime import conversion, cuda
-from fwd_core.backends.tensorrt.runtime.buffers import DeviceBuffer, PinnedBuffer
-from fwd_core.errors import BuildError, InputError
+from fwd_core.backends.tensorrt.runtime.blocks import ALIGNMENT, Block
+from fwd_core.backends.tensorrt.runtime.buffers import DeviceBuffer, PinnedBuffer, view
+from fwd_core.backends.tensorrt.runtime.graphs import Graphs
+from fwd_core.backends.tensorrt.runtime.pending import DevicePending
+from fwd_core.backends.tensorrt.runtime.program import Shape
+from fwd_core.engine.device_arrays import DeviceArray, Given, as_given, on_device
+from fwd_core.engine.inputs import as_array
 
 if TYPE_CHECKING:
-    from fwd_core.backends.tensorrt.runtime.executable import Binding, TensorRTExecutable
+    from fwd_core.backends.tensorrt.runtime.executable import DeviceExecutable
+
+#: Runs of one shape that each found new addresses; from then on arrays are copied to addresses
+#: that stay, so that a graph can be replayed.
+_MOVES = 4
 
 
-class TensorRTContext(Context):
-    """Runs an engine on a stream of its own; one run at a time.
+class Queued(NamedTuple):
+    """A run that was put on a stream.
 
-    Not run in CI, which has no GPU.
+    Attributes:
+        stream: Which.
+        blocks: Memory of the outputs: on the device, or pinned on the host.
+        shapes: Of the outputs.
+        host: Whether the outputs are on the host.
+        inputs: What has to live until the run is over.
+    """
+
+    stream: int
+    blocks: list[Block]
+    shapes: Sequence[Shape]
+    host: bool
+    inputs: Sequence[Any]
+
+
+class DeviceContext(Context):
+    """Runs an executable; one run is queued at a time, and those queued follow one another.
+
+    Args:
+        owner: The executable.
 
     Raises:
-        BuildError: TensorRT makes no execution context: usually memory is short.
         CudaError: A CUDA call failed.
     """
 
-    def __init__(self, owner: TensorRTExecutable) -> None:
+    def __init__(self, owner: DeviceExecutable) -> None:
         self._owner = owner
-        cuda.call("cudaSetDevice", owner.gpu.ordinal)
-        with listen(owner.library.trt) as record:
-            self._context = owner.engine.create_execution_context()
-            if self._context is None:
-                raise BuildError("TensorRT makes no execution context", details=record.problems())
-        self._context.error_recorder = self._recorder = new_recorder(owner.library.trt)
-        self._stream = cuda.call("cudaStreamCreate")
-        self._release = weakref.finalize(self, cuda.call, "cudaStreamDestroy", self._stream)
+        owner.enter()
+        self.stream = int(cuda.call("cudaStreamCreate"))
+        self._done = cuda.call("cudaEventCreateWithFlags", cuda.runtime().cudaEventDisableTiming)
+        self._release = weakref.finalize(self, _destroy, self.stream, self._done)
         self._release.atexit = False  # the driver may be gone by then, and frees all itself
-        self._device = {binding.name: DeviceBuffer() for binding in owner.bindings}
-        self._pinned = {binding.name: PinnedBuffer() for binding in owner.bindings}
+        owner.blocks.own.add(self.stream)
+        self._scratch = DeviceBuffer()
+        self._buffers = [DeviceBuffer() for _ in owner.bindings]
+        self._pinned = [PinnedBuffer() for _ in owner.inputs]
+        self.graphs = [
+            Graphs(lambda index=index: self._program(index), owner.policy)  # type: ignore[misc]
+            for index in range(owner.profiles)
+        ]
+        self._moves: dict[tuple[Shape, ...], int] = {}
+        #: Stream of the last run, ``None`` when all are over.
+        self.last: int | None = None
 
-    def run(self, inputs: Sequence[Any], shapes: Sequence[tuple[int, ...]]) -> list[Any]:
-        """Run once. See :meth:`Context.run`.
+    def run(self, inputs: Sequence[Any], shapes: Sequence[Shape]) -> list[Any]:
+        """Run once on arrays of the host. See :meth:`Context.run`.
 
         Raises:
             InputError: An integer does not fit the engine's type, or TensorRT refuses a shape.
             DeviceError: A CUDA call failed, or TensorRT could not run.
         """
-        cuda.call("cudaSetDevice", self._owner.gpu.ordinal)
-        for binding, array in zip(self._owner.inputs, inputs, strict=True):
-            self._send(binding, array)
-        staged = [
-            self._place(binding, shape)
-            for binding, shape in zip(self._owner.outputs, shapes, strict=True)
-        ]
-        if not self._context.execute_async_v3(int(self._stream)):
-            raise cuda.DeviceError(
-                "TensorRT could not run", got=_shown(inputs), details=self._recorder.told()
-            )
-        for binding, array in zip(self._owner.outputs, staged, strict=True):
-            source = self._device[binding.name].address
-            target = self._pinned[binding.name].address
-            cuda.copy(target, source, array.nbytes, to_device=False, stream=self._stream)
-        cuda.call("cudaStreamSynchronize", self._stream)
+        self._owner.enter()
+        return self._finished(self._queue(inputs, shapes, self.stream))
+
+    def accept(self, given: Sequence[Any], stream: int | None) -> list[Any]:
+        """Arrays of the host or the GPU. See :meth:`Context.accept`."""
+        self._owner.enter()
+        gpu = self._owner.gpu.ordinal
         return [
-            conversion.result(array, binding.port, binding.dtype)
-            for binding, array in zip(self._owner.outputs, staged, strict=True)
+            as_given(binding.port, binding.dtype, item, gpu, stream, self.stream)
+            if on_device(item)
+            else as_array(binding.port, item)
+            for binding, item in zip(self._owner.inputs, given, strict=True)
         ]
 
-    def _send(self, binding: Binding, array: NDArray[np.generic]) -> None:
-        pinned = self._pinned[binding.name]
-        staged = pinned.array(array.shape, binding.dtype.storage)
-        conversion.fill(staged, array, binding.port, binding.dtype)
-        address = self._device[binding.name].reserve(staged.nbytes)
-        cuda.copy(address, pinned.address, staged.nbytes, to_device=True, stream=self._stream)
-        if not self._context.set_input_shape(binding.name, array.shape):
-            raise InputError(
-                f"TensorRT refuses the shape of input {binding.port.name!r}",
-                expected=binding.port,
-                got=list(array.shape),
-                details=self._recorder.told(),
-            )
-        self._context.set_tensor_address(binding.name, address)
+    def run_on(
+        self, inputs: Sequence[Any], shapes: Sequence[Shape], stream: int | None
+    ) -> list[Any]:
+        """Run on what :meth:`accept` gave. See :meth:`Context.run_on`."""
+        queued = self._queue(inputs, shapes, self.stream if stream is None else stream)
+        if stream is None or queued.host:
+            return self._finished(queued)
+        return self.outputs(queued)
 
-    def _place(self, binding: Binding, shape: tuple[int, ...]) -> NDArray[np.generic]:
-        staged = self._pinned[binding.name].array(shape, binding.dtype.storage)
-        address = self._device[binding.name].reserve(staged.nbytes)
-        self._context.set_tensor_address(binding.name, address)
-        return staged
+    def submit(self, inputs: Sequence[Any], shapes: Sequence[Shape], stream: int | None) -> Pending:
+        """Queue a run. See :meth:`Context.submit`."""
+        queued = self._queue(inputs, shapes, self.stream if stream is None else stream)
+        return DevicePending(self, queued)
+
+    def outputs(self, queued: Queued) -> list[Any]:
+        """Arrays of the outputs; those of the host are right once the run is over."""
+        bindings = zip(self._owner.outputs, queued.blocks, queued.shapes, strict=True)
+        if not queued.host:
+            gpu = self._owner.gpu.ordinal
+            return [DeviceArray(block, shape, b.dtype, gpu) for b, block, shape in bindings]
+        return [
+            conversion.result(view(block.address, shape, b.dtype.storage), b.port, b.dtype)
+            for b, block, shape in bindings
+        ]
 
     def close(self) -> None:
-        """Free the buffers and the stream; it must not be running."""
-        for name in self._device:
-            self._device[name].free()
-            self._pinned[name].free()
+        """Free everything, when the last run is over."""
+        self._wait()
+        for graphs in self.graphs:
+            graphs.close()
+        for buffer in (self._scratch, *self._buffers, *self._pinned):
+            buffer.free()
+        self._owner.blocks.own.discard(self.stream)
         self._release()
 
+    def idle(self) -> bool:
+        """Whether no run is under way."""
+        if self.last is not None and cuda.is_over(self._done):
+            self.last = None
+        return self.last is None
 
-def _shown(inputs: Sequence[NDArray[np.generic]]) -> str:
-    return ", ".join(f"{array.dtype}{list(array.shape)}" for array in inputs)
+    def _finished(self, queued: Queued) -> list[Any]:
+        cuda.call("cudaStreamSynchronize", queued.stream)
+        self.last = None
+        for block in queued.blocks:
+            block.stream = None
+        return self.outputs(queued)
+
+    def _queue(self, inputs: Sequence[Any], shapes: Sequence[Shape], stream: int) -> Queued:
+        owner = self._owner
+        if self.last is not None and self.last != stream:
+            cuda.call("cudaStreamWaitEvent", stream, self._done, 0)
+        host = not any(type(item) is Given for item in inputs)
+        sizes = tuple([item.shape for item in inputs])
+        sent = [
+            self._take(index, item, stream)
+            if type(item) is Given
+            else self._send(index, item, stream)
+            for index, item in enumerate(inputs)
+        ]
+        graphs = self.graphs[owner.profile(sizes)]
+        lengths = [
+            _count(shape) * b.itemsize for b, shape in zip(owner.outputs, shapes, strict=True)
+        ]
+        pool = owner.pinned if host else owner.blocks
+        blocks = [pool.lend(length, stream) for length in lengths]
+        key = None if host else (sizes, (*sent, *[block.address for block in blocks]))
+        if key is not None and not self._moves_on(key, graphs):
+            graphs.run(key, stream)
+        else:
+            self._run_staged(inputs, sizes, sent, blocks, lengths, graphs, stream, host=host)
+        cuda.call("cudaEventRecord", self._done, stream)
+        self.last = stream
+        return Queued(stream, blocks, shapes, host, inputs)
+
+    def _run_staged(
+        self,
+        inputs: Sequence[Any],
+        sizes: tuple[Shape, ...],
+        sent: list[int],
+        blocks: list[Block],
+        lengths: list[int],
+        graphs: Graphs,
+        stream: int,
+        *,
+        host: bool,
+    ) -> None:
+        """Run between buffers of the context, whose addresses stay."""
+        for index, (item, address) in enumerate(zip(inputs, sent, strict=True)):
+            if type(item) is Given and address == item.address:
+                sent[index] = self._copied(index, item, stream)
+        first = len(sent)
+        results = [self._reserve(first + i, length) for i, length in enumerate(lengths)]
+        graphs.run((sizes, (*sent, *results)), stream)
+        move = cuda.to_host if host else cuda.within
+        for block, address, length in zip(blocks, results, lengths, strict=True):
+            if length:
+                move(block.address, address, length, stream)
+
+    def _moves_on(self, key: Any, graphs: Graphs) -> bool:
+        """Whether arrays of these sizes have come from ever new addresses."""
+        if not self._owner.policy.wanted:
+            return False
+        sizes = key[0]
+        if graphs.knows(key):
+            if self._moves.get(sizes, 0) < _MOVES:
+                self._moves[sizes] = 0
+            return False
+        moves = self._moves[sizes] = self._moves.get(sizes, 0) + 1
+        if len(self._moves) > 1024:  # sizes that change with every run are never replayed
+            self._moves.clear()
+        return moves > _MOVES
+
+    def _take(self, index: int, item: Given, stream: int) -> int:
+        if item.stream is not None and item.stream != stream:
+            cuda.follow(stream, item.stream)
+        if item.address % ALIGNMENT or not item.address:  # a slice, or nothing at all
+            return self._copied(index, item, stream)
+        return item.address
+
+    def _copied(self, index: int, item: Given, stream: int) -> int:
+        length = item.nbytes
+        address = self._reserve(index, length)
+        if length:
+            cuda.within(address, item.address, length, stream)
+        return address
+
+    def _send(self, index: int, array: Any, stream: int) -> int:
+        binding = self._owner.inputs[index]
+        self._wait()  # the buffer may still be copied from
+        staged = self._pinned[index].array(array.shape, binding.dtype.storage)
+        conversion.fill(staged, array, binding.port, binding.dtype)
+        address = self._reserve(index, staged.nbytes)
+        if staged.nbytes:
+            cuda.to_device(address, staged.ctypes.data, staged.nbytes, stream)
+        return address
+
+    def _reserve(self, index: int, size: int) -> int:
+        buffer = self._buffers[index]
+        if size > buffer.size:
+            self._wait()
+        return buffer.reserve(size)
+
+    def _wait(self) -> None:
+        if self.last is not None:
+            cuda.call("cudaEventSynchronize", self._done)
+            self.last = None
+
+    def _program(self, profile: int) -> Any:
+        memory = self._scratch.reserve(self._owner.activation_bytes)
+        return self._owner.program(profile, memory, self.stream)
+
+
+def _destroy(stream: int, event: Any) -> None:
+    cuda.call("cudaStreamDestroy", stream)
+    cuda.call("cudaEventDestroy", event)
+
+
+def _count(shape: Shape) -> int:
+    count = 1
+    for size in shape:
+        count *= size
+    return count

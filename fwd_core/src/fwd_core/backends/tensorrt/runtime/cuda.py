@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import threading
 from functools import lru_cache
 from types import ModuleType
 from typing import Any
@@ -60,8 +61,75 @@ def call(name: str, *args: Any) -> Any:
     return values[0] if len(values) == 1 else tuple(values)
 
 
-def copy(destination: int, source: int, size: int, *, to_device: bool, stream: Any) -> None:
-    """Copy bytes between host and device, in order with the other work of a stream."""
-    kinds = runtime().cudaMemcpyKind
-    kind = kinds.cudaMemcpyHostToDevice if to_device else kinds.cudaMemcpyDeviceToHost
-    call("cudaMemcpyAsync", destination, source, size, kind, stream)
+#: Held while a stream is captured and while memory is given back: giving back waits for all
+#: streams, and CUDA refuses to wait for one that is being captured.
+capturing = threading.RLock()
+
+
+def take(function: str, size: int) -> int:
+    """Address of so many bytes.
+
+    Args:
+        function: ``cudaMalloc`` or ``cudaMallocHost``.
+        size: Bytes.
+
+    Raises:
+        CudaError: There is no memory left.
+    """
+    return int(call(function, size))
+
+
+def give(function: str, addresses: list[int]) -> None:
+    """Give memory back, when all work of the device is done.
+
+    Args:
+        function: ``cudaFree`` or ``cudaFreeHost``.
+        addresses: From :func:`take`.
+
+    Raises:
+        CudaError: The work has failed.
+    """
+    with capturing:
+        call("cudaDeviceSynchronize")
+        for address in addresses:
+            call(function, address)
+
+
+def to_device(target: int, source: int, size: int, stream: int) -> None:
+    """Queue a copy of bytes of the host to the device."""
+    call("cudaMemcpyAsync", target, source, size, runtime().cudaMemcpyKind(1), stream)
+
+
+def to_host(target: int, source: int, size: int, stream: int) -> None:
+    """Queue a copy of bytes of the device to the host."""
+    call("cudaMemcpyAsync", target, source, size, runtime().cudaMemcpyKind(2), stream)
+
+
+def within(target: int, source: int, size: int, stream: int) -> None:
+    """Queue a copy of bytes from one place of the device to another."""
+    call("cudaMemcpyAsync", target, source, size, runtime().cudaMemcpyKind(3), stream)
+
+
+def is_over(event: Any) -> bool:
+    """Whether the work before an event is done.
+
+    Raises:
+        CudaError: The work has failed.
+    """
+    library = runtime()
+    (status,) = library.cudaEventQuery(event)
+    if status == library.cudaError_t.cudaErrorNotReady:
+        return False
+    if status != library.cudaError_t.cudaSuccess:
+        call("cudaEventQuery", event)
+    return True
+
+
+def follow(stream: int, other: int) -> None:
+    """Make a stream wait for what has been queued on another until now."""
+    event = call("cudaEventCreateWithFlags", runtime().cudaEventDisableTiming)
+    try:
+        call("cudaEventRecord", event, other)
+        call("cudaStreamWaitEvent", stream, event, 0)
+    finally:
+        call("cudaEventDestroy", event)  # CUDA keeps it until the wait is over

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
-from dataclasses import dataclass
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from fwd_core.backends.base import Executable, Port
 from fwd_core.backends.tensorrt.library import Library
 from fwd_core.backends.tensorrt.logger import listen, logger
 from fwd_core.backends.tensorrt.plan import TensorRTPlan
-from fwd_core.backends.tensorrt.runtime import device
-from fwd_core.backends.tensorrt.runtime.context import TensorRTContext
+from fwd_core.backends.tensorrt.runtime import blocks, cuda, device
+from fwd_core.backends.tensorrt.runtime.context import DeviceContext
+from fwd_core.backends.tensorrt.runtime.graphs import Policy
+from fwd_core.backends.tensorrt.runtime.program import (
+    Program,
+    Shape,
+    TensorRTProgram,
+    activation_bytes,
+)
 from fwd_core.backends.tensorrt.types import HELD
+from fwd_core.engine.inputs import bind
 from fwd_core.errors import BuildError
 from fwd_core.ir.dtypes import DType
 
@@ -25,26 +34,116 @@ class Binding:
         port: The input or output of the source model.
         name: Its name inside TensorRT.
         dtype: The type that it is bound in.
+        itemsize: Bytes of one element.
     """
 
     port: Port
     name: str
     dtype: DType
+    itemsize: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "itemsize", self.dtype.itemsize)
 
 
-class TensorRTExecutable(Executable):
-    """A deserialized engine. Contexts share its weights.
-
-    Not run in CI, which has no GPU; there it ends with the first error below.
+class DeviceExecutable(Executable):
+    """Something that runs on a GPU: buffers, streams and graphs, but not what is computed.
 
     Attributes:
-        parallel: Two, so that one run copies while another computes.
+        parallel: Two contexts, so that one run copies while another computes.
+        gpu: Where it runs.
+        inputs: Bindings in port order.
+        outputs: Bindings in port order.
+        profiles: How many optimization profiles there are.
+        activation_bytes: Memory that programs of one context share.
+        policy: Whether runs are recorded as CUDA graphs.
+        blocks: Memory of outputs on the device.
+        pinned: Memory of outputs on the host.
+    """
+
+    parallel = 2
+
+    def __init__(
+        self,
+        gpu: device.Gpu,
+        inputs: Sequence[Binding],
+        outputs: Sequence[Binding],
+        *,
+        profiles: Sequence[Mapping[str, Sequence[int]]] = (),
+        activation_bytes: int = 0,
+        record: bool = True,
+    ) -> None:
+        self.gpu = gpu
+        self.device = gpu.ordinal
+        self.inputs = tuple(inputs)
+        self.outputs = tuple(outputs)
+        self.bound = ([b.dtype for b in inputs], [b.dtype for b in outputs])
+        self.profiles = max(len(profiles), 1)
+        self.activation_bytes = activation_bytes
+        self.policy = Policy(record)
+        self.blocks = blocks.on_device()
+        self.pinned = blocks.pinned()
+        self._ranges = profiles
+        self._chosen: dict[tuple[Shape, ...], int] = {}
+        self._several_gpus = cuda.call("cudaGetDeviceCount") > 1
+        self._contexts: weakref.WeakSet[DeviceContext] = weakref.WeakSet()
+
+    @property
+    def bindings(self) -> tuple[Binding, ...]:
+        """Inputs, then outputs."""
+        return self.inputs + self.outputs
+
+    @abstractmethod
+    def program(self, profile: int, memory: int, stream: int) -> Program:
+        """A new program.
+
+        Args:
+            profile: Which optimization profile to run with.
+            memory: Address of :attr:`activation_bytes` bytes that programs share in turns.
+            stream: Handle of a stream to prepare it on.
+        """
+
+    def enter(self) -> None:
+        """Make the engine's GPU the one that this thread's calls go to."""
+        if self._several_gpus:
+            cuda.call("cudaSetDevice", self.device)
+
+    def profile(self, sizes: tuple[Shape, ...]) -> int:
+        """The optimization profile for inputs of these sizes: the closest that holds them."""
+        if self.profiles == 1:
+            return 0
+        found = self._chosen.get(sizes)
+        if found is None:
+            values = bind([binding.port for binding in self.inputs], sizes)
+            found = self._chosen[sizes] = _closest(self._ranges, values)
+        return found
+
+    def context(self) -> DeviceContext:
+        """A new context. See :meth:`Executable.context`."""
+        context = DeviceContext(self)
+        self._contexts.add(context)
+        return context
+
+    def close(self) -> None:
+        """Free what is held on the device, and pinned memory."""
+        for context in list(self._contexts):
+            context.close()
+        self._contexts.clear()
+        self.blocks.close()
+        self.pinned.close()
+
+
+class TensorRTExecutable(DeviceExecutable):
+    """A deserialized engine. Contexts share its weights.
+
+    Args:
+        library: The flavour.
+        plan: What to load.
+        ports: Inputs and outputs of the source model.
 
     Raises:
         BuildError: There is no GPU, or TensorRT refuses the plan.
     """
-
-    parallel = 2
 
     def __init__(
         self,
@@ -60,7 +159,6 @@ class TensorRTExecutable(Executable):
                 hint="save it and load it on a machine with a GPU, "
                 "or build with backend='openvino'",
             )
-        self.gpu = gpu
         self.library = library
         with listen(library.trt) as record:
             self._runtime = library.trt.Runtime(logger(library.trt))
@@ -68,28 +166,39 @@ class TensorRTExecutable(Executable):
             if self.engine is None:
                 raise BuildError(f"{library.flavour} refuses the plan", details=record.problems())
         names = plan.manifest["bindings"]
-        self.inputs = self._bindings(ports[0], names["inputs"])
-        self.outputs = self._bindings(ports[1], names["outputs"])
-        self._contexts: weakref.WeakSet[TensorRTContext] = weakref.WeakSet()
+        super().__init__(
+            gpu,
+            self._bindings(ports[0], names["inputs"]),
+            self._bindings(ports[1], names["outputs"]),
+            profiles=plan.manifest.get("profiles", ()),
+            activation_bytes=activation_bytes(self.engine),
+            record=plan.manifest.get("cuda_graph", "auto") != "off",
+        )
 
-    @property
-    def bindings(self) -> list[Binding]:
-        """Inputs, then outputs."""
-        return [*self.inputs, *self.outputs]
-
-    def context(self) -> TensorRTContext:
-        """A new context. See :meth:`Executable.context`."""
-        context = TensorRTContext(self)
-        self._contexts.add(context)
-        return context
+    def program(self, profile: int, memory: int, stream: int) -> Program:
+        """An execution context of TensorRT. See :meth:`DeviceExecutable.program`."""
+        names = [binding.name for binding in self.bindings]
+        ports = [binding.port for binding in self.inputs]
+        return TensorRTProgram(self.library.trt, self.engine, names, ports, memory, profile, stream)
 
     def close(self) -> None:
-        """Free what contexts hold on the device."""
-        for context in list(self._contexts):
-            context.close()
+        """Free the engine too. See :meth:`DeviceExecutable.close`."""
+        super().close()
+        self.engine = self._runtime = None
 
     def _bindings(self, ports: Sequence[Port], names: Sequence[str]) -> list[Binding]:
         return [
             Binding(port, name, HELD[self.engine.get_tensor_dtype(name).name])
             for port, name in zip(ports, names, strict=True)
         ]
+
+
+def _closest(ranges: Sequence[Mapping[str, Sequence[int]]], values: Mapping[str, int]) -> int:
+    """Index of the range that holds the values and has its optimum nearest to them."""
+    best, distance = 0, float("inf")
+    for index, range_ in enumerate(ranges):
+        if all(low <= values[name] <= high for name, (low, _, high) in range_.items()):
+            far = sum(abs(values[name] - opt) / opt for name, (_, opt, _) in range_.items() if opt)
+            if far < distance:
+                best, distance = index, far
+    return best

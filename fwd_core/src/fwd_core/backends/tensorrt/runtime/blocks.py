@@ -1,0 +1,166 @@
+"""Memory of outputs: taken from the device once, and used again when the caller lets go of it.
+
+A block that comes back may still be read by work that the caller has queued. So it is only used
+again in the order of the stream that it was written on, which such work is on too; a block that
+was handed to another stream is given back to the device, which waits for everything first.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fwd_core.backends.tensorrt.runtime import cuda
+from fwd_core.engine.device_arrays import Memory
+
+#: Sizes are rounded up to this many bytes, TensorRT's greatest alignment.
+ALIGNMENT = 256
+#: Bytes that may lie idle before memory that no one uses goes back to the device.
+IDLE_LIMIT = 256 << 20
+
+
+class Block(Memory):
+    """A piece of device memory; see :class:`BlockPool`.
+
+    Attributes:
+        size: Bytes, of which an array may use fewer.
+        lent: Whether a stream that the pool does not know may still use it.
+    """
+
+    __slots__ = ("_home", "_pool", "address", "lent", "size", "stream")
+
+    def __init__(self, pool: BlockPool, address: int, size: int, home: int) -> None:
+        self._pool = pool
+        self._home = home
+        self.address = address
+        self.size = size
+        self.stream: int | None = home
+        self.lent = False
+
+    def lend(self, stream: int | None) -> None:
+        """Let work on another stream use it. See :meth:`Memory.lend`."""
+        if stream == self._home:
+            return
+        # The engine's own streams wait for the default stream by themselves, and it for them.
+        self.lent = self.lent or stream != 0 or self._home not in self._pool.own
+        if stream is not None and self.stream is not None:
+            cuda.follow(stream, self.stream)
+
+    def read(self, target: NDArray[np.generic]) -> None:
+        """Copy it to the host. See :meth:`Memory.read`."""
+        stream = self._home if self.stream is None else self.stream
+        cuda.to_host(target.ctypes.data, self.address, target.nbytes, stream)
+        cuda.call("cudaStreamSynchronize", stream)
+
+    def __del__(self) -> None:
+        self._pool.give_back(self.address, self.size, self._home, lent=self.lent)
+
+
+class BlockPool:
+    """Lends memory of the device.
+
+    Safe to use from several threads: blocks come back from whichever thread drops them, also in
+    the middle of a garbage collection, so coming back takes no lock and calls nothing of CUDA.
+
+    Attributes:
+        own: Handles of streams of contexts, which run for callers without one.
+        held: Bytes that were taken from the device and not given back.
+
+    Args:
+        take: Takes so many bytes from the device.
+        give: Gives addresses back, once nothing uses them.
+    """
+
+    def __init__(
+        self,
+        take: Callable[[int], int],
+        give: Callable[[list[int]], None],
+    ) -> None:
+        self.own: set[int] = set()
+        self.held = 0
+        self._take = take
+        self._give = give
+        self._idle: dict[tuple[int, int], deque[int]] = {}
+        self._retired: deque[int] = deque()
+        self._idle_bytes = 0
+        self._closed = False
+
+    def lend(self, size: int, stream: int) -> Block:
+        """A block that work on a stream may write at once.
+
+        Args:
+            size: Bytes.
+            stream: Handle of the stream.
+
+        Raises:
+            CudaError: There is no memory left.
+        """
+        size = max(-(-size // ALIGNMENT), 1) * ALIGNMENT
+        waiting = self._idle.get((stream, size))
+        if waiting:
+            try:
+                address = waiting.pop()
+            except IndexError:  # another thread was quicker
+                pass
+            else:
+                self._idle_bytes -= size
+                return Block(self, address, size, stream)
+        if self._retired or self._idle_bytes > IDLE_LIMIT:
+            self.trim()
+        try:
+            address = self._take(size)
+        except cuda.CudaError:
+            if not self._idle_bytes:
+                raise
+            self.trim()
+            address = self._take(size)
+        self.held += size
+        return Block(self, address, size, stream)
+
+    def give_back(self, address: int, size: int, stream: int, *, lent: bool) -> None:
+        """Take a block back; :class:`Block` does that by itself."""
+        if lent or self._closed:
+            self.held -= size
+            self._retired.append(address)
+            return
+        self._idle.setdefault((stream, size), deque()).append(address)
+        self._idle_bytes += size
+
+    def trim(self) -> None:
+        """Give all memory that no one uses back to the device, which waits for its work first."""
+        for (_, size), waiting in list(self._idle.items()):
+            while waiting:
+                try:
+                    address = waiting.pop()
+                except IndexError:
+                    break
+                self._idle_bytes -= size
+                self.held -= size
+                self._retired.append(address)
+        addresses = []
+        while self._retired:
+            try:
+                addresses.append(self._retired.popleft())
+            except IndexError:
+                break
+        if addresses:
+            self._give(addresses)
+
+    def close(self) -> None:
+        """Give back what is idle now; blocks that are still lent follow at the next trim."""
+        self._closed = True
+        self.trim()
+
+
+def on_device() -> BlockPool:
+    """A pool of memory of the current device."""
+    return BlockPool(partial(cuda.take, "cudaMalloc"), partial(cuda.give, "cudaFree"))
+
+
+def pinned() -> BlockPool:
+    """A pool of memory of the host that the device copies to."""
+    return BlockPool(partial(cuda.take, "cudaMallocHost"), partial(cuda.give, "cudaFreeHost"))
