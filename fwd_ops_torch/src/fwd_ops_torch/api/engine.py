@@ -14,6 +14,7 @@ from fwd_core.engine.inputs import CONVERT
 from fwd_core.errors import EngineFileError, InputError
 from fwd_core.ir import DType
 from fwd_core.plugins import Plugins
+from fwd_ops_torch.api import cuda
 
 Outputs = Union[torch.Tensor, list[torch.Tensor]]
 
@@ -21,7 +22,9 @@ Outputs = Union[torch.Tensor, list[torch.Tensor]]
 class TorchEngine:
     """A compiled model. Safe to run from many threads at once.
 
-    Outputs are on the device of the first input: CPU in, CPU out; CUDA in, CUDA out.
+    Outputs are on the device of the first input: CPU in, CPU out; CUDA in, CUDA out. An engine
+    for a GPU takes CUDA tensors without a copy through the host: it runs on torch's current
+    stream and does not wait for it, as torch's own operators do.
 
     Args:
         engine: The engine to wrap; ``TorchEngine()`` is empty until :meth:`load`.
@@ -126,6 +129,8 @@ class TorchEngine:
                 expected=", ".join(map(str, ports)),
             )
         device = _device(ports, leaves)
+        if device.type == "cuda" and self.engine.executable.device is not None:
+            return cuda.run(self.engine, leaves, device)
         arrays = [_to_array(port, item) for port, item in zip(ports, leaves, strict=True)]
         try:
             results = self.engine.run_list(arrays)
