@@ -5,8 +5,10 @@ from __future__ import annotations
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from fwd_core.backends.base import Executable, Port
+from fwd_core.backends.layer_times import LayerTime
 from fwd_core.backends.tensorrt.library import Library
 from fwd_core.backends.tensorrt.logger import listen, logger
 from fwd_core.backends.tensorrt.plan import TensorRTPlan
@@ -67,6 +69,7 @@ class TensorRTExecutable(Executable):
             self.engine = self._runtime.deserialize_cuda_engine(plan.payload())
             if self.engine is None:
                 raise BuildError(f"{library.flavour} refuses the plan", details=record.problems())
+        self._plan = plan
         names = plan.manifest["bindings"]
         self.inputs = self._bindings(ports[0], names["inputs"])
         self.outputs = self._bindings(ports[1], names["outputs"])
@@ -82,6 +85,12 @@ class TensorRTExecutable(Executable):
         context = TensorRTContext(self)
         self._contexts.add(context)
         return context
+
+    def profile(self, inputs: Sequence[Any], runs: int) -> list[LayerTime]:
+        """Mean times of the compiled layers. See :meth:`Executable.profile`."""
+        from fwd_core.backends.tensorrt.runtime.profiling import profile
+
+        return profile(self, self._plan.manifest, inputs, runs)
 
     def close(self) -> None:
         """Free what contexts hold on the device."""
