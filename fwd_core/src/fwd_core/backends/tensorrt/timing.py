@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import numpy as np
 
 from fwd_core import files
 from fwd_core.backends.tensorrt.library import Library
-from fwd_core.backends.tensorrt.logger import Record
+from fwd_core.backends.tensorrt.logger import WARNING, Record
 from fwd_core.backends.tensorrt.runtime.device import Gpu
 from fwd_core.errors import EngineFileError, ForwardWarning
 
@@ -36,6 +36,57 @@ def path_of(library: Library, gpu: Gpu) -> Path:
     return user_cache_path("forward") / "tensorrt" / file
 
 
+def owner_of(library: Library, gpu: Gpu) -> dict[str, str]:
+    """What a cache is bound to."""
+    return {
+        "flavour": library.flavour,
+        "version": library.version,
+        "gpu": gpu.name,
+        "capability": gpu.capability,
+    }
+
+
+def read(path: Path, owner: Mapping[str, str]) -> bytes:
+    """The contents of a cache's file, nothing if it is missing.
+
+    Raises:
+        EngineFileError: It is damaged, or of another owner.
+    """
+    if not path.exists():
+        return b""
+    header, tensors = files.read(path, format=FORMAT, version=VERSION)
+    if header.get("owner") != owner or _TENSOR not in tensors:
+        raise EngineFileError(
+            "it is of another library or GPU",
+            expected=", ".join(owner.values()),
+            got=", ".join(map(str, dict(header.get("owner") or {}).values())),
+        )
+    return tensors[_TENSOR].tobytes()
+
+
+def write(path: Path, owner: Mapping[str, str], data: Any) -> None:
+    """Replace a cache's file.
+
+    Raises:
+        EngineFileError: The folder cannot be written, or the disk is full.
+    """
+    tensors = {_TENSOR: np.frombuffer(data, np.uint8)}
+    files.write(path, {"owner": dict(owner)}, tensors, format=FORMAT, version=VERSION)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """One process at a time; where there are no such locks, the last of several writers wins."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    with path.with_name(f".{path.name}.lock").open("a") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
 class TimingCache:
     """The cache of one build.
 
@@ -47,15 +98,10 @@ class TimingCache:
 
     def __init__(self, library: Library, gpu: Gpu, path: Path) -> None:
         self.path = path
-        self._header = {
-            "flavour": library.flavour,
-            "version": library.version,
-            "gpu": gpu.name,
-            "capability": gpu.capability,
-        }
+        self._owner = owner_of(library, gpu)
         self._config: Any = None
         self._cache: Any = None
-        self._read: bytes = b""
+        self._read = b""
 
     def attach(self, config: Any, record: Record) -> None:
         """Give a build what earlier ones measured. A file that does not fit is told and ignored."""
@@ -64,7 +110,6 @@ class TimingCache:
         self._cache = self._made(self._read, record)
         if not config.set_timing_cache(self._cache, False):
             self._warn("TensorRT does not take it", record.problems())
-            self._read = b""
             self._cache = self._made(b"", record)
             config.set_timing_cache(self._cache, False)
 
@@ -72,12 +117,9 @@ class TimingCache:
         """Write what this build measured, with what others wrote meanwhile. Failures are told."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with _locked(self.path):
+            with locked(self.path):
                 self._merge(record)
-                data = np.frombuffer(self._cache.serialize(), np.uint8)
-                files.write(
-                    self.path, self._header, {_TENSOR: data}, format=FORMAT, version=VERSION
-                )
+                write(self.path, self._owner, self._cache.serialize())
         except (EngineFileError, OSError) as error:
             warnings.warn(
                 f"the timing cache is not kept, so the next build measures again: {error}",
@@ -86,56 +128,36 @@ class TimingCache:
             )
 
     def _merge(self, record: Record) -> None:
-        found = self._contents(told=False)
-        if found and found != self._read:
-            other = self._made(found, record)
-            self._cache.combine(other, False)
-            record.problems()  # a file that does not fit has been told, and is replaced
-
-    def _contents(self, *, told: bool = True) -> bytes:
-        """The file's cache; nothing if it is missing, or damaged or of another library or GPU."""
-        if not self.path.exists():
-            return b""
+        """Add what other builds wrote since this one read the file."""
         try:
-            header, tensors = files.read(self.path, format=FORMAT, version=VERSION)
+            found = read(self.path, self._owner)
+        except EngineFileError:  # it has been told, and is replaced
+            return
+        if found in (b"", self._read):
+            return
+        if not self._cache.combine(self._made(found, record), False):
+            self._warn("TensorRT does not merge it", record.problems())
+
+    def _contents(self) -> bytes:
+        try:
+            return read(self.path, self._owner)
         except EngineFileError as error:
-            if told:
-                self._warn(str(error))
+            self._warn(str(error))
             return b""
-        if any(header.get(name) != value for name, value in self._header.items()):
-            if told:
-                of = ", ".join(str(header.get(name)) for name in self._header)
-                self._warn(f"it is of {of}")
-            return b""
-        return tensors[_TENSOR].tobytes()
 
     def _made(self, data: bytes, record: Record) -> Any:
         """An ``ITimingCache`` of such contents; an empty one if TensorRT cannot read them."""
+        before = len(record.lines)
         cache = self._config.create_timing_cache(data)
-        if cache is None:
+        said = [line for line in record.lines[before:] if line.severity <= WARNING]
+        if cache is None or said or record.failed:  # an empty cache may stand for a refusal
             self._warn("TensorRT cannot read it", record.problems())
-            cache = self._config.create_timing_cache(b"")
-        elif record.failed:
-            self._warn("TensorRT cannot read all of it", record.problems())
-        return cache
+        return cache if cache is not None else self._config.create_timing_cache(b"")
 
-    def _warn(self, why: str, told: list[str] | None = None) -> None:
-        text = "; ".join([why, *(told or ())])
+    def _warn(self, why: str, told: Sequence[str] = ()) -> None:
+        text = "; ".join([why, *told])
         warnings.warn(
             f"the timing cache {self.path} is not used and will be written anew: {text}",
             ForwardWarning,
             stacklevel=2,
         )
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """One process at a time; where there are no such locks, the last of several writers wins."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
-    with path.with_name(f".{path.name}.lock").open("a") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
