@@ -144,11 +144,12 @@ def test_a_library_that_builds_without_a_gpu_measures_nothing_and_is_bound_to_no
         "BuilderFlag": ["VERSION_COMPATIBLE"],
         "HardwareCompatibilityLevel": ["AMPERE_PLUS", "NONE"],
     }
-    full = Features.describe("tensorrt", lambda name: names.get(name, ()))
-    assert (full.timing_cache, full.version_compatible, full.hardware_compatible) == (True,) * 3
-    names["ComputeCapability"] = ["SM89"]
-    rtx = Features.describe("tensorrt_rtx", lambda name: names.get(name, ()))
-    assert not (rtx.timing_cache or rtx.version_compatible or rtx.hardware_compatible)
+    for bound in (True, False):
+        names["ComputeCapability"] = [] if bound else ["SM89"]
+        found = Features.describe("tensorrt", lambda name: names.get(name, ()))
+        assert found.timing_cache is bound
+        assert found.version_compatible is bound
+        assert found.hardware_compatible is bound
 
 
 def test_every_flavour_tells_its_compiled_layers() -> None:

@@ -55,10 +55,11 @@ def configure(
         workspace = memory.fitting()
     if workspace is not None:
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, workspace)
+    asked: dict[str, Any] = {}
     if options.optimization_level is not None:
-        config.builder_optimization_level = options.optimization_level
+        asked["builder_optimization_level"] = options.optimization_level
     if options.layers:
-        config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
+        asked["profiling_verbosity"] = trt.ProfilingVerbosity.DETAILED
     if options.gpus and features.ahead_of_time:
         config.num_compute_capabilities = len(options.gpus)
         for index, name in enumerate(options.gpus):
@@ -68,8 +69,8 @@ def configure(
         config.set_flag(trt.BuilderFlag.FP16)
         config.set_flag(trt.BuilderFlag.OBEY_PRECISION_CONSTRAINTS)
     sources = tactics.mask(trt, config, options.sources)
-    if sources is not None:
-        config.set_tactic_sources(sources)
+    if sources is not None and not config.set_tactic_sources(sources):
+        raise BuildError(f"{library.flavour} refuses the tactic sources", details=record.problems())
     if features.profile_sharing:
         # Without it, contexts that run at once would each need a profile of their own.
         sharing = trt.PreviewFeature.PROFILE_SHARING_0806
@@ -78,9 +79,17 @@ def configure(
     if options.version_compatible:
         config.set_flag(trt.BuilderFlag.VERSION_COMPATIBLE)
     if options.hardware_compatible:
-        config.hardware_compatibility_level = trt.HardwareCompatibilityLevel.AMPERE_PLUS
-    if record.failed:
-        raise BuildError(f"{library.flavour} refuses the settings", details=record.problems())
+        asked["hardware_compatibility_level"] = trt.HardwareCompatibilityLevel.AMPERE_PLUS
+    for name, value in asked.items():
+        setattr(config, name, value)
+    # What is refused keeps its old value, and is not always told to the recorder.
+    kept = [name for name, value in asked.items() if getattr(config, name) != value]
+    if record.failed or kept:
+        raise BuildError(
+            f"{library.flavour} refuses the settings",
+            got=", ".join(kept) or None,
+            details=record.problems(),
+        )
     return config
 
 

@@ -30,7 +30,7 @@ _DTYPES = (
     (re.compile(r"\bBOOL\b", re.IGNORECASE), "Bool"),
 )
 #: A layer of our network inside the name of a kernel; see ``TensorRTLowering.named``.
-_LAYER = re.compile(r"(?P<node>[^\s,()\[\]{}+:]+)/\d+:\w+")
+_LAYER = re.compile(r"(?P<node>[^\s,()\[\]{}+:.][^\s,()\[\]{}+:]*)/\d+:\w+")
 #: What says which profile a kernel is for; a profiler's names have it too.
 _PROFILE = re.compile(r" \[profile (\d+)\]$")
 

@@ -31,7 +31,7 @@ def path_of(library: Library, gpu: Gpu) -> Path:
     """Where the cache of a library and a GPU is kept by default: in the user's cache folder."""
     from platformdirs import user_cache_path
 
-    name = "-".join((library.flavour, library.version, gpu.name, gpu.capability))
+    name = f"{library.flavour}-{library.version}-{gpu.name}-{gpu.capability}"
     file = re.sub(r"[^\w.+-]+", "_", name) + ".timing"
     return user_cache_path("forward") / "tensorrt" / file
 
