@@ -156,6 +156,12 @@ def test_layers_of_tensorrt_10() -> None:
     assert not signal.computes
 
 
+def test_control_characters_of_metadata_are_read_as_they_are() -> None:
+    text = '{"Layers": [{"Name": "k", "LayerType": "kgen", "Metadata": "a\x1eb\x1fc"}]}'
+    [layer] = parse(text)
+    assert layer.nodes == ("a", "b", "c")
+
+
 def test_what_a_pieces_compiler_hides_is_counted_apart() -> None:
     found = half_share(parse(json.dumps(OLD)))
     assert (found.half, found.products, found.opaque) == (1, 2, 1)

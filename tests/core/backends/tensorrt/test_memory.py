@@ -8,7 +8,14 @@ from fwd_core.backends.tensorrt.runtime import cuda, device
 
 @pytest.mark.parametrize(
     ("free", "expected"),
-    [(80 << 30, 73728 << 20), (10 << 20, 9 << 20), (1 << 20, 1 << 20), (0, 1 << 20)],
+    [
+        (80 << 30, 72 << 30),
+        ((80 << 30) - (100 << 20), 71 << 30),
+        (1 << 30, 921 << 20),
+        (10 << 20, 9 << 20),
+        (1 << 20, 1 << 20),
+        (0, 1 << 20),
+    ],
 )
 def test_a_tenth_is_left(free: int, expected: int) -> None:
     assert memory.within(free) == expected

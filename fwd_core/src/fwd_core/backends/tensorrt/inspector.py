@@ -42,7 +42,8 @@ def parse(text: str) -> list[CompiledLayer]:
         BuildError: It is no such document.
     """
     try:
-        layers = json.loads(text)["Layers"]
+        # Not strict: metadata of joined layers is separated by control characters.
+        layers = json.loads(text, strict=False)["Layers"]
         return [_layer(entry) for entry in layers]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BuildError(

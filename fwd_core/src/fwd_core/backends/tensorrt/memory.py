@@ -22,5 +22,11 @@ def fitting() -> int:
 
 
 def within(free: int) -> int:
-    """The part of free memory that layers may take, in whole MiB."""
-    return max((free - free // _MARGIN) >> 20, 1) << 20
+    """The part of free memory that layers may take.
+
+    In whole GiB, or MiB where there is less: builds that find nearly as much free choose among the
+    same kernels, and so from what a timing cache holds.
+    """
+    part = free - free // _MARGIN
+    unit = 30 if part >> 30 else 20
+    return max(part >> unit, 1) << unit
