@@ -69,8 +69,8 @@ def configure(
         config.set_flag(trt.BuilderFlag.FP16)
         config.set_flag(trt.BuilderFlag.OBEY_PRECISION_CONSTRAINTS)
     sources = tactics.mask(trt, config, options.sources)
-    if sources is not None and not config.set_tactic_sources(sources):
-        raise BuildError(f"{library.flavour} refuses the tactic sources", details=record.problems())
+    if sources is not None:
+        config.set_tactic_sources(sources)
     if features.profile_sharing:
         # Without it, contexts that run at once would each need a profile of their own.
         sharing = trt.PreviewFeature.PROFILE_SHARING_0806
