@@ -12,7 +12,7 @@ import numpy as np
 from fwd_core.backends.layer_times import LayerTime
 from fwd_core.backends.tensorrt import inspector, profiles
 from fwd_core.backends.tensorrt.layers import CompiledLayer
-from fwd_core.backends.tensorrt.logger import listen
+from fwd_core.backends.tensorrt.logger import Record, listen
 from fwd_core.backends.tensorrt.runtime import conversion, cuda
 from fwd_core.backends.tensorrt.runtime.buffers import DeviceBuffer
 from fwd_core.errors import BuildError, InputError
@@ -60,47 +60,59 @@ def profile(
         InputError: It refuses a shape.
         DeviceError: A CUDA call failed, or TensorRT could not run.
     """
-    trt = owner.library.trt
     cuda.call("cudaSetDevice", owner.gpu.ordinal)
-    buffers = [DeviceBuffer() for _ in owner.bindings]
+    buffers = {binding.name: DeviceBuffer() for binding in owner.bindings}
     stream = cuda.call("cudaStreamCreate")
     try:
-        with listen(trt) as record:
-            context = owner.engine.create_execution_context()
-            if context is None:
-                raise BuildError("TensorRT makes no execution context", details=record.problems())
-            context.error_recorder = record.recorder
-            _choose(owner, manifest, context, inputs, stream)
-            kept = []  # what copies read until the stream has done them
-            for binding, array, buffer in zip(owner.inputs, inputs, buffers, strict=False):
-                staged = np.empty(array.shape, binding.dtype.storage)
-                conversion.fill(staged, array, binding.port, binding.dtype)
-                kept.append(staged)
-                address = buffer.reserve(staged.nbytes)
-                cuda.copy(address, staged.ctypes.data, staged.nbytes, to_device=True, stream=stream)
-                if not context.set_input_shape(binding.name, array.shape):
-                    raise InputError(
-                        f"TensorRT refuses the shape of input {binding.port.name!r}",
-                        expected=binding.port,
-                        got=list(array.shape),
-                        details=record.problems(),
-                    )
-                context.set_tensor_address(binding.name, address)
-            for binding, buffer in zip(owner.outputs, buffers[len(owner.inputs) :], strict=True):
-                size = int(context.get_max_output_size(binding.name))
-                context.set_tensor_address(binding.name, buffer.reserve(size))
-            for run in range(runs + 1):
-                if run == 1:  # the first is a warm-up, and tells nothing
-                    context.profiler = watch = profiler(trt)
-                if not context.execute_async_v3(int(stream)):
-                    raise cuda.DeviceError("TensorRT could not run", details=record.problems())
-                cuda.call("cudaStreamSynchronize", stream)
-            layers = _layers(owner, manifest, context, record)
-            return layer_times(watch.milliseconds, layers, runs)
+        with listen(owner.library.trt) as record:
+            # In a function of its own, so that the context goes before the recorder that it uses.
+            return _profiled(owner, manifest, inputs, runs, buffers, stream, record)
     finally:
-        for buffer in buffers:
+        for buffer in buffers.values():
             buffer.free()
         cuda.call("cudaStreamDestroy", stream)
+
+
+def _profiled(
+    owner: TensorRTExecutable,
+    manifest: Mapping[str, Any],
+    inputs: Sequence[Any],
+    runs: int,
+    buffers: Mapping[str, DeviceBuffer],
+    stream: Any,
+    record: Record,
+) -> list[LayerTime]:
+    context = owner.engine.create_execution_context()
+    if context is None:
+        raise BuildError("TensorRT makes no execution context", details=record.problems())
+    context.error_recorder = record.recorder
+    _choose(owner, manifest, context, inputs, stream)
+    kept = []  # what copies read until the stream has done them
+    for binding, array in zip(owner.inputs, inputs, strict=True):
+        staged = np.empty(array.shape, binding.dtype.storage)
+        conversion.fill(staged, array, binding.port, binding.dtype)
+        kept.append(staged)
+        address = buffers[binding.name].reserve(staged.nbytes)
+        cuda.copy(address, staged.ctypes.data, staged.nbytes, to_device=True, stream=stream)
+        if not context.set_input_shape(binding.name, array.shape):
+            raise InputError(
+                f"TensorRT refuses the shape of input {binding.port.name!r}",
+                expected=binding.port,
+                got=list(array.shape),
+                details=record.problems(),
+            )
+        context.set_tensor_address(binding.name, address)
+    for binding in owner.outputs:
+        size = int(context.get_max_output_size(binding.name))
+        context.set_tensor_address(binding.name, buffers[binding.name].reserve(size))
+    watch = profiler(owner.library.trt)
+    for run in range(runs + 1):
+        if run == 1:  # the first is a warm-up, and tells nothing
+            context.profiler = watch
+        if not context.execute_async_v3(int(stream)):
+            raise cuda.DeviceError("TensorRT could not run", details=record.problems())
+        cuda.call("cudaStreamSynchronize", stream)
+    return layer_times(watch.milliseconds, _layers(owner, manifest, context, record), runs)
 
 
 def layer_times(
@@ -155,7 +167,7 @@ def _choose(
 
 
 def _layers(
-    owner: TensorRTExecutable, manifest: Mapping[str, Any], context: Any, record: Any
+    owner: TensorRTExecutable, manifest: Mapping[str, Any], context: Any, record: Record
 ) -> list[CompiledLayer]:
     if "layers" in manifest:
         return [CompiledLayer.from_json(entry) for entry in manifest["layers"]]
