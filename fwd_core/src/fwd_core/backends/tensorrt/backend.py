@@ -90,7 +90,9 @@ class TensorRTBackend(Backend):
         library, _here = _library(options)
         gpu, _no_gpu = device.find()
         narrow_float64(graph)
-        with listen(library.trt, verbose=options.layers) as record:
+        # The full library logs far more than its layers, which its inspector tells.
+        verbose = options.layers and library.features.ahead_of_time
+        with listen(library.trt, verbose=verbose) as record:
             return _build(graph, config, options, library, record, gpu)
 
     def unsupported(self, graph: Graph, config: BuildConfig) -> list[Problem]:

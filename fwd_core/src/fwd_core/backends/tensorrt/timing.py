@@ -150,7 +150,8 @@ class TimingCache:
         before = len(record.lines)
         cache = self._config.create_timing_cache(data)
         said = [line for line in record.lines[before:] if line.severity <= WARNING]
-        if cache is None or said or record.failed:  # an empty cache may stand for a refusal
+        # An empty cache may stand for a refusal, which is then only logged.
+        if cache is None or (data and (said or record.failed)):
             self._warn("TensorRT cannot read it", record.problems())
         return cache if cache is not None else self._config.create_timing_cache(b"")
 
