@@ -141,7 +141,7 @@ class Executable(ABC):
     def context(self) -> Context:
         """A new context. Several may run at once in different threads."""
 
-    def profile(self, inputs: Sequence[Any], runs: int) -> list[LayerTime]:
+    def layer_times(self, inputs: Sequence[Any], runs: int) -> list[LayerTime]:
         """The mean time of each compiled layer, in the order that they run in.
 
         Args:

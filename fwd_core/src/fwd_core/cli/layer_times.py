@@ -30,7 +30,7 @@ def measure(session: Session, engine: Engine, arrays: Sequence[Any]) -> list[Lay
     executable = backend.load(engine.plan, (engine.inputs, engine.outputs))
     try:
         given = [as_array(port, one) for port, one in zip(engine.inputs, arrays, strict=True)]
-        return executable.profile(given, RUNS)
+        return executable.layer_times(given, RUNS)
     finally:
         executable.close()
 

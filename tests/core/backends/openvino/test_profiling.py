@@ -22,7 +22,7 @@ def _engine(graph: Graph) -> Engine:
 def test_layers_are_named_after_the_nodes_that_they_compute() -> None:
     with _engine(residual_block(symbol("batch", 1, 2, 4))) as engine:
         executable = OpenVINOBackend().load(engine.plan, (engine.inputs, engine.outputs))
-        times = executable.profile([np.zeros((3, 3, 56, 56), np.float32)], 3)
+        times = executable.layer_times([np.zeros((3, 3, 56, 56), np.float32)], 3)
     by_node = {node: one for one in times for node in one.nodes}
     for block in ("block1", "block2"):
         fused = by_node[f"{block}.conv2.bn"]
@@ -41,5 +41,5 @@ def test_a_plan_from_a_file_tells_too(tmp_path: pytest.TempPathFactory) -> None:
         engine.save(f"{tmp_path}/m.engine")
     with Engine.load(f"{tmp_path}/m.engine", plugins=PLUGINS) as engine:
         executable = OpenVINOBackend().load(engine.plan, (engine.inputs, engine.outputs))
-        [one] = executable.profile([np.zeros((64, 64), np.float32)], 2)
+        [one] = executable.layer_times([np.zeros((64, 64), np.float32)], 2)
     assert one.nodes == ("attention.softmax",)

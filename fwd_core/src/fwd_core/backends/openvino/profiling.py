@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _MADE = re.compile(r"[A-Z]\w*_\d+")
 
 
-def profile(
+def measure(
     plan: OpenVINOPlan,
     ports: tuple[Sequence[Port], Sequence[Port]],
     inputs: Sequence[Any],

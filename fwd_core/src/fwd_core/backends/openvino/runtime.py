@@ -39,11 +39,11 @@ class OpenVINOExecutable(Executable):
         request = self._plan.compiled.create_infer_request()
         return OpenVINOContext(request, self._ports, self._plan.manifest["ports"])
 
-    def profile(self, inputs: Sequence[Any], runs: int) -> list[LayerTime]:
-        """Mean times of the compiled layers. See :meth:`Executable.profile`."""
-        from fwd_core.backends.openvino.profiling import profile
+    def layer_times(self, inputs: Sequence[Any], runs: int) -> list[LayerTime]:
+        """Mean times of the compiled layers. See :meth:`Executable.layer_times`."""
+        from fwd_core.backends.openvino.profiling import measure
 
-        return profile(self._plan, self._ports, inputs, runs)
+        return measure(self._plan, self._ports, inputs, runs)
 
 
 class OpenVINOContext(Context):

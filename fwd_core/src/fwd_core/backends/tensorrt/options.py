@@ -33,10 +33,6 @@ class TensorRTOptions(Options):
         workspace: Most bytes of scratch memory that a layer may use on the GPU; by default nine
             tenths of what is free on the GPU at hand.
         optimization_level: 0 (quick build) to 5 (best engine); by default the library's own.
-        tf32: Let float32 matrix products and convolutions round their operands to 10 bits of
-            mantissa. Faster, with errors near 1e-3.
-        layers: Keep the list of compiled layers in the engine, for ``fwd inspect`` and
-            ``fwd bench --layers``.
         timing_cache: Where to keep what builds measure of kernels, so that the next build of the
             same layers is quick: a file, ``auto`` for one of the library's version and the GPU in
             the user's cache folder, or ``off``. TensorRT-RTX measures nothing and takes ``auto``
@@ -49,6 +45,9 @@ class TensorRTOptions(Options):
         profiles: Ranges of dynamic sizes to compile for, each with kernels of its own: mappings
             from a size's name to ``(min, opt, max)`` or ``"MIN,OPT,MAX"``, or a JSON list of
             these. Names that are left out have their whole range. By default one, of all ranges.
+        tf32: Let float32 matrix products and convolutions round their operands to 10 bits of
+            mantissa. Faster, with errors near 1e-3.
+        layers: Keep the list of compiled layers in the engine, for ``fwd inspect``.
 
     Raises:
         OptionError: A value is out of its range.
@@ -58,13 +57,13 @@ class TensorRTOptions(Options):
     gpu: Union[str, Sequence[str], None] = None
     workspace: Union[int, None] = None
     optimization_level: Union[int, None] = None
-    tf32: bool = False
-    layers: bool = False
     timing_cache: str = "auto"
     tactic_sources: Union[str, Sequence[str], None] = None
     version_compatible: bool = False
     hardware_compatible: bool = False
     profiles: Union[str, Sequence[Mapping[str, Any]], None] = None
+    tf32: bool = False
+    layers: bool = False
 
     def __post_init__(self) -> None:
         if self.flavour not in ("auto", *FLAVOURS):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from fwd_core.backends.base import Executable, Port
 from fwd_core.backends.layer_times import LayerTime
@@ -69,7 +68,7 @@ class TensorRTExecutable(Executable):
             self.engine = self._runtime.deserialize_cuda_engine(plan.payload())
             if self.engine is None:
                 raise BuildError(f"{library.flavour} refuses the plan", details=record.problems())
-        self._plan = plan
+        self.manifest = plan.manifest
         names = plan.manifest["bindings"]
         self.inputs = self._bindings(ports[0], names["inputs"])
         self.outputs = self._bindings(ports[1], names["outputs"])
@@ -86,16 +85,16 @@ class TensorRTExecutable(Executable):
         self._contexts.add(context)
         return context
 
-    def profile(self, inputs: Sequence[Any], runs: int) -> list[LayerTime]:
-        """Mean times of the compiled layers. See :meth:`Executable.profile`."""
-        from fwd_core.backends.tensorrt.runtime.profiling import profile
-
-        return profile(self, self._plan.manifest, inputs, runs)
-
     def close(self) -> None:
         """Free what contexts hold on the device."""
         for context in list(self._contexts):
             context.close()
+
+    def layer_times(self, inputs: Sequence[object], runs: int) -> list[LayerTime]:
+        """Mean times of the compiled layers. See :meth:`Executable.layer_times`."""
+        from fwd_core.backends.tensorrt.runtime.profiling import measure
+
+        return measure(self, inputs, runs)
 
     def _bindings(self, ports: Sequence[Port], names: Sequence[str]) -> list[Binding]:
         return [

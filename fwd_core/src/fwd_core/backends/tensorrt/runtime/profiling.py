@@ -42,16 +42,13 @@ def profiler(trt: ModuleType) -> Any:
     return _profiler_class(trt)()
 
 
-def profile(
-    owner: TensorRTExecutable, manifest: Mapping[str, Any], inputs: Sequence[Any], runs: int
-) -> list[LayerTime]:
+def measure(owner: TensorRTExecutable, inputs: Sequence[Any], runs: int) -> list[LayerTime]:
     """Run an engine in a context of its own and take the mean of what each layer takes.
 
     Not run in CI, which has no GPU.
 
     Args:
         owner: The loaded engine.
-        manifest: Of its plan.
         inputs: Arrays in port order.
         runs: How many runs to take the mean of.
 
@@ -66,16 +63,15 @@ def profile(
     try:
         with listen(owner.library.trt) as record:
             # In a function of its own, so that the context goes before the recorder that it uses.
-            return _profiled(owner, manifest, inputs, runs, buffers, stream, record)
+            return _measured(owner, inputs, runs, buffers, stream, record)
     finally:
         for buffer in buffers.values():
             buffer.free()
         cuda.call("cudaStreamDestroy", stream)
 
 
-def _profiled(
+def _measured(
     owner: TensorRTExecutable,
-    manifest: Mapping[str, Any],
     inputs: Sequence[Any],
     runs: int,
     buffers: Mapping[str, DeviceBuffer],
@@ -86,14 +82,15 @@ def _profiled(
     if context is None:
         raise BuildError("TensorRT makes no execution context", details=record.problems())
     context.error_recorder = record.recorder
-    _choose(owner, manifest, context, inputs, stream)
+    _choose(owner, context, inputs, stream)
+    to_device = cuda.runtime().cudaMemcpyKind.cudaMemcpyHostToDevice
     kept = []  # what copies read until the stream has done them
     for binding, array in zip(owner.inputs, inputs, strict=True):
         staged = np.empty(array.shape, binding.dtype.storage)
         conversion.fill(staged, array, binding.port, binding.dtype)
         kept.append(staged)
         address = buffers[binding.name].reserve(staged.nbytes)
-        cuda.copy(address, staged.ctypes.data, staged.nbytes, to_device=True, stream=stream)
+        cuda.call("cudaMemcpyAsync", address, staged.ctypes.data, staged.nbytes, to_device, stream)
         if not context.set_input_shape(binding.name, array.shape):
             raise InputError(
                 f"TensorRT refuses the shape of input {binding.port.name!r}",
@@ -112,7 +109,7 @@ def _profiled(
         if not context.execute_async_v3(int(stream)):
             raise cuda.DeviceError("TensorRT could not run", details=record.problems())
         cuda.call("cudaStreamSynchronize", stream)
-    return layer_times(watch.milliseconds, _layers(owner, manifest, context, record), runs)
+    return layer_times(watch.milliseconds, _layers(owner, context, record), runs)
 
 
 def layer_times(
@@ -139,17 +136,11 @@ def layer_times(
     return times
 
 
-def _choose(
-    owner: TensorRTExecutable,
-    manifest: Mapping[str, Any],
-    context: Any,
-    inputs: Sequence[Any],
-    stream: Any,
-) -> None:
+def _choose(owner: TensorRTExecutable, context: Any, inputs: Sequence[Any], stream: Any) -> None:
     """Set the optimization profile that holds the sizes of the inputs."""
     from fwd_core.engine.inputs import bind
 
-    stated = manifest.get("profiles", ())
+    stated = owner.manifest.get("profiles", ())
     if not stated:  # every size is fixed
         return
     sizes = [array.shape for array in inputs]
@@ -166,9 +157,7 @@ def _choose(
     cuda.call("cudaStreamSynchronize", stream)
 
 
-def _layers(
-    owner: TensorRTExecutable, manifest: Mapping[str, Any], context: Any, record: Record
-) -> list[CompiledLayer]:
-    if "layers" in manifest:
-        return [CompiledLayer.from_json(entry) for entry in manifest["layers"]]
+def _layers(owner: TensorRTExecutable, context: Any, record: Record) -> list[CompiledLayer]:
+    if "layers" in owner.manifest:
+        return [CompiledLayer.from_json(entry) for entry in owner.manifest["layers"]]
     return inspector.inspect(owner.library, owner.engine, context, record)
