@@ -16,7 +16,9 @@ from tensorrt_networks import PLUGINS, build
 
 from fwd_core import Builder, Engine
 from fwd_core.backends import BuildConfig, Port
-from fwd_core.backends.tensorrt import TensorRTBackend
+from fwd_core.backends.tensorrt import TensorRTBackend, inspector
+from fwd_core.backends.tensorrt.library import load
+from fwd_core.backends.tensorrt.logger import listen
 from fwd_core.backends.tensorrt.options import TensorRTOptions
 from fwd_core.backends.tensorrt.runtime import device
 from fwd_core.errors import BuildError, EngineFileError, OptionError
@@ -143,6 +145,14 @@ def test_without_a_gpu_a_plan_is_not_loaded() -> None:
     message = r"a TensorRT engine runs on a GPU(.|\n)*no GPU can be used(.|\n)*Hint: save it"
     with pytest.raises(BuildError, match=message):
         TensorRTBackend().load(plan, (ports, ports))
+
+
+@without_gpu
+def test_without_a_gpu_the_inspector_is_not_asked() -> None:
+    library, plan = load("tensorrt_rtx"), build(_relu())
+    message = r"tensorrt_rtx cannot load its own plan to tell the compiled layers"
+    with listen(library.trt) as record, pytest.raises(BuildError, match=message):
+        inspector.of_plan(library, plan.payload(), record)
 
 
 @without_gpu

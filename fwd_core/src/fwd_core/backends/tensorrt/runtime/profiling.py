@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fwd_core.backends.base import Port
 from fwd_core.backends.layer_times import LayerTime
 from fwd_core.backends.tensorrt import inspector, profiles
 from fwd_core.backends.tensorrt.layers import CompiledLayer
 from fwd_core.backends.tensorrt.logger import Record, listen
 from fwd_core.backends.tensorrt.runtime import conversion, cuda
 from fwd_core.backends.tensorrt.runtime.buffers import DeviceBuffer
+from fwd_core.engine.inputs import bind
 from fwd_core.errors import BuildError, InputError
 
 if TYPE_CHECKING:
@@ -82,7 +84,11 @@ def _measured(
     if context is None:
         raise BuildError("TensorRT makes no execution context", details=record.problems())
     context.error_recorder = record.recorder
-    _choose(owner, context, inputs, stream)
+    if stated := owner.manifest.get("profiles"):
+        ports, sizes = [binding.port for binding in owner.inputs], [one.shape for one in inputs]
+        index = profile_for(stated, ports, sizes)
+        context.set_optimization_profile_async(index, int(stream))
+        cuda.call("cudaStreamSynchronize", stream)
     to_device = cuda.runtime().cudaMemcpyKind.cudaMemcpyHostToDevice
     kept = []  # what copies read until the stream has done them
     for binding, array in zip(owner.inputs, inputs, strict=True):
@@ -136,15 +142,17 @@ def layer_times(
     return times
 
 
-def _choose(owner: TensorRTExecutable, context: Any, inputs: Sequence[Any], stream: Any) -> None:
-    """Set the optimization profile that holds the sizes of the inputs."""
-    from fwd_core.engine.inputs import bind
+def profile_for(
+    stated: Sequence[Mapping[str, Sequence[int]]],
+    ports: Sequence[Port],
+    sizes: Sequence[tuple[int, ...]],
+) -> int:
+    """Number of the optimization profile that holds the sizes of the inputs.
 
-    stated = owner.manifest.get("profiles", ())
-    if not stated:  # every size is fixed
-        return
-    sizes = [array.shape for array in inputs]
-    values = bind([binding.port for binding in owner.inputs], sizes)
+    Raises:
+        InputError: None does.
+    """
+    values = bind(ports, sizes)
     index = profiles.choose(stated, values)
     if index < 0:
         raise InputError(
@@ -153,8 +161,7 @@ def _choose(owner: TensorRTExecutable, context: Any, inputs: Sequence[Any], stre
             got=", ".join(f"{name} {value}" for name, value in values.items()),
             hint="build it again with a profile that does",
         )
-    context.set_optimization_profile_async(index, int(stream))
-    cuda.call("cudaStreamSynchronize", stream)
+    return index
 
 
 def _layers(owner: TensorRTExecutable, context: Any, record: Record) -> list[CompiledLayer]:
