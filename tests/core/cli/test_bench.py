@@ -123,6 +123,15 @@ def test_failures(arguments: list[str], text: str) -> None:
     assert (result.code, result.out, result.err) == (ExitCode.FAILED, "", text)
 
 
+def test_layers_of_a_backend_that_does_not_tell() -> None:
+    result = fwd("bench", "m.engine", "--layers")
+    assert (result.code, result.out) == (ExitCode.FAILED, "")
+    assert result.err == (
+        "layers\nerror: ToyExecutable does not tell the times of compiled layers\n"
+        "  Hint: leave --layers out\n"
+    )
+
+
 def test_a_dtype_that_the_engine_refuses() -> None:
     result = fwd("bench", "m.engine", "-i", "2x4:float64")
     assert result.code == ExitCode.FAILED

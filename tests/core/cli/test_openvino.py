@@ -72,6 +72,26 @@ def test_the_precision_that_is_really_used_is_shown(packs: Plugins) -> None:
     assert bench.out.startswith(f"m.engine: {title}\n")
 
 
+def test_layers_with_their_times(packs: Plugins) -> None:
+    result = fwd("build", "model.layers", "-i", "2x2", "-o", "m.engine", packs=packs)
+    assert result.code == ExitCode.OK, result.err
+    bench = ["bench", "m.engine", "--iterations", "3", "--layers"]
+    document = fwd(*bench, "--json", packs=packs).json
+    assert document["layer_runs"] == 20
+    layers = {node: one for one in document["layers"] for node in one["nodes"]}
+    assert layers["layer0.linear"]["kind"] == "FullyConnected"
+    assert layers["layer0.linear"]["dtype"] == "f32"
+    assert layers["layer2.relu"]["milliseconds"] >= 0
+    result = fwd(*bench, packs=packs)
+    assert result.code == ExitCode.OK
+    assert result.err == "layers\nwarm-up\nmeasure\n"
+    _, _, table = result.out.partition("compiled layers (")
+    header, *rows = table.splitlines()[1:]
+    assert header.split() == ["time", "share", "kernel", "type", "computes"]
+    assert len(rows) == len(document["layers"])
+    assert any("FullyConnected" in row and "layer0.linear" in row for row in rows)
+
+
 @pytest.mark.parametrize(
     ("flags", "text"),
     [

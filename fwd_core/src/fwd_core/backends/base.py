@@ -9,13 +9,14 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from fwd_core.backends import option_types
-from fwd_core.errors import OptionError, Problem
+from fwd_core.errors import ForwardError, OptionError, Problem
 from fwd_core.events import Events
 from fwd_core.ir.dtypes import DType
 from fwd_core.ir.graph import Graph
 from fwd_core.ir.types import TensorType
 
 if TYPE_CHECKING:
+    from fwd_core.backends.layer_times import LayerTime
     from fwd_core.plugins import Plugins
 
 Mode = Literal["float32", "float16", "int8_calib", "int8"]
@@ -202,6 +203,22 @@ class Executable(ABC):
     @abstractmethod
     def context(self) -> Context:
         """A new context. Several may run at once in different threads."""
+
+    def layer_times(self, inputs: Sequence[Any], runs: int) -> list[LayerTime]:
+        """The mean time of each compiled layer, in the order that they run in.
+
+        Args:
+            inputs: Arrays in port order, of the ports' dtypes, of shapes that the ports allow.
+            runs: How many runs to take the mean of, after one that is not counted.
+
+        Raises:
+            ForwardError: The backend cannot tell.
+        """
+        del inputs, runs
+        raise ForwardError(
+            f"{type(self).__name__} does not tell the times of compiled layers",
+            hint="leave --layers out",
+        )
 
     def close(self) -> None:  # noqa: B027 - most backends free with the object
         """Free what garbage collection would not."""

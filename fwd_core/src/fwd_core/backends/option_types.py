@@ -21,9 +21,9 @@ _NAMES: dict[Any, str] = {
 def check(options: type, backend: str, given: Mapping[str, Any]) -> None:
     """Refuse values of other types than the fields' annotations say.
 
-    Checked are booleans, numbers, text, None, and sequences and unions of these. Python takes any
-    text for true and compares no text with a number, so unchecked values give wrong engines or
-    errors without a name.
+    Checked are booleans, numbers, text, None, mappings as such, and sequences and unions of these.
+    Python takes any text for true and compares no text with a number, so unchecked values give
+    wrong engines or errors without a name.
 
     Args:
         options: The backend's dataclass of options.
@@ -60,6 +60,8 @@ def _fits(value: object, kind: Any) -> bool:
         return isinstance(value, wanted) and not isinstance(value, bool)
     if kind in _NAMES:
         return isinstance(value, kind)
+    if typing.get_origin(kind) is Mapping:
+        return isinstance(value, Mapping)
     if typing.get_origin(kind) is Sequence:
         (member,) = typing.get_args(kind)
         return (
@@ -73,4 +75,6 @@ def _fits(value: object, kind: Any) -> bool:
 def _described(kind: Any) -> str:
     if typing.get_origin(kind) is Sequence:
         return f"several of: {_described(typing.get_args(kind)[0])}"
+    if typing.get_origin(kind) is Mapping:
+        return "a mapping"
     return _NAMES.get(kind, str(kind))

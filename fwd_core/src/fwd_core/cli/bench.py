@@ -6,7 +6,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from fwd_core.cli import feeds, inputs, options, output
+from fwd_core.cli import feeds, inputs, layer_times, options, output
 from fwd_core.cli.build import summary, title
 from fwd_core.cli.progress import phases
 from fwd_core.cli.session import session_of
@@ -41,6 +41,14 @@ def bench(
         Optional[int], typer.Option(metavar="N", min=1, help="Size of a dynamic batch.")
     ] = None,
     threads: Annotated[int, typer.Option(metavar="N", min=1, help="Callers at once.")] = 1,
+    layers: Annotated[
+        bool,
+        typer.Option(
+            "--layers",
+            help="Measure the compiled layers too, in runs of their own; on TensorRT, an engine "
+            "that was built with --option layers=true tells more of them.",
+        ),
+    ] = False,
     rebuild: options.Rebuild = False,
     json: options.Json = False,
 ) -> None:
@@ -60,6 +68,10 @@ def bench(
         arrays = [values[port.name] for port in loaded.inputs]
         with phases(session) as progress:
             events = Events(progress)
+            times = None
+            if layers:  # first, so that a backend that cannot tell says so at once
+                with events.phase("layers"):
+                    times = layer_times.measure(session, loaded, arrays)
             with events.phase("warm-up", warmup) as phase:
                 for _ in range(warmup):
                     loaded.run_list(arrays)
@@ -77,11 +89,15 @@ def bench(
             "warmup": warmup,
             **found.document(),
         }
+    if times is not None:
+        document |= layer_times.document(times)
     if session.json:
         session.emit(document)
         return
     output.print_text(session.out, f"{engine}: {title(loaded.manifest)}")
     output.print_facts(session.out, _facts(document, found))
+    if times is not None:
+        layer_times.show(session.out, times)
 
 
 def _facts(document: dict[str, Any], found: Timings) -> dict[str, str]:

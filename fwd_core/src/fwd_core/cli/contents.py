@@ -88,12 +88,24 @@ def layer_rows(manifest: Mapping[str, Any]) -> list[list[str]]:
         layer = CompiledLayer.from_json(entry)
         if not layer.computes:
             continue
-        made = layer.outputs[0].dtype if layer.outputs else ""
-        nodes = list(layer.nodes[:_MANY])
-        nodes += [f"and {len(layer.nodes) - _MANY} more"] if len(layer.nodes) > _MANY else []
-        kind = layer.product_dtype if layer.is_product else made
-        rows.append([layer.kind, kind, ", ".join(nodes) or layer.name])
+        rows.append([layer.kind, layer.dtype, computes(layer.nodes) or layer.name])
     return rows
+
+
+def computes(nodes: Sequence[str]) -> str:
+    """Nodes that a compiled layer computes; of many, the first."""
+    more = [f"and {len(nodes) - _MANY} more"] if len(nodes) > _MANY else []
+    return ", ".join([*nodes[:_MANY], *more])
+
+
+def profile_rows(manifest: Mapping[str, Any]) -> list[list[str]]:
+    """Ranges of each optimization profile of an engine that has several."""
+    from fwd_core.backends.tensorrt.profiles import shown
+
+    profiles = manifest.get("profiles", ())
+    if len(profiles) < 2:
+        return []
+    return [[str(index), shown(profile)] for index, profile in enumerate(profiles)]
 
 
 def type_text(one: dict[str, Any]) -> str:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from fwd_core.ir import Graph
 
 #: Entries of an engine's manifest that have a line of their own or are the backend's internals.
-_OWN_LINES = frozenset({"backend", "mode", "compute", "options", "packs", "forward", "layers"})
+_OWN_LINES = frozenset(
+    {"backend", "mode", "compute", "options", "packs", "forward", "layers", "profiles"}
+)
 
 
 def inspect(
@@ -108,6 +110,9 @@ def _print(session: Session, document: dict[str, Any], graph: Graph | None) -> N
             [name, f"{dim['min']} … {dim['max']}, tuned for {dim['opt']}"]
             for name, dim in document["dims"].items()
         ]
+        output.print_table(out, [], rows, indent=2)
+    if rows := contents.profile_rows(document.get("manifest", {})):
+        output.print_text(out, "profiles")
         output.print_table(out, [], rows, indent=2)
     if rows := contents.layer_rows(document.get("manifest", {})):
         output.print_text(out, f"compiled layers ({len(rows)})")

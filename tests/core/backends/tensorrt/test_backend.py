@@ -16,7 +16,9 @@ from tensorrt_networks import PLUGINS, build
 
 from fwd_core import Builder, Engine
 from fwd_core.backends import BuildConfig, Port
-from fwd_core.backends.tensorrt import TensorRTBackend
+from fwd_core.backends.tensorrt import TensorRTBackend, inspector
+from fwd_core.backends.tensorrt.library import load
+from fwd_core.backends.tensorrt.logger import listen
 from fwd_core.backends.tensorrt.options import TensorRTOptions
 from fwd_core.backends.tensorrt.runtime import device
 from fwd_core.errors import BuildError, EngineFileError, OptionError
@@ -64,6 +66,7 @@ def test_a_plan_says_what_it_is() -> None:
         "compute": "float32",
         "mode": "float32",
         "bindings": {"inputs": ["x"], "outputs": ["y"]},
+        "profiles": [],
     }
     assert build(_relu(), tf32=True).manifest["compute"] == "float32 (tf32 products)"
 
@@ -74,11 +77,36 @@ def test_plans_are_the_same_each_time() -> None:
 
 def test_several_gpus_and_all_settings_are_taken() -> None:
     plan = build(
-        _relu(), gpu=("sm_89", "sm_120"), workspace=1 << 30, optimization_level=1, layers=True
+        _relu(),
+        gpu=("sm_89", "sm_120"),
+        workspace=1 << 30,
+        optimization_level=1,
+        layers=True,
+        tactic_sources="jit_convolutions",
     )
     assert plan.manifest["gpus"] == ["sm_89", "sm_120"]
     [layer] = plan.manifest["layers"]
     assert layer["nodes"] == ("relu",)
+
+
+@pytest.mark.parametrize("level", range(6))
+def test_every_optimization_level_builds(level: int) -> None:
+    assert len(build(residual_block(2), optimization_level=level).payload()) > 100_000
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"timing_cache": "off"},
+        {"version_compatible": True},
+        {"hardware_compatible": True},
+        {"tactic_sources": "cudnn"},
+    ],
+    ids=lambda options: next(iter(options)),
+)
+def test_what_rtx_lacks_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(OptionError, match=rf"option '{next(iter(options))}'(.|\n)*tensorrt_rtx"):
+        build(_relu(), **options)
 
 
 def test_sm_90_is_refused_by_rtx() -> None:
@@ -117,6 +145,14 @@ def test_without_a_gpu_a_plan_is_not_loaded() -> None:
     message = r"a TensorRT engine runs on a GPU(.|\n)*no GPU can be used(.|\n)*Hint: save it"
     with pytest.raises(BuildError, match=message):
         TensorRTBackend().load(plan, (ports, ports))
+
+
+@without_gpu
+def test_without_a_gpu_the_inspector_is_not_asked() -> None:
+    library, plan = load("tensorrt_rtx"), build(_relu())
+    message = r"tensorrt_rtx cannot load its own plan to tell the compiled layers"
+    with listen(library.trt) as record, pytest.raises(BuildError, match=message):
+        inspector.of_plan(library, plan.payload(), record)
 
 
 @without_gpu

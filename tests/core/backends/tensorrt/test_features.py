@@ -47,7 +47,13 @@ NAMES_IN_USE = {
     "ILayer": "name metadata set_input get_output",
     "ITensor": "name shape dtype is_network_input",
     "IBuilderConfig": "clear_flag set_flag set_memory_pool_limit builder_optimization_level"
-    " profiling_verbosity get_tactic_sources set_tactic_sources add_optimization_profile",
+    " profiling_verbosity get_tactic_sources set_tactic_sources add_optimization_profile"
+    " create_timing_cache set_timing_cache hardware_compatibility_level get_preview_feature"
+    " set_preview_feature",
+    "ITimingCache": "combine serialize",
+    "EngineInspector": "execution_context get_engine_information",
+    "LayerInformationFormat": "JSON",
+    "IProfiler": "report_layer_time",
     "IOptimizationProfile": "set_shape",
     "IShuffleLayer": "first_transpose reshape_dims zero_is_placeholder",
     "ISliceLayer": "mode",
@@ -58,9 +64,11 @@ NAMES_IN_USE = {
     "INormalizationLayer": "epsilon",
     "ISoftMaxLayer": "axes",
     "IGatherLayer": "axis num_elementwise_dims",
-    "Runtime": "deserialize_cuda_engine",
-    "ICudaEngine": "create_execution_context get_tensor_dtype",
-    "IExecutionContext": "set_input_shape set_tensor_address execute_async_v3 error_recorder",
+    "Runtime": "deserialize_cuda_engine engine_host_code_allowed",
+    "ICudaEngine": "create_execution_context get_tensor_dtype create_engine_inspector"
+    " num_io_tensors get_tensor_name get_tensor_mode get_tensor_shape get_tensor_profile_shape",
+    "IExecutionContext": "set_input_shape set_tensor_address execute_async_v3 error_recorder"
+    " profiler set_optimization_profile_async get_max_output_size",
     "SampleMode": "FILL CLAMP REFLECT",
     "ScaleMode": "CHANNEL",
     "GatherMode": "ELEMENT ND",
@@ -73,7 +81,9 @@ NAMES_IN_USE = {
     "ElementWiseOperation": "SUM SUB PROD DIV MAX MIN FLOOR_DIV AND OR XOR POW EQUAL LESS GREATER",
     "ActivationType": "TANH SIGMOID LEAKY_RELU RELU CLIP ELU SELU",
     "MemoryPoolType": "WORKSPACE",
-    "BuilderFlag": "TF32",
+    "BuilderFlag": "TF32 VERSION_COMPATIBLE",
+    "HardwareCompatibilityLevel": "AMPERE_PLUS",
+    "TacticSource": "EDGE_MASK_CONVOLUTIONS JIT_CONVOLUTIONS",
     "ProfilingVerbosity": "DETAILED",
 }
 
@@ -95,7 +105,18 @@ def test_nothing_is_assumed_of_a_library_without_names() -> None:
     bare = Features.describe("tensorrt", lambda _name: ())
     assert bare.network_flag == "EXPLICIT_BATCH"
     assert not bare.strongly_typed
-    assert bare == replace(ROWS["tensorrt", "8.6.0"], half_flag=False, cudnn=False)
+    assert bare == replace(
+        ROWS["tensorrt", "8.6.0"],
+        half_flag=False,
+        tactic_sources=(),
+        profile_sharing=False,
+        timing_cache=False,
+        version_compatible=False,
+        hardware_compatible=False,
+        inspector=False,
+    )
+    assert not bare.cudnn
+    assert not bare.layer_list
 
 
 def test_half_is_allowed_by_a_flag_only_where_types_are_weak() -> None:
@@ -115,6 +136,24 @@ def test_capabilities_leave_out_what_names_no_gpu() -> None:
     assert found.compute_capabilities == ("sm_75", "sm_120")
     assert found.ahead_of_time
     assert found.layer_list
+
+
+def test_a_library_that_builds_without_a_gpu_measures_nothing_and_is_bound_to_none() -> None:
+    names = {
+        "IBuilderConfig": ["set_timing_cache"],
+        "BuilderFlag": ["VERSION_COMPATIBLE"],
+        "HardwareCompatibilityLevel": ["AMPERE_PLUS", "NONE"],
+    }
+    for bound in (True, False):
+        names["ComputeCapability"] = [] if bound else ["SM89"]
+        found = Features.describe("tensorrt", lambda name: names.get(name, ()))
+        assert found.timing_cache is bound
+        assert found.version_compatible is bound
+        assert found.hardware_compatible is bound
+
+
+def test_every_flavour_tells_its_compiled_layers() -> None:
+    assert all(row.layer_list for row in ROWS.values())
 
 
 def test_sm_90_is_no_gpu_of_rtx() -> None:

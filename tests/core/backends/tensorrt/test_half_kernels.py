@@ -10,7 +10,7 @@ pytest.importorskip("tensorrt_rtx")
 from blocks import residual_block, transformer_block
 from tensorrt_networks import compiled
 
-from fwd_core.backends.tensorrt.layers import CompiledLayer
+from fwd_core.backends.tensorrt.layers import CompiledLayer, half_share
 from fwd_core.ir import Dim, DType, Graph, TensorType, ops, symbol
 
 BATCH = symbol("batch", 1, 2, 4)
@@ -22,9 +22,10 @@ def _of(kernels: list[CompiledLayer], node: str) -> list[CompiledLayer]:
 
 
 def _share_in_half(kernels: list[CompiledLayer]) -> float:
-    products = [kernel for kernel in kernels if kernel.is_product]
-    assert len(products) >= 7
-    return sum(kernel.product_dtype == "Half" for kernel in products) / len(products)
+    found = half_share(kernels)
+    assert found.products >= 7
+    assert found.opaque == 0
+    return found.share
 
 
 @BATCHES

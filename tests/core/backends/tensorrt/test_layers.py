@@ -50,6 +50,25 @@ def test_a_product_is_named_after_its_weights_or_first_floats() -> None:
     assert _layer("empty").product_dtype == "none"
 
 
+@pytest.mark.parametrize(
+    ("tactic", "expected"),
+    [
+        ("sm80_xmma_fprop_implicit_gemm_f16f16_f16f32_f32_nhwckrsc_nhwc", "Half"),
+        ("ampere_h16816gemm_256x128_ldg8_nn_v1", "Half"),
+        ("ampere_fp16_s16816gemm_fp16_128x64_ldg8_f2f", "Half"),
+        ("sm80_xmma_gemm_f32f32_tf32f32_f32_nn_n", "Float"),
+        ("ampere_sgemm_128x128_nn", "Float"),
+        ("sm80_xmma_fprop_implicit_gemm_interleaved_i8i8_i8i32_f32", "Int8"),
+        ("sm80_xmma_gemm_bf16f16_x", "none"),
+        ("", "none"),
+    ],
+)
+def test_a_product_without_types_is_what_its_kernel_says(tactic: str, expected: str) -> None:
+    unknown = CompiledTensor("x", (-1, 4), "")
+    layer = CompiledLayer("a", "MatrixMultiply", (unknown,), (), (unknown,), tactic, ())
+    assert layer.product_dtype == expected
+
+
 def test_a_list_survives_json() -> None:
     import json
 
@@ -75,6 +94,17 @@ def test_the_message_is_found_among_others() -> None:
         (_layer("__myl_CastConc_myl0_0"), False),
         (_layer("__myl_ReshFcsAdd_myl0_0"), False),
         (_layer("encoder.FcLayer/0:shuffle"), False),
+        (_layer("a", "CaskConvolution"), True),
+        (_layer("a", "CaskConvActPool"), True),
+        (_layer("a", "CaskDeconvolution"), True),
+        (_layer("a", "CaskGemmConvolution"), True),
+        (_layer("a", "CaskGemmMatrixMultiply"), True),
+        (_layer("a", "MatrixMultiply"), True),
+        (_layer("a", "FullyConnected"), True),
+        (_layer("a", "Reformat"), False),
+        (_layer("a", "CaskPooling"), False),
+        (_layer("a", "PointWiseV2"), False),
+        (_layer("{ForeignNode[a.gemm/0:matrix_multiply]}", "Myelin"), False),
     ],
     ids=lambda value: value.name if isinstance(value, CompiledLayer) else str(value),
 )

@@ -25,6 +25,14 @@ RTX, FULL = ROWS["tensorrt_rtx", "1.7.1.116"], ROWS["tensorrt", "10.13.3.9"]
         ({"tf32": "yes"}, r"option 'tf32'(.|\n)*True or False\n  got:      'yes'"),
         ({"optimization_level": True}, r"option 'optimization_level'(.|\n)*got:      True"),
         ({"level": 3}, r"no option 'level'"),
+        ({"timing_cache": ""}, r"option 'timing_cache'(.|\n)*expected: auto, off, or a file"),
+        ({"timing_cache": None}, r"option 'timing_cache'(.|\n)*expected: text\n  got:      None"),
+        ({"tactic_sources": 3}, r"option 'tactic_sources'(.|\n)*several of: text"),
+        ({"version_compatible": 1}, r"option 'version_compatible'(.|\n)*True or False"),
+        ({"hardware_compatible": "x"}, r"option 'hardware_compatible'(.|\n)*True or False"),
+        ({"profiles": 3}, r"option 'profiles'(.|\n)*several of: a mapping or None\n  got:      3"),
+        ({"profiles": [3]}, r"option 'profiles'(.|\n)*several of: a mapping"),
+        ({"profiles": [{"b": (2, 1, 3)}]}, r"the range of 'b'\n  expected: three integers"),
     ],
 )
 def test_values_out_of_range_are_refused(given: dict[str, Any], message: str) -> None:
@@ -61,6 +69,55 @@ def test_the_full_library_builds_for_the_gpu_at_hand() -> None:
 
 
 def test_the_layer_list_is_refused_where_it_cannot_be_had() -> None:
-    TensorRTOptions(layers=True).check(RTX, None)
-    with pytest.raises(OptionError, match=r"does not tell the compiled layers while it builds"):
-        TensorRTOptions(layers=True).check(replace(FULL), "sm_90")
+    for row in ROWS.values():
+        TensorRTOptions(layers=True).check(row, "sm_90")
+    bare = replace(FULL, inspector=False)
+    with pytest.raises(OptionError, match=r"tensorrt does not tell its compiled layers"):
+        TensorRTOptions(layers=True).check(bare, "sm_90")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"timing_cache": "off"},
+            r"option 'timing_cache' of backend 'tensorrt': tensorrt_rtx measures no kernels "
+            r"while it builds, so there is no timing cache\n  got:      off\n"
+            r"  Hint: leave the option out, or choose another flavour",
+        ),
+        ({"timing_cache": "x.timing"}, r"measures no kernels(.|\n)*got:      x\.timing"),
+        ({"version_compatible": True}, r"tensorrt_rtx makes plans for its own version only"),
+        ({"hardware_compatible": True}, r"tensorrt_rtx finishes kernels on the GPU that runs them"),
+        (
+            {"tactic_sources": "cublas"},
+            r"tensorrt_rtx takes no kernels from cublas\n"
+            r"  expected: edge_mask_convolutions, jit_convolutions\n  got:      cublas",
+        ),
+    ],
+)
+def test_what_rtx_lacks_is_refused_with_the_reason(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        TensorRTOptions(**given).check(RTX, None)
+
+
+@pytest.mark.parametrize("version", ["8.6.0", "10.0.1", "10.13.3.9", "11.4.0.106"])
+def test_the_full_library_has_all_of_it(version: str) -> None:
+    options = TensorRTOptions(
+        timing_cache="off",
+        version_compatible=True,
+        hardware_compatible=True,
+        tactic_sources=["jit_convolutions"],
+        layers=True,
+    )
+    options.check(ROWS["tensorrt", version], "sm_90")
+
+
+def test_a_gpu_that_is_too_old_makes_no_compatible_plan() -> None:
+    TensorRTOptions(hardware_compatible=True).check(FULL, "sm_80")
+    message = r"the GPU at hand is too old\n  expected: sm_80 or newer\n  got:      sm_75"
+    with pytest.raises(OptionError, match=message):
+        TensorRTOptions(hardware_compatible=True).check(FULL, "sm_75")
+
+
+def test_rtx_takes_the_default_of_every_option() -> None:
+    TensorRTOptions().check(RTX, None)

@@ -32,6 +32,20 @@ def test_another_gpu_is_refused() -> None:
         check(_manifest(), "sm_120")
 
 
+def test_a_version_compatible_plan_is_taken_by_later_versions() -> None:
+    assert check(_manifest(version="1.0.9", version_compatible=True), None).version
+    message = r"a later version of tensorrt_rtx\n  expected: 99\.10 or later\n  got: +1\."
+    with pytest.raises(EngineFileError, match=message):
+        check(_manifest(version="99.10", version_compatible=True), None)
+
+
+def test_a_hardware_compatible_plan_is_taken_by_later_gpus() -> None:
+    for here in ("sm_80", "sm_89", "sm_120"):
+        assert check(_manifest(hardware_compatible=True, gpus=["sm_90"]), here)
+    with pytest.raises(EngineFileError, match=r"expected: sm_80 or newer\n  got: +sm_75"):
+        check(_manifest(hardware_compatible=True, gpus=["sm_90"]), "sm_75")
+
+
 def test_another_flavour_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     message = r"needs tensorrt 10\.13, but tensorrt is not installed\n  Hint: pip install '"

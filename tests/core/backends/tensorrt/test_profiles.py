@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -8,49 +9,46 @@ pytest.importorskip("tensorrt_rtx")
 
 from tensorrt_networks import build
 
+from fwd_core.backends.tensorrt import profiles
 from fwd_core.backends.tensorrt.library import load
 from fwd_core.backends.tensorrt.logger import logger
-from fwd_core.backends.tensorrt.profiles import add_profile, profile_shapes
-from fwd_core.errors import BuildError
+from fwd_core.backends.tensorrt.profiles import choose, parse, resolve, shapes, shown
+from fwd_core.errors import BuildError, OptionError
 from fwd_core.ir import Dim, DType, Graph, TensorType, ops, symbol
 
 B, H = symbol("b", 1, 2, 8), symbol("h", 16, 32, 64)
+WHOLE = {"b": (1, 2, 8), "h": (16, 32, 64)}
 
 
 def _kind(*shape: Any) -> TensorType:
     return TensorType(DType.FLOAT32, shape)
 
 
-def _builder() -> Any:
+def _added(inputs: dict[str, TensorType], *asked: profiles.Profile) -> int:
     trt = load("tensorrt_rtx").trt
-    return trt.Builder(logger(trt))
+    builder = trt.Builder(logger(trt))
+    config = builder.create_builder_config()
+    profiles.add(builder, config, inputs, resolve(asked, inputs))
+    return int(config.num_optimization_profiles)
 
 
 def test_shapes_come_from_the_ranges_of_the_symbols() -> None:
-    assert profile_shapes(_kind(B, 3, H * 2)) == [(1, 3, 32), (2, 3, 64), (8, 3, 128)]
+    assert shapes(_kind(B, 3, H * 2), WHOLE) == [(1, 3, 32), (2, 3, 64), (8, 3, 128)]
 
 
 def test_one_profile_holds_every_dynamic_input() -> None:
-    builder = _builder()
-    config = builder.create_builder_config()
-    add_profile(builder, config, {"x": _kind(B, 3), "y": _kind(4), "z": _kind(B + 1)})
-    assert config.num_optimization_profiles == 1
+    assert _added({"x": _kind(B, 3), "y": _kind(4), "z": _kind(B + 1)}) == 1
 
 
 def test_static_inputs_need_none() -> None:
-    builder = _builder()
-    config = builder.create_builder_config()
-    add_profile(builder, config, {"x": _kind(4, 3)})
-    assert config.num_optimization_profiles == 0
+    assert _added({"x": _kind(4, 3)}) == 0
 
 
 @pytest.mark.parametrize("size", [20 - B, B - 5], ids=str)
 def test_a_size_that_shrinks_or_is_negative_has_no_range(size: Dim) -> None:
-    builder = _builder()
-    config = builder.create_builder_config()
     message = r"input 'x': a size does not grow with its symbols(.|\n)*0 <= min <= opt <= max"
     with pytest.raises(BuildError, match=message):
-        add_profile(builder, config, {"x": _kind(size)})
+        _added({"x": _kind(size)})
 
 
 def test_an_empty_batch_is_a_size() -> None:
@@ -58,3 +56,119 @@ def test_an_empty_batch_is_a_size() -> None:
     x = graph.add_input("x", _kind(symbol("n", 0, 1, 4), 3))
     graph.set_outputs([graph.add(ops.Relu(x))], ["y"])
     assert len(build(graph).payload()) > 0
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        [{"b": (1, 1, 2), "h": [16, 32, 64]}, {"b": (3, 4, 8)}],
+        [{"b": "1,1,2", "h": "16, 32, 64"}, {"b": "3,4,8"}],
+        '[{"b": [1, 1, 2], "h": "16,32,64"}, {"b": "3,4,8"}]',
+    ],
+)
+def test_forms(given: Any) -> None:
+    assert parse(given) == [{"b": (1, 1, 2), "h": (16, 32, 64)}, {"b": (3, 4, 8)}]
+    assert parse(None) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("[{", r"expected: a JSON list of mappings such as \{(.|\n)*got: +\[\{\n  Expecting"),
+        ("{}", r"expected: one or more mappings"),
+        ("3", r"expected: one or more mappings(.|\n)*got: +3"),
+        ([], r"expected: one or more mappings(.|\n)*got: +\[\]"),
+        ('[["b"]]', r"expected: mappings such as(.|\n)*got: +\['b'\]"),
+        ([{}], r"expected: mappings such as(.|\n)*got: +\{\}"),
+        ([{"b": (1, 2)}], r"the range of 'b'\n  expected: three integers, 0 <= MIN <= OPT <= MAX"),
+        ([{"b": "1,2"}], r"the range of 'b'(.|\n)*got: +'1,2'"),
+        ([{"b": "1,x,3"}], r"the range of 'b'(.|\n)*got: +'1,x,3'"),
+        ([{"b": (1, 2.5, 3)}], r"the range of 'b'"),
+        ([{"b": (True, 2, 3)}], r"the range of 'b'"),
+        ([{"b": 3}], r"the range of 'b'(.|\n)*got: +3"),
+        ([{"b": (3, 2, 4)}], r"the range of 'b'"),
+        ([{"b": (-1, 2, 4)}], r"the range of 'b'"),
+    ],
+)
+def test_other_forms_are_refused(given: Any, message: str) -> None:
+    with pytest.raises(
+        OptionError, match=r"option 'profiles' of backend 'tensorrt'(.|\n)*" + message
+    ):
+        parse(given)
+
+
+def test_a_size_that_a_profile_leaves_out_has_its_whole_range() -> None:
+    inputs = {"x": _kind(B, H), "y": _kind(3)}
+    found = resolve([{"b": (1, 1, 2)}, {"b": (2, 4, 8), "h": (16, 16, 32)}], inputs)
+    assert found == [
+        {"b": (1, 1, 2), "h": (16, 32, 64)},
+        {"b": (2, 4, 8), "h": (16, 16, 32)},
+    ]
+    assert resolve([], inputs) == [WHOLE]
+    assert resolve([], {"y": _kind(3)}) == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ([{"n": (1, 1, 1)}], r"profile 0 has a range of 'n', and no size is called so\n"
+         r"  expected: b 1 … 8, h 16 … 64\n  got: +n"),
+        ([{"b": (1, 2, 8)}, {"b": (1, 2, 9)}], r"profile 1 leaves the range of 'b'\n"
+         r"  expected: 1 … 8\n  got: +1 … 9"),
+        ([{"b": (0, 2, 8)}], r"profile 0 leaves the range of 'b'"),
+        ([{"b": (2, 2, 4)}, {"b": (5, 5, 8)}], r"no profile holds b = 1 … 1\n"
+         r"  expected: profiles that together begin at 1 and end at 8\n  got: +2 … 4, 5 … 8"),
+        ([{"b": (1, 2, 4)}], r"no profile holds b = 5 … 8"),
+        ([{"h": (17, 20, 63)}], r"no profile holds h = 16 … 16 and 64 … 64"),
+    ],
+)  # fmt: skip
+def test_profiles_that_do_not_fit_the_model_are_refused(asked: Any, message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        resolve(asked, {"x": _kind(B, H)})
+
+
+def test_profiles_of_a_static_model_are_refused() -> None:
+    with pytest.raises(OptionError, match=r"no profiles: every size is fixed"):
+        resolve([{"b": (1, 2, 3)}], {"x": _kind(4)})
+
+
+def _dynamic() -> Graph:
+    graph = Graph()
+    x = graph.add_input("x", _kind(B, 3, H))
+    graph.set_outputs([graph.add(ops.Relu(x))], ["y"])
+    return graph
+
+
+def test_several_profiles_are_compiled_and_kept_in_the_manifest() -> None:
+    one = build(_dynamic())
+    assert one.manifest["profiles"] == [{"b": [1, 2, 8], "h": [16, 32, 64]}]
+    plan = build(_dynamic(), profiles='[{"b": "1,1,2"}, {"b": "3,4,8"}]')
+    assert plan.manifest["profiles"] == [
+        {"b": [1, 1, 2], "h": [16, 32, 64]},
+        {"b": [3, 4, 8], "h": [16, 32, 64]},
+    ]
+    assert json.loads(json.dumps(plan.manifest)) == plan.manifest
+    assert len(plan.payload()) > len(one.payload()), "kernels of its own for each"
+
+
+@pytest.mark.parametrize(
+    ("values", "index"),
+    [
+        ({"b": 1, "h": 16}, 0),
+        ({"b": 2, "h": 64}, 0),
+        ({"b": 3, "h": 16}, 1),  # in both: 1 is tuned closer to it
+        ({"b": 8, "h": 16}, 1),
+        ({"b": 9, "h": 16}, -1),
+    ],
+)
+def test_the_profile_tuned_closest_is_chosen(values: dict[str, int], index: int) -> None:
+    stated = [{"b": [1, 1, 4], "h": [16, 32, 64]}, {"b": [3, 4, 8], "h": [16, 32, 64]}]
+    assert choose(stated, values) == index
+
+
+def test_an_engine_of_fixed_sizes_has_the_one_that_all_engines_have() -> None:
+    assert choose([], {}) == 0
+
+
+def test_profiles_in_words() -> None:
+    assert shown({"b": [1, 2, 8], "h": [3, 3, 3]}) == "b 1 … 8 (tuned for 2), h 3 … 3 (tuned for 3)"

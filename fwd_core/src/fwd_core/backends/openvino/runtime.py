@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fwd_core.backends.base import Context, Executable, Port
+from fwd_core.backends.layer_times import LayerTime
 from fwd_core.backends.openvino.plan import OpenVINOPlan
 from fwd_core.backends.openvino.types import INT32_LIMITS, at_edge, in_float32, shared
 from fwd_core.errors import InputError
@@ -37,6 +38,12 @@ class OpenVINOExecutable(Executable):
         """A new request."""
         request = self._plan.compiled.create_infer_request()
         return OpenVINOContext(request, self._ports, self._plan.manifest["ports"])
+
+    def layer_times(self, inputs: Sequence[Any], runs: int) -> list[LayerTime]:
+        """Mean times of the compiled layers. See :meth:`Executable.layer_times`."""
+        from fwd_core.backends.openvino.profiling import measure
+
+        return measure(self._plan, self._ports, inputs, runs)
 
 
 class OpenVINOContext(Context):

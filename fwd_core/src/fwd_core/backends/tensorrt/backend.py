@@ -15,8 +15,8 @@ from fwd_core.backends.base import (
     Plan,
     Port,
 )
-from fwd_core.backends.tensorrt import layers, network, plan
-from fwd_core.backends.tensorrt.compiling import configure, serialize
+from fwd_core.backends.tensorrt import inspector, layers, network, plan, profiles
+from fwd_core.backends.tensorrt.compiling import cache_of, configure, serialize
 from fwd_core.backends.tensorrt.library import (
     EXTRAS,
     FLAVOURS,
@@ -87,10 +87,13 @@ class TensorRTBackend(Backend):
 
         options = config.options
         assert isinstance(options, TensorRTOptions)
-        library, here = _library(options)
+        library, _here = _library(options)
+        gpu, _no_gpu = device.find()
         narrow_float64(graph)
-        with listen(library.trt, verbose=options.layers) as record:
-            return _build(graph, config, options, library, record, here)
+        # The full library logs far more than its layers, which its inspector tells.
+        verbose = options.layers and library.features.ahead_of_time
+        with listen(library.trt, verbose=verbose) as record:
+            return _build(graph, config, options, library, record, gpu)
 
     def unsupported(self, graph: Graph, config: BuildConfig) -> list[Problem]:
         """Operators that TensorRT here cannot compute. See :meth:`Backend.unsupported`."""
@@ -122,9 +125,10 @@ def _build(
     options: TensorRTOptions,
     library: Library,
     record: Record,
-    here: str | None,
+    gpu: device.Gpu | None,
 ) -> TensorRTPlan:
     trt, features = library.trt, library.features
+    ranges = profiles.resolve(options.ranges, {x.name: x.type for x in graph.inputs})
     try:
         builder = trt.Builder(logger(trt))
     except TypeError as error:  # how the bindings say that the library made nothing
@@ -135,8 +139,10 @@ def _build(
     context = network.make_network(graph, library, builder, lowerings, record, events)
     inputs, outputs = context.names
     types = {name: value.type for name, value in zip(inputs, graph.inputs, strict=True)}
-    settings = configure(library, builder, options, config.mode, types, record)
-    memory = serialize(library, builder, context.network, settings, record, events)
+    settings = configure(library, builder, options, config.mode, types, ranges, gpu, record)
+    cache = cache_of(library, options, gpu)
+    memory = serialize(library, builder, context.network, settings, record, events, cache)
+    here = None if gpu is None else gpu.capability
     manifest: dict[str, Any] = {
         "flavour": library.flavour,
         "version": library.version,
@@ -145,13 +151,24 @@ def _build(
         "mode": config.mode,
         "cuda_graph": options.cuda_graph,
         "bindings": {"inputs": inputs, "outputs": outputs},
+        "profiles": [{name: list(sizes) for name, sizes in one.items()} for one in ranges],
     }
+    for name in ("version_compatible", "hardware_compatible"):
+        if getattr(options, name):
+            manifest[name] = True
     if options.layers:
-        found = layers.find(line.text for line in record.lines)
-        if found is None:
-            raise BuildError(f"{library.flavour} did not tell the compiled layers")
-        manifest["layers"] = [layer.to_json() for layer in found]
+        manifest["layers"] = [one.to_json() for one in _layers(library, memory, record)]
     return TensorRTPlan(manifest, memory)
+
+
+def _layers(library: Library, memory: Any, record: Record) -> list[layers.CompiledLayer]:
+    """The compiled layers: from the log where a build tells them, else from the loaded plan."""
+    found = layers.find(line.text for line in record.lines)
+    if found is not None:
+        return found
+    if library.features.ahead_of_time:
+        raise BuildError(f"{library.flavour} did not tell the compiled layers")
+    return inspector.of_plan(library, memory, record)
 
 
 def _library(options: TensorRTOptions) -> tuple[Library, str | None]:

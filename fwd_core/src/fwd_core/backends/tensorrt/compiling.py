@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from fwd_core.backends.base import Mode
+from fwd_core.backends.tensorrt import memory, profiles, tactics, timing
 from fwd_core.backends.tensorrt.library import Library
 from fwd_core.backends.tensorrt.logger import Record
 from fwd_core.backends.tensorrt.options import TensorRTOptions
-from fwd_core.backends.tensorrt.profiles import add_profile
+from fwd_core.backends.tensorrt.profiles import Profile
 from fwd_core.backends.tensorrt.progress import monitor
+from fwd_core.backends.tensorrt.runtime.device import Gpu
+from fwd_core.backends.tensorrt.timing import TimingCache
 from fwd_core.errors import BuildError
 from fwd_core.events import Events
 from fwd_core.ir.types import TensorType
@@ -22,6 +26,8 @@ def configure(
     options: TensorRTOptions,
     mode: Mode,
     inputs: Mapping[str, TensorType],
+    ranges: Sequence[Profile],
+    gpu: Gpu | None,
     record: Record,
 ) -> Any:
     """An ``IBuilderConfig`` for a build.
@@ -32,6 +38,8 @@ def configure(
         options: Checked against the flavour.
         mode: Numeric mode.
         inputs: Input types by binding name.
+        ranges: Ranges of the sizes, a profile each.
+        gpu: The GPU at hand.
         record: Where the flavour reports errors.
 
     Raises:
@@ -39,15 +47,19 @@ def configure(
     """
     trt, features = library.trt, library.features
     config = builder.create_builder_config()
-    add_profile(builder, config, inputs)
+    profiles.add(builder, config, inputs, ranges)
     if not options.tf32:
         config.clear_flag(trt.BuilderFlag.TF32)
-    if options.workspace is not None:
-        config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace)
+    workspace = options.workspace
+    if workspace is None and gpu is not None:
+        workspace = memory.fitting()
+    if workspace is not None:
+        config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, workspace)
+    asked: dict[str, Any] = {}
     if options.optimization_level is not None:
-        config.builder_optimization_level = options.optimization_level
+        asked["builder_optimization_level"] = options.optimization_level
     if options.layers:
-        config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
+        asked["profiling_verbosity"] = trt.ProfilingVerbosity.DETAILED
     if options.gpus and features.ahead_of_time:
         config.num_compute_capabilities = len(options.gpus)
         for index, name in enumerate(options.gpus):
@@ -56,19 +68,53 @@ def configure(
     if features.half_flag and mode == "float16":
         config.set_flag(trt.BuilderFlag.FP16)
         config.set_flag(trt.BuilderFlag.OBEY_PRECISION_CONSTRAINTS)
-    if features.cudnn:
-        # A process that has no cuDNN beside TensorRT is aborted when such a kernel is tried.
-        without = config.get_tactic_sources() & ~(1 << int(trt.TacticSource.CUDNN))
-        config.set_tactic_sources(without)
-    if record.failed:
-        raise BuildError(f"{library.flavour} refuses the settings", details=record.problems())
+    sources = tactics.mask(trt, config, options.sources)
+    if sources is not None:
+        config.set_tactic_sources(sources)
+    if features.profile_sharing:
+        # Without it, contexts that run at once would each need a profile of their own.
+        sharing = trt.PreviewFeature.PROFILE_SHARING_0806
+        if not config.get_preview_feature(sharing):
+            config.set_preview_feature(sharing, True)
+    if options.version_compatible:
+        config.set_flag(trt.BuilderFlag.VERSION_COMPATIBLE)
+    if options.hardware_compatible:
+        asked["hardware_compatibility_level"] = trt.HardwareCompatibilityLevel.AMPERE_PLUS
+    for name, value in asked.items():
+        setattr(config, name, value)
+    # What is refused keeps its old value, and is not always told to the recorder.
+    kept = [name for name, value in asked.items() if getattr(config, name) != value]
+    if record.failed or kept:
+        raise BuildError(
+            f"{library.flavour} refuses the settings",
+            got=", ".join(kept) or None,
+            details=record.problems(),
+        )
     return config
 
 
+def cache_of(library: Library, options: TensorRTOptions, gpu: Gpu | None) -> TimingCache | None:
+    """The timing cache of a build, ``None`` if there is to be none."""
+    if not library.features.timing_cache or options.timing_cache == "off" or gpu is None:
+        return None
+    path = (
+        timing.path_of(library, gpu)
+        if options.timing_cache == "auto"
+        else Path(options.timing_cache).expanduser()
+    )
+    return TimingCache(library, gpu, path)
+
+
 def serialize(
-    library: Library, builder: Any, network: Any, config: Any, record: Record, events: Events
+    library: Library,
+    builder: Any,
+    network: Any,
+    config: Any,
+    record: Record,
+    events: Events,
+    cache: TimingCache | None = None,
 ) -> Any:
-    """Compile the network; the result is an ``IHostMemory``.
+    """Compile the network; the result is an ``IHostMemory``. What was measured is kept.
 
     Raises:
         BuildError: It failed, with TensorRT's own words.
@@ -77,6 +123,8 @@ def serialize(
         watch = monitor(library.trt, phase) if library.features.progress_monitor else None
         if watch is not None:
             config.progress_monitor = watch
+        if cache is not None:
+            cache.attach(config, record)
         plan = builder.build_serialized_network(network, config)
         if watch is not None and watch.error is not None:
             raise watch.error
@@ -84,4 +132,6 @@ def serialize(
         raise BuildError(
             f"{library.flavour} could not compile the network", details=record.problems()
         )
+    if cache is not None:
+        cache.save(record)
     return plan

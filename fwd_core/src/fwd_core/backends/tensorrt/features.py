@@ -17,6 +17,8 @@ Members = Callable[[str], Collection[str]]
 
 #: Element types that not every flavour has and that lowerings use where they are.
 _OPTIONAL_TYPES = ("BF16", "INT64")
+#: The preview feature; as of TensorRT 10 it is on by itself.
+_PROFILE_SHARING = "PROFILE_SHARING_0806"
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,12 @@ class Features:
         typed_fill: Filled tensors are given an element type when they are made.
         progress_monitor: Builds report progress.
         half_flag: Half precision must be allowed by a flag of the builder.
-        cudnn: Kernels may be taken from cuDNN.
+        tactic_sources: Where kernels may be taken from, as ``CUBLAS``.
+        profile_sharing: Contexts may share an optimization profile only if a build allowed it.
+        timing_cache: What a build measured can be kept for the next one.
+        version_compatible: A plan can be made that later versions load.
+        hardware_compatible: A plan can be made that runs on every GPU from ``sm_80`` on.
+        inspector: A loaded engine tells its compiled layers.
     """
 
     flavour: str
@@ -55,18 +62,28 @@ class Features:
     typed_fill: bool
     progress_monitor: bool
     half_flag: bool
-    cudnn: bool
+    tactic_sources: tuple[str, ...]
+    profile_sharing: bool
+    timing_cache: bool
+    version_compatible: bool
+    hardware_compatible: bool
+    inspector: bool
 
     @classmethod
     def describe(cls, flavour: str, members: Members) -> Features:
         """The features that follow from which names exist."""
         strong = "STRONGLY_TYPED" in members("NetworkDefinitionCreationFlag")
         network = members("INetworkDefinition")
+        capabilities = _capabilities(members("ComputeCapability"))
+        # What builds without a GPU measures no kernels, and has the names of what follows from
+        # measuring, or from being bound to one GPU, without the use.
+        bound = not capabilities
+        levels = members("HardwareCompatibilityLevel")
         return cls(
             flavour=flavour,
             network_flag="STRONGLY_TYPED" if strong else "EXPLICIT_BATCH",
             optional_types=frozenset(_OPTIONAL_TYPES) & frozenset(members("DataType")),
-            compute_capabilities=_capabilities(members("ComputeCapability")),
+            compute_capabilities=capabilities,
             slice_axes="axes" in members("ISliceLayer"),
             unsqueeze="add_unsqueeze" in network,
             gelu="GELU_ERF" in members("ActivationType"),
@@ -77,7 +94,14 @@ class Features:
             progress_monitor="step_complete" in members("IProgressMonitor"),
             # Strongly typed networks take the graph's types as they are and refuse the flag.
             half_flag=not strong and "FP16" in members("BuilderFlag"),
-            cudnn="CUDNN" in members("TacticSource"),
+            tactic_sources=tuple(
+                sorted(name for name in members("TacticSource") if re.fullmatch("[A-Z_]+", name))
+            ),
+            profile_sharing=_PROFILE_SHARING in members("PreviewFeature"),
+            timing_cache=bound and "set_timing_cache" in members("IBuilderConfig"),
+            version_compatible=bound and "VERSION_COMPATIBLE" in members("BuilderFlag"),
+            hardware_compatible=bound and "AMPERE_PLUS" in levels,
+            inspector="create_engine_inspector" in members("ICudaEngine"),
         )
 
     @classmethod
@@ -140,9 +164,14 @@ class Features:
         return tuple(name for name in self.compute_capabilities if name != "sm_75")
 
     @property
+    def cudnn(self) -> bool:
+        """Whether kernels may be taken from cuDNN."""
+        return "CUDNN" in self.tactic_sources
+
+    @property
     def layer_list(self) -> bool:
-        """Whether a build can tell the compiled layers (read from RTX's log; others need a GPU)."""
-        return self.ahead_of_time
+        """Whether a build can tell the compiled layers: RTX in its log, others once loaded."""
+        return self.ahead_of_time or self.inspector
 
 
 def _capabilities(names: Collection[str]) -> tuple[str, ...]:
@@ -150,6 +179,7 @@ def _capabilities(names: Collection[str]) -> tuple[str, ...]:
     return tuple(f"sm_{number}" for number in numbers)
 
 
+_OWN_SOURCES = ("EDGE_MASK_CONVOLUTIONS", "JIT_CONVOLUTIONS")
 _8_6 = Features(
     flavour="tensorrt",
     network_flag="EXPLICIT_BATCH",
@@ -164,7 +194,12 @@ _8_6 = Features(
     typed_fill=False,
     progress_monitor=False,
     half_flag=True,
-    cudnn=True,
+    tactic_sources=("CUBLAS", "CUBLAS_LT", "CUDNN", *_OWN_SOURCES),
+    profile_sharing=True,
+    timing_cache=True,
+    version_compatible=True,
+    hardware_compatible=True,
+    inspector=True,
 )
 _10_0 = replace(
     _8_6,
@@ -176,11 +211,14 @@ _10_0 = replace(
     half_flag=False,
 )
 _10_13 = replace(_10_0, slice_axes=True, unsqueeze=True, isnan=True, cumulative=True)
-_11_4 = replace(_10_13, attention=True, cudnn=False)
+_11_4 = replace(_10_13, attention=True, tactic_sources=_OWN_SOURCES, profile_sharing=False)
 _RTX_1_7 = replace(
     _11_4,
     flavour="tensorrt_rtx",
     compute_capabilities=("sm_75", "sm_80", "sm_86", "sm_89", "sm_120", "sm_121"),
+    timing_cache=False,
+    version_compatible=False,
+    hardware_compatible=False,
 )
 
 #: Features by flavour and version.

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Union
+from typing import Any, Literal, Union
 
 from fwd_core.backends.base import Options
+from fwd_core.backends.tensorrt import tactics
 from fwd_core.backends.tensorrt.features import Features
 from fwd_core.backends.tensorrt.library import FLAVOURS
+from fwd_core.backends.tensorrt.profiles import Profile
+from fwd_core.backends.tensorrt.profiles import parse as parse_profiles
 from fwd_core.errors import OptionError
 
 OPTIMIZATION_LEVELS = range(6)
+#: Compute capability from which on GPUs run plans that are compatible with others.
+OLDEST_COMPATIBLE = 80
 
 
 @dataclass(frozen=True)
@@ -25,8 +30,21 @@ class TensorRTOptions(Options):
         gpu: GPUs to build for, as ``sm_89`` or several (``("sm_89", "sm_120")`` or
             ``"sm_89,sm_120"``). By default TensorRT-RTX builds for every GPU that it knows but
             Turing's (``sm_75``), and TensorRT for the GPU at hand, the only one it takes.
-        workspace: Most bytes of scratch memory that a layer may use on the GPU; by default all.
+        workspace: Most bytes of scratch memory that a layer may use on the GPU; by default nine
+            tenths of what is free on the GPU at hand.
         optimization_level: 0 (quick build) to 5 (best engine); by default the library's own.
+        timing_cache: Where to keep what builds measure of kernels, so that the next build of the
+            same layers is quick: a file, ``auto`` for one of the library's version and the GPU in
+            the user's cache folder, or ``off``. TensorRT-RTX measures nothing and takes ``auto``
+            alone.
+        tactic_sources: Where kernels may come from, as ``cublas,jit_convolutions``; by default
+            all of the library's sources but ``cudnn``.
+        version_compatible: Make a plan that later versions of TensorRT load too.
+        hardware_compatible: Make a plan that runs on every GPU from ``sm_80`` on, and is slower
+            for it.
+        profiles: Ranges of dynamic sizes to compile for, each with kernels of its own: mappings
+            from a size's name to ``(min, opt, max)`` or ``"MIN,OPT,MAX"``, or a JSON list of
+            these. Names that are left out have their whole range. By default one, of all ranges.
         tf32: Let float32 matrix products and convolutions round their operands to 10 bits of
             mantissa. Faster, with errors near 1e-3.
         cuda_graph: ``auto`` to record runs that repeat (the same shapes at the same addresses) and
@@ -41,6 +59,11 @@ class TensorRTOptions(Options):
     gpu: Union[str, Sequence[str], None] = None
     workspace: Union[int, None] = None
     optimization_level: Union[int, None] = None
+    timing_cache: str = "auto"
+    tactic_sources: Union[str, Sequence[str], None] = None
+    version_compatible: bool = False
+    hardware_compatible: bool = False
+    profiles: Union[str, Sequence[Mapping[str, Any]], None] = None
     tf32: bool = False
     cuda_graph: Literal["auto", "off"] = "auto"
     layers: bool = False
@@ -75,6 +98,13 @@ class TensorRTOptions(Options):
                 expected=f"{OPTIMIZATION_LEVELS[0]} … {OPTIMIZATION_LEVELS[-1]}",
                 got=self.optimization_level,
             )
+        if not self.timing_cache:
+            raise OptionError(
+                "option 'timing_cache' of backend 'tensorrt'",
+                expected="auto, off, or a file",
+                got=repr(self.timing_cache),
+            )
+        parse_profiles(self.profiles)
 
     @property
     def gpus(self) -> tuple[str, ...]:
@@ -85,6 +115,16 @@ class TensorRTOptions(Options):
             return tuple(name.strip() for name in self.gpu.split(","))
         return tuple(self.gpu)
 
+    @property
+    def sources(self) -> tuple[str, ...] | None:
+        """The tactic sources asked for as TensorRT spells them, ``None`` for the default."""
+        return tactics.parse(self.tactic_sources)
+
+    @property
+    def ranges(self) -> list[Profile]:
+        """The profiles asked for, none for the default."""
+        return parse_profiles(self.profiles)
+
     def check(self, features: Features, here: str | None) -> None:
         """Refuse what a flavour cannot honour.
 
@@ -93,7 +133,7 @@ class TensorRTOptions(Options):
             here: Compute capability of the GPU at hand, as ``sm_89``, or ``None``.
 
         Raises:
-            OptionError: A GPU cannot be built for, or the layer list cannot be had.
+            OptionError: A GPU cannot be built for, or the flavour lacks what an option asks.
         """
         known = features.compute_capabilities or ((here,) if here is not None else ())
         for name in self.gpus:
@@ -106,8 +146,42 @@ class TensorRTOptions(Options):
                     if features.ahead_of_time
                     else "this flavour builds on the GPU that it runs on: leave the option out",
                 )
-        if self.layers and not features.layer_list:
+        for option, asked, had, reason in (
+            ("layers", self.layers, features.layer_list, "does not tell its compiled layers"),
+            (
+                "timing_cache",
+                self.timing_cache != "auto",
+                features.timing_cache,
+                "measures no kernels while it builds, so there is no timing cache",
+            ),
+            (
+                "version_compatible",
+                self.version_compatible,
+                features.version_compatible,
+                "makes plans for its own version only",
+            ),
+            (
+                "hardware_compatible",
+                self.hardware_compatible,
+                features.hardware_compatible,
+                "finishes kernels on the GPU that runs them: option 'gpu' says for which it builds",
+            ),
+        ):
+            if asked and not had:
+                raise OptionError(
+                    f"option {option!r} of backend 'tensorrt': {features.flavour} {reason}",
+                    got=getattr(self, option),
+                    hint="leave the option out, or choose another flavour",
+                )
+        if self.hardware_compatible and here is not None and number(here) < OLDEST_COMPATIBLE:
             raise OptionError(
-                f"{features.flavour} does not tell the compiled layers while it builds",
-                expected="option 'layers' with flavour 'tensorrt_rtx' only",
+                "option 'hardware_compatible' of backend 'tensorrt': the GPU at hand is too old",
+                expected=f"sm_{OLDEST_COMPATIBLE} or newer",
+                got=here,
             )
+        tactics.check(self.sources, features)
+
+
+def number(capability: str) -> int:
+    """A compute capability as a number that compares: ``sm_89`` is 89."""
+    return int(capability.removeprefix("sm_"))

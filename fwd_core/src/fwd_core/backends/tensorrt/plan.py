@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from fwd_core.backends.base import Plan
 from fwd_core.backends.tensorrt.library import Library
 from fwd_core.backends.tensorrt.library import load as load_library
+from fwd_core.backends.tensorrt.options import OLDEST_COMPATIBLE, number
 from fwd_core.errors import BuildError, EngineFileError
 
 
@@ -16,7 +18,8 @@ class TensorRTPlan(Plan):
 
     Its manifest says ``flavour``, ``version``, ``gpus`` (compute capabilities that it runs on),
     ``compute`` (what products multiply), ``mode``, ``bindings`` (names of the inputs and outputs
-    inside TensorRT) and, if they were asked for, ``layers``.
+    inside TensorRT), ``profiles`` (ranges of the dynamic sizes, as ``{name: [min, opt, max]}``)
+    and, if they were asked for, ``version_compatible``, ``hardware_compatible`` and ``layers``.
     """
 
     def __init__(self, manifest: Mapping[str, Any], memory: Any) -> None:
@@ -48,19 +51,37 @@ def check(manifest: Mapping[str, Any], here: str | None) -> Library:
             details=error.details,
             hint=error.hint,
         ) from None
-    if library.version != manifest["version"]:
-        raise EngineFileError(
-            f"the engine was built by another version of {flavour}",
-            expected=manifest["version"],
-            got=library.version,
-            hint="build it again with this version, or install that one",
-        )
+    _check_version(manifest, library)
     gpus = manifest["gpus"]
-    if here is not None and here not in gpus:
-        raise EngineFileError(
-            "the engine was built for another GPU",
-            expected=", ".join(gpus),
-            got=here,
-            hint=f"build it again with gpu={here!r}, or on this machine",
-        )
-    return library
+    if here is None or here in gpus:
+        return library
+    if manifest.get("hardware_compatible"):
+        if number(here) >= OLDEST_COMPATIBLE:
+            return library
+        gpus = [f"sm_{OLDEST_COMPATIBLE} or newer"]
+    raise EngineFileError(
+        "the engine was built for another GPU",
+        expected=", ".join(gpus),
+        got=here,
+        hint=f"build it again with gpu={here!r}, or on this machine",
+    )
+
+
+def _check_version(manifest: Mapping[str, Any], library: Library) -> None:
+    built, installed = manifest["version"], library.version
+    if built == installed:
+        return
+    compatible = bool(manifest.get("version_compatible"))
+    if compatible and _release(built) <= _release(installed):
+        return
+    raise EngineFileError(
+        f"the engine was built by {'a later' if compatible else 'another'} version of "
+        f"{library.flavour}",
+        expected=f"{built} or later" if compatible else built,
+        got=installed,
+        hint="build it again with this version, or install that one",
+    )
+
+
+def _release(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version))

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fwd_core.backends.base import Executable, Port
+from fwd_core.backends.layer_times import LayerTime
 from fwd_core.backends.tensorrt.library import Library
 from fwd_core.backends.tensorrt.logger import listen, logger
 from fwd_core.backends.tensorrt.plan import TensorRTPlan
@@ -165,6 +166,7 @@ class TensorRTExecutable(DeviceExecutable):
             self.engine = self._runtime.deserialize_cuda_engine(plan.payload())
             if self.engine is None:
                 raise BuildError(f"{library.flavour} refuses the plan", details=record.problems())
+        self.manifest = plan.manifest
         names = plan.manifest["bindings"]
         super().__init__(
             gpu,
@@ -185,6 +187,12 @@ class TensorRTExecutable(DeviceExecutable):
         """Free the engine too. See :meth:`DeviceExecutable.close`."""
         super().close()
         self.engine = self._runtime = None
+
+    def layer_times(self, inputs: Sequence[object], runs: int) -> list[LayerTime]:
+        """Mean times of the compiled layers. See :meth:`Executable.layer_times`."""
+        from fwd_core.backends.tensorrt.runtime.profiling import measure
+
+        return measure(self, inputs, runs)
 
     def _bindings(self, ports: Sequence[Port], names: Sequence[str]) -> list[Binding]:
         return [

@@ -1,0 +1,72 @@
+"""Where kernels are taken from: TensorRT's own, or libraries beside it."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any
+
+from fwd_core.backends.tensorrt.features import Features
+from fwd_core.errors import OptionError
+
+_OPTION = "option 'tactic_sources' of backend 'tensorrt'"
+#: What TensorRT loads of cuDNN. The first alone is a stub that ends the process when a kernel is
+#: asked of it and the others are not there.
+_CUDNN = ("libcudnn.so.8", "libcudnn_ops_infer.so.8", "libcudnn_cnn_infer.so.8")
+
+
+def parse(given: str | Sequence[str] | None) -> tuple[str, ...] | None:
+    """Names of sources as TensorRT spells them, or ``None`` for the default."""
+    if given is None:
+        return None
+    names = given.split(",") if isinstance(given, str) else given
+    return tuple(name.strip().upper() for name in names if name.strip())
+
+
+def check(names: Sequence[str] | None, features: Features) -> None:
+    """Refuse sources that a flavour does not have, and cuDNN where it is not installed.
+
+    Raises:
+        OptionError: As said.
+    """
+    for name in names or ():
+        if name not in features.tactic_sources:
+            raise OptionError(
+                f"{_OPTION}: {features.flavour} takes no kernels from {name.lower()}",
+                expected=", ".join(source.lower() for source in features.tactic_sources),
+                got=name.lower(),
+            )
+    if "CUDNN" in (names or ()):
+        require(_CUDNN)
+
+
+def require(libraries: Sequence[str]) -> None:
+    """Load the libraries of cuDNN.
+
+    Raises:
+        OptionError: One cannot be loaded; TensorRT would end the process.
+    """
+    for name in libraries:
+        try:
+            ctypes.CDLL(name)
+        except OSError as error:
+            raise OptionError(
+                f"{_OPTION}: cudnn cannot be loaded",
+                expected=", ".join(libraries),
+                details=[str(error)],
+                hint="pip install 'nvidia-cudnn-cu12<9' and put its lib folder on "
+                "LD_LIBRARY_PATH, or leave cudnn out",
+            ) from None
+
+
+def mask(trt: Any, config: Any, names: Sequence[str] | None) -> int | None:
+    """TensorRT's bits for sources, or ``None`` to leave them.
+
+    By default all that are on but cuDNN: a process that has no cuDNN beside TensorRT is aborted
+    when one of its kernels is tried.
+    """
+    if names is None:
+        if "CUDNN" not in trt.TacticSource.__members__:
+            return None
+        return int(config.get_tactic_sources()) & ~(1 << int(trt.TacticSource.CUDNN))
+    return sum(1 << int(getattr(trt.TacticSource, name)) for name in set(names))
