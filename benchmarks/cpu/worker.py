@@ -12,8 +12,9 @@ import sys
 import time
 from typing import Any
 
-from benchmarks.cpu.routes import ROUTES, difference
+from benchmarks.cpu.routes import ROUTES
 from benchmarks.models import make
+from benchmarks.summary import difference
 from fwd_core.errors import ForwardError
 
 
