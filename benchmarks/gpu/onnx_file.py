@@ -1,0 +1,70 @@
+"""The ONNX file of a model, for the parser of TensorRT."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+from unittest import mock
+
+import torch
+
+#: The last that the parser of TensorRT 8.6 reads, and the first with layer normalization.
+OPSET = 17
+
+
+def export(traced: torch.jit.ScriptModule, inputs: Sequence[Any], outputs: int) -> bytes:
+    """The file's bytes; constants folded if ``onnxscript`` is installed.
+
+    The exporter of TorchScript writes opset 17; the newer one writes no opset before 18.
+
+    Args:
+        traced: The model.
+        inputs: Its arguments.
+        outputs: How many outputs it has.
+    """
+    stream = io.BytesIO()
+    with warnings.catch_warnings(), _without_onnx():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            traced,
+            tuple(inputs),
+            stream,
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=[f"input_{i}" for i in range(len(inputs))],
+            output_names=[f"output_{i}" for i in range(outputs)],
+        )
+    return _folded(stream.getvalue()) if folds() else stream.getvalue()
+
+
+def folds() -> bool:
+    """Whether constants are folded here: torch's exporter leaves, say, sizes of padding."""
+    return all(importlib.util.find_spec(name) for name in ("onnx", "onnxscript"))
+
+
+def _folded(content: bytes) -> bytes:
+    import onnx  # noqa: TID251 - a file for a peer
+    from onnxscript.optimizer import fold_constants, remove_unused_nodes
+
+    model = onnx.load_from_string(content)
+    fold_constants(model)
+    remove_unused_nodes(model)
+    return bytes(model.SerializeToString())
+
+
+@contextlib.contextmanager
+def _without_onnx() -> Iterator[None]:
+    """Let the exporter work without the package ``onnx``.
+
+    It is needed for functions of ONNX Script alone, which it looks for in every model.
+    """
+    module = "torch.onnx._internal.torchscript_exporter.onnx_proto_utils"
+    if importlib.util.find_spec("onnx") is not None:
+        yield
+        return
+    with mock.patch(f"{module}._add_onnxscript_fn", lambda content, _opsets: content):
+        yield
