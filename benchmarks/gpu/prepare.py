@@ -28,7 +28,13 @@ from fwd_ops_torch.importers import jit
 
 
 def prepare(
-    folder: Path, model: str, batch: int, layers: int | None = None, *, half: bool = False
+    folder: Path,
+    model: str,
+    batch: int,
+    layers: int | None = None,
+    *,
+    half: bool = False,
+    attention: str = "eager",
 ) -> dict[str, Any]:
     """Write the files of a model at a batch; what is there already is left alone.
 
@@ -39,6 +45,9 @@ def prepare(
         layers: As for :func:`benchmarks.models.make`.
         half: Write an ONNX file in half precision too, for flavours of TensorRT whose networks
             are typed and that no flag lets narrow.
+        attention: How the ONNX file computes it: ``eager``, written out as TensorRT's patterns of
+            attention want it, or ``sdpa``, to which torch's exporter adds a test for NaN and a
+            selection in every layer. The weights are the same.
     """
     case = Case(folder, model, batch)
     if case.meta.exists() and (case.half_onnx.exists() or not half):
@@ -53,6 +62,9 @@ def prepare(
     with atomic_path(case.graph) as path:
         save(graph, path)
     case.write([one.numpy() for one in inputs], [one.numpy() for one in expected])
+    if attention == "eager" and f"{model} eager" in models.EAGER:
+        module, inputs = models.make(f"{model} eager", layers, batch)
+        traced = jit.trace(module, inputs, check=False)
     with atomic_path(case.onnx) as path:
         path.write_bytes(onnx_file.export(traced, inputs, len(expected)))
     if half:
@@ -67,6 +79,7 @@ def prepare(
         "seconds": time.perf_counter() - start,
         "onnx folded": onnx_file.folds(),
         "onnx opset": onnx_file.OPSET,
+        "onnx attention": attention,
         "torch": torch.__version__,
         "transformers": version("transformers"),
     }
@@ -82,10 +95,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", nargs="*", default=[], choices=MODELS, help="models")
     parser.add_argument("--batch", nargs="*", type=int, default=[], choices=BATCHES)
     parser.add_argument("--layers", type=int, help="of transformers, for a quick try")
+    parser.add_argument("--attention", default="eager", choices=("eager", "sdpa"), help="in ONNX")
     parser.add_argument("--half", action="store_true", help="an ONNX file in float16 too")
     asked = parser.parse_args(arguments)
     for case in dict.fromkeys((row.model, row.batch) for row in in_order(asked.only, asked.batch)):
-        facts = prepare(asked.folder, *case, asked.layers, half=asked.half)
+        facts = prepare(
+            asked.folder, *case, asked.layers, half=asked.half, attention=asked.attention
+        )
         print(f"prepared {case[0]} batch {case[1]} in {facts['seconds']:.1f} s", flush=True)
 
 
