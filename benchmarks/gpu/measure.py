@@ -1,0 +1,249 @@
+"""Routes on TensorRT: ``python -m benchmarks.gpu.measure FOLDER --only resnet50 --batch 1``.
+
+Builds both routes, each in a process of its own, then runs them here in turns, in short rounds
+whose order is drawn anew. What is compared is the replay of one CUDA graph over buffers that stay
+where they are, from its launch until the stream has ended, on the host's clock. Beside it stand
+``Engine.run_list`` on arrays of the device, and the graph between two events on the device's
+clock. Each row is written as soon as it is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.gpu import build, host, rows
+from benchmarks.gpu.case import Case, accuracy
+from benchmarks.gpu.memory import DeviceBuffer
+from benchmarks.gpu.replay import Replay
+from benchmarks.gpu.rows import Row
+from benchmarks.summary import latencies, ratio
+from fwd_core import Engine
+from fwd_core.backends.tensorrt.runtime import cuda
+from fwd_core.errors import ForwardError
+
+RUN = "forward run_list"
+#: Seconds that calls of one route take in a row, in a round.
+_ROUND = 0.05
+_CALL = Callable[[], Any]
+
+
+class BuildFailedError(Exception):
+    """A route could not be built; the text is the end of what its process said."""
+
+
+def built(route: str, case: Case, mode: str, asked: argparse.Namespace) -> dict[str, Any]:
+    """Build a route in a process of its own; returns what it took."""
+    command = [sys.executable, "-m", "benchmarks.gpu.build", route, str(case.folder.parent)]
+    command += ["--model", case.model, "--batch", str(case.batch), "--mode", mode]
+    command += ["--workspace", str(asked.workspace)]
+    if asked.level is not None:
+        command += ["--level", str(asked.level)]
+    if asked.timing_cache is not None:
+        asked.timing_cache.mkdir(parents=True, exist_ok=True)
+        command += ["--timing-cache", str(asked.timing_cache / f"{route}.timing")]
+    return _json_of(command)
+
+
+def _json_of(command: Sequence[str]) -> dict[str, Any]:
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    if told.returncode:
+        raise BuildFailedError(f"exit {told.returncode}: {(told.stderr or told.stdout)[-2000:]}")
+    document: dict[str, Any] = json.loads(told.stdout.splitlines()[-1])
+    return document
+
+
+def measure(row: Row, folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
+    """One row: what builds took, latencies in turns, accuracy."""
+    case = Case(folder, row.model, row.batch)
+    inputs, expected = case.read()
+    found: dict[str, Any] = {}
+    replays: dict[str, Replay] = {}
+    library = build.library()
+    for route in build.ROUTES:  # one after the other: builds time kernels on the GPU
+        try:
+            found[route] = built(route, case, row.mode, asked)
+        except BuildFailedError as error:
+            found[route] = {"failed": str(error)}
+            continue
+        plan = (case.folder / f"{route}-{row.mode}.plan").read_bytes()
+        names = found[route].pop("bindings", None) or {
+            "inputs": [f"input_{i}" for i in range(len(inputs))],
+            "outputs": [f"output_{i}" for i in range(len(expected))],
+        }
+        feeds = list(zip(names["inputs"], inputs, strict=True))
+        try:
+            replays[route] = Replay(library, plan, feeds, names["outputs"])
+        except ForwardError as error:
+            found[route]["failed"] = str(error)
+    calls: dict[str, _CALL] = {route: replay.once for route, replay in replays.items()}
+    engine = None
+    if "forward" in replays:
+        engine = Engine.load(case.folder / f"forward-{row.mode}.engine", plugins=build.plugins())
+        found[RUN], call, results = _run_list(engine, inputs)
+        if call is not None:
+            calls[RUN] = call
+            found[RUN] |= accuracy(results, expected)
+    _add_latencies(found, calls, asked.seconds)
+    for route, replay in replays.items():
+        replay.once()
+        found[route] |= accuracy(replay.results(), expected)
+        found[route] |= _on_device(replay, row.batch)
+    if engine is not None:
+        engine.close()
+    return {
+        "routes": {route: {k: v for k, v in kept.items() if k != "rounds"}
+                   for route, kept in found.items()},
+        "ratios": _ratios(found),
+        "weights_mb": case.facts()["weights_mb"],
+        "prepared": case.facts(),
+    }  # fmt: skip
+
+
+def _run_list(engine: Engine, inputs: Sequence[Any]) -> tuple[dict[str, Any], _CALL | None, Any]:
+    """``Engine.run_list`` on arrays of the device, with a wait for the stream."""
+    stream = cuda.call("cudaStreamCreate")
+    arrays = [DeviceBuffer.of(array) for array in inputs]
+    run: Any = engine.run_list
+    wait, handle = cuda.runtime().cudaStreamSynchronize, int(stream)
+
+    def call() -> Any:
+        results = run(arrays, stream=handle)
+        wait(stream)
+        return results
+
+    try:
+        for _ in range(5):  # the graph is recorded after the first runs
+            results = call()
+        return {}, call, [np.asarray(one.numpy()) for one in results]
+    except (ForwardError, TypeError, AttributeError) as error:
+        return {"failed": f"{type(error).__name__}: {error}"}, None, None
+
+
+def _add_latencies(found: dict[str, Any], calls: dict[str, _CALL], seconds: float) -> None:
+    """Rounds of all routes in turns; samples are single calls."""
+    counts = {}
+    for route, call in calls.items():
+        start = time.perf_counter()
+        done = 0
+        while time.perf_counter() - start < 0.3:  # clocks rise, and caches fill
+            call()
+            done += 1
+        counts[route] = max(1, int(done * _ROUND / 0.3))
+    samples: dict[str, list[list[float]]] = {route: [] for route in calls}
+    order = random.Random(0)
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end or min(map(len, samples.values()), default=9) < 3:
+        for route in order.sample(list(calls), len(calls)):
+            samples[route].append(_round(calls[route], counts[route]))
+    for route, rounds in samples.items():
+        found[route]["rounds"] = [float(np.median(one)) for one in rounds]
+        found[route] |= latencies([sample for one in rounds for sample in one])
+
+
+def _round(call: _CALL, count: int) -> list[float]:
+    clock = time.perf_counter
+    times = []
+    for _ in range(count):
+        start = clock()
+        call()
+        times.append(clock() - start)
+    return times
+
+
+def _on_device(replay: Replay, batch: int) -> dict[str, float]:
+    events = [replay.device_seconds() for _ in range(200)]
+    count = max(10, int(0.2 / float(np.median(events))))
+    burst = min(replay.burst(count) for _ in range(3))
+    return {"event_ms": float(np.median(events)) * 1e3, "throughput": batch * count / burst}
+
+
+def _ratios(found: dict[str, Any]) -> dict[str, list[float]]:
+    rounds = {route: kept["rounds"] for route, kept in found.items() if "rounds" in kept}
+    pairs = (("forward", "onnx"), (RUN, "onnx"), (RUN, "forward"))
+    return {f"{a} / {b}": ratio(rounds[a], rounds[b]) for a, b in pairs if {a, b} <= set(rounds)}
+
+
+def overhead(row: Row, folder: Path) -> dict[str, Any]:
+    """Host time of ``run_list`` above a bare launch of the same graph, both with the wait.
+
+    From the engine that :func:`measure` built and left in the folder.
+    """
+    case = Case(folder, row.model, row.batch)
+    inputs, _ = case.read()
+    engine = Engine.load(case.folder / f"forward-{row.mode}.engine", plugins=build.plugins())
+    names = engine.plan.manifest["bindings"]  # type: ignore[attr-defined]
+    feeds = list(zip(names["inputs"], inputs, strict=True))
+    replay = Replay(build.library(), engine.plan.payload(), feeds, names["outputs"])
+    state, call, _ = _run_list(engine, inputs)
+    if call is None:
+        return state
+    rounds: dict[str, list[float]] = {"bare": [], "run": []}
+    for _ in range(200):
+        rounds["bare"].append(float(np.median(_round(replay.once, 50))) * 1e6)
+        rounds["run"].append(float(np.median(_round(call, 50))) * 1e6)
+    extra = np.array(rounds["run"]) - np.array(rounds["bare"])
+    low, high = np.percentile(extra, [2.5, 97.5])
+    return {
+        "bare_us": float(np.median(rounds["bare"])),
+        "run_us": float(np.median(rounds["run"])),
+        "overhead_us": [float(np.median(extra)), float(low), float(high)],
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure what the command line says; 3 if the budget ended before the rows did."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--only", nargs="*", default=[], choices=rows.MODELS, help="models")
+    parser.add_argument("--batch", nargs="*", type=int, default=[], choices=rows.BATCHES)
+    parser.add_argument("--mode", nargs="*", default=[], choices=rows.MODES)
+    parser.add_argument("--output", type=Path, default=Path("rows.jsonl"))
+    parser.add_argument("--resume", action="store_true", help="skip rows that are in the output")
+    parser.add_argument("--budget-seconds", type=float, default=float("inf"))
+    parser.add_argument("--seconds", type=float, default=10, help="of calls per row")
+    parser.add_argument("--timing-cache", type=Path, help="folder")
+    parser.add_argument("--workspace", type=int, default=4096, help="MiB of scratch memory")
+    parser.add_argument("--level", type=int, help="optimization level of both routes")
+    parser.add_argument("--overhead", action="store_true", help="measure that of run_list too")
+    parser.add_argument("--memory", action="store_true", help="measure that of a tiny build too")
+    asked = parser.parse_args(arguments)
+    end = time.monotonic() + asked.budget_seconds
+    chosen = rows.in_order(asked.only, asked.batch, asked.mode)
+    if asked.resume:
+        done = rows.read(asked.output)
+        chosen = [row for row in chosen if not rows.has(done, "tensorrt", row)]
+    library = build.library()
+    facts = host.facts(
+        **{library.flavour: library.version, "cuda-bindings": host.version("cuda-bindings")}
+    )
+    for row in chosen:
+        if time.monotonic() >= end:
+            return 3
+        start = time.monotonic()
+        more = measure(row, asked.folder, asked)
+        if asked.memory:
+            more["tiny_mb"] = _json_of(
+                [sys.executable, "-m", "benchmarks.gpu.build", "tiny", str(asked.folder)]
+            )["host_peak_mb"]
+        if asked.overhead and "failed" not in more["routes"]["forward"]:
+            more["overhead"] = overhead(row, asked.folder)
+        seconds = time.monotonic() - start
+        rows.append(
+            asked.output, rows.document("tensorrt", row, machine=facts, seconds=seconds, **more)
+        )
+        print(f"{row}: {json.dumps(more['ratios'])} in {seconds:.0f} s", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
