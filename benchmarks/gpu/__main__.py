@@ -28,6 +28,7 @@ from benchmarks.gpu.rows import Row
 #: Seconds that a step takes at least; it is not begun when less is left.
 _LEAST = {"tensorrt": 45.0, "torch": 45.0}
 _ROOT = Path(__file__).parents[2]
+_PACKAGES = ("fwd_core", "fwd_ops_torch", "fwd_plugins_bert")
 UNFINISHED = 3
 
 
@@ -40,7 +41,7 @@ class Steps:
 
     def __init__(self, asked: argparse.Namespace) -> None:
         self._asked = asked
-        self._end = time.monotonic() + asked.budget_seconds
+        self._end: float = time.monotonic() + asked.budget_seconds
         self.output: Path = asked.output
         self.rows = self.output / "rows.jsonl"
         self._log = self.output / "log.txt"
@@ -57,7 +58,8 @@ class Steps:
         case = ["--only", row.model, "--batch", str(row.batch)]
         layers = [] if asked.layers is None else ["--layers", str(asked.layers)]
         half = ["--half"] if asked.half_onnx else []
-        if not self._run(torch, "prepare", str(asked.work), *case, *layers, *half):
+        prepared = (asked.work / row.case / "meta.json").exists()
+        if not prepared and not self._run(torch, "prepare", str(asked.work), *case, *layers, *half):
             return False
         common = [str(asked.work), *case, "--mode", row.mode, "--output", str(self.rows)]
         common += ["--seconds", str(asked.seconds)]
@@ -102,10 +104,9 @@ class Steps:
 
 def _environment() -> dict[str, str]:
     """This environment, with the packages of the checkout on the path."""
-    from benchmarks.gpu.packs import sources
-
+    sources = [str(_ROOT / name / "src") for name in _PACKAGES]
     given = os.environ.get("PYTHONPATH")
-    path = os.pathsep.join([*sources(), *([given] if given else [])])
+    path = os.pathsep.join([*sources, str(_ROOT), *([given] if given else [])])
     return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
 
 

@@ -24,6 +24,7 @@ import numpy as np
 from benchmarks.gpu import build, host, rows
 from benchmarks.gpu.case import Case, accuracy
 from benchmarks.gpu.memory import DeviceBuffer
+from benchmarks.gpu.packs import plugins
 from benchmarks.gpu.replay import Replay
 from benchmarks.gpu.rows import Row
 from benchmarks.summary import latencies, ratio
@@ -88,7 +89,7 @@ def measure(row: Row, folder: Path, asked: argparse.Namespace) -> dict[str, Any]
     calls: dict[str, _CALL] = {route: replay.once for route, replay in replays.items()}
     engine = None
     if "forward" in replays:
-        engine = Engine.load(case.folder / f"forward-{row.mode}.engine", plugins=build.plugins())
+        engine = Engine.load(case.folder / f"forward-{row.mode}.engine", plugins=plugins())
         found[RUN], call, results = _run_list(engine, inputs)
         if call is not None:
             calls[RUN] = call
@@ -180,8 +181,8 @@ def overhead(row: Row, folder: Path) -> dict[str, Any]:
     """
     case = Case(folder, row.model, row.batch)
     inputs, _ = case.read()
-    engine = Engine.load(case.folder / f"forward-{row.mode}.engine", plugins=build.plugins())
-    names = engine.plan.manifest["bindings"]  # type: ignore[attr-defined]
+    engine = Engine.load(case.folder / f"forward-{row.mode}.engine", plugins=plugins())
+    names = engine.plan.manifest["bindings"]
     feeds = list(zip(names["inputs"], inputs, strict=True))
     replay = Replay(build.library(), engine.plan.payload(), feeds, names["outputs"])
     state, call, _ = _run_list(engine, inputs)

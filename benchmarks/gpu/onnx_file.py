@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import importlib.util
 import io
 import warnings
@@ -32,7 +33,7 @@ def export(traced: torch.jit.ScriptModule, inputs: Sequence[Any], outputs: int) 
         torch.onnx.export(
             traced,
             tuple(inputs),
-            stream,
+            stream,  # type: ignore[arg-type] # this exporter writes to streams too
             dynamo=False,
             opset_version=OPSET,
             input_names=[f"input_{i}" for i in range(len(inputs))],
@@ -47,12 +48,14 @@ def folds() -> bool:
 
 
 def _folded(content: bytes) -> bytes:
-    import onnx  # noqa: TID251 - a file for a peer
-    from onnxscript.optimizer import fold_constants, remove_unused_nodes
-
+    # By name: neither has types, and both are a peer's, not Forward's.
+    onnx: Any = importlib.import_module("onnx")
+    optimizer: Any = importlib.import_module("onnxscript.optimizer")
     model = onnx.load_from_string(content)
-    fold_constants(model, should_fold=lambda node: node.op_type == "ConstantOfShape" or None)
-    remove_unused_nodes(model)
+    optimizer.fold_constants(
+        model, should_fold=lambda node: node.op_type == "ConstantOfShape" or None
+    )
+    optimizer.remove_unused_nodes(model)
     return bytes(model.SerializeToString())
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from pathlib import Path
 
 from fwd_core.plugins import Plugins
 
@@ -23,13 +22,6 @@ def plugins() -> Plugins:
         return found
     on_path = {name: module for name, module in _PACKS.items() if _is_there(module)}
     return Plugins({name: importlib.import_module(module) for name, module in on_path.items()})
-
-
-def sources() -> list[str]:
-    """Folders of this checkout that a process needs on its path."""
-    root = Path(__file__).parents[2]
-    names = ("fwd_core", "fwd_ops_torch", "fwd_plugins_bert")
-    return [str(root), *(str(root / name / "src") for name in names)]
 
 
 def _is_there(module: str) -> bool:

@@ -89,9 +89,7 @@ class Replay:
 
     def _capture(self, record: Any) -> Any:
         modes = cuda.runtime().cudaStreamCaptureMode
-        cuda.call(
-            "cudaStreamBeginCapture", self.stream, modes.cudaStreamCaptureModeThreadLocal
-        )
+        cuda.call("cudaStreamBeginCapture", self.stream, modes.cudaStreamCaptureModeThreadLocal)
         queued = self._context.execute_async_v3(int(self.stream))
         graph = cuda.call("cudaStreamEndCapture", self.stream)
         if not queued:

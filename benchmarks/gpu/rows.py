@@ -49,7 +49,9 @@ def in_order(
         for batch in BATCHES
         for model in pair
     ]
-    return [r for r in rows if r.model in wanted[0] and r.batch in wanted[1] and r.mode in wanted[2]]
+    return [
+        r for r in rows if r.model in wanted[0] and r.batch in wanted[1] and r.mode in wanted[2]
+    ]
 
 
 def read(path: Path) -> list[dict[str, Any]]:

@@ -47,7 +47,7 @@ def recorded(module: torch.nn.Module, inputs: Sequence[torch.Tensor], asked: Any
     """torch.compile without, recorded by hand."""
     quiet = {"max-autotune": "max-autotune-no-cudagraphs"}.get(asked.compile_mode)
     made = torch.compile(module, mode=quiet, fullgraph=True, dynamic=False)
-    side = torch.cuda.Stream()
+    side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
         for _ in range(3):
@@ -106,7 +106,7 @@ def measure(row: Row, folder: Path, asked: argparse.Namespace) -> dict[str, Any]
 def _add_latencies(
     found: dict[str, Any], calls: dict[str, _Call], asked: argparse.Namespace, batch: int
 ) -> None:
-    wait = torch.cuda.synchronize if asked.device == "cuda" else lambda: None
+    wait: _Call = torch.cuda.synchronize if asked.device == "cuda" else lambda: None
     order = random.Random(0)
     samples: dict[str, list[float]] = {route: [] for route in calls}
     counts = {}
