@@ -16,8 +16,13 @@ _ASKED = "name,driver_version,clocks.max.sm,power.limit"
 
 def facts(**versions: str) -> dict[str, str]:
     """Date, GPU, driver and versions, which stand beside every row."""
-    found = {"date": dt.datetime.now(dt.timezone.utc).date().isoformat(), **_gpu()}
+    found = {"date": today(), **_gpu()}
     return {**found, "python": platform.python_version(), **versions}
+
+
+def today() -> str:
+    """The date, as it stands beside numbers."""
+    return dt.datetime.now(dt.timezone.utc).date().isoformat()
 
 
 def _gpu() -> dict[str, str]:

@@ -52,11 +52,14 @@ def _folded(content: bytes) -> bytes:
     onnx: Any = importlib.import_module("onnx")
     optimizer: Any = importlib.import_module("onnxscript.optimizer")
     model = onnx.load_from_string(content)
-    optimizer.fold_constants(
-        model, should_fold=lambda node: node.op_type == "ConstantOfShape" or None
-    )
+    # Left to itself it folds no node of this kind; None leaves it the choice of the others.
+    optimizer.fold_constants(model, should_fold=lambda node: _is_fill(node) or None)
     optimizer.remove_unused_nodes(model)
     return bytes(model.SerializeToString())
+
+
+def _is_fill(node: Any) -> bool:
+    return bool(node.op_type == "ConstantOfShape")
 
 
 @contextlib.contextmanager

@@ -14,6 +14,8 @@ BATCHES = (1, 32)
 MODES = ("float16", "float32")
 #: The halves of a row: routes on TensorRT in one process, those of torch in another.
 KINDS = ("tensorrt", "torch")
+#: Without a graph, with graphs of torch's own, and recorded by hand into one.
+TORCH_ROUTES = ("torch eager", "torch.compile", "torch.compile recorded")
 
 
 @dataclass(frozen=True)

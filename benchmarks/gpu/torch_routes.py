@@ -26,9 +26,10 @@ from benchmarks.gpu.case import Case, accuracy
 from benchmarks.gpu.rows import Row
 from benchmarks.summary import latencies
 
-EAGER, COMPILED, RECORDED = "torch eager", "torch.compile", "torch.compile recorded"
-ROUTES = (EAGER, COMPILED, RECORDED)
+ROUTES = rows.TORCH_ROUTES
+EAGER, COMPILED, RECORDED = ROUTES
 _ROUND = 0.05
+_UNTIMED = 3
 _Call = Callable[[], Any]
 
 
@@ -133,6 +134,9 @@ def _add_latencies(
 def _round(call: _Call, wait: _Call, count: int) -> list[float]:
     clock = time.perf_counter
     times = []
+    for _ in range(_UNTIMED):
+        call()
+        wait()
     for _ in range(count):
         start = clock()
         call()
