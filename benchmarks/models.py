@@ -41,9 +41,9 @@ def bert_base(
     from transformers import BertConfig, BertModel
 
     config = BertConfig(attn_implementation=attention, num_hidden_layers=layers)
+    model = _ready(BertModel(config))  # before the inputs: its weights are those of any batch
     ids = torch.randint(0, 30_000, (batch, 128))
-    mask = (torch.arange(128) < 100).long()[None].repeat(batch, 1)
-    return _ready(BertModel(config)), (ids, mask)
+    return model, (ids, (torch.arange(128) < 100).long()[None].repeat(batch, 1))
 
 
 MODELS: dict[str, Callable[..., tuple[torch.nn.Module, Inputs]]] = {

@@ -79,6 +79,7 @@ class Steps:
         """Run a step's program; it is ended when the budget is."""
         command = [*shlex.split(python), "-m", f"benchmarks.gpu.{module}", *arguments]
         self._say(f"[{self.left:.0f} s left] {module} {' '.join(arguments)}")
+        before = self._log.stat().st_size
         with self._log.open("ab") as log:
             process = subprocess.Popen(
                 command, stdout=log, stderr=log, cwd=_ROOT, env=_environment(),
@@ -93,8 +94,8 @@ class Steps:
                 self._say(f"{module}: the budget ended")
                 return False
         if code:
-            tail = self._log.read_text(encoding="utf-8", errors="replace")[-1500:]
-            self._say(f"{module} failed with exit code {code}:\n{tail}")
+            told = self._log.read_bytes()[before:].decode(errors="replace")
+            self._say(f"{module} failed with exit code {code}:\n{told[-1500:]}")
         return code == 0
 
     def _say(self, text: str) -> None:
