@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import xml.etree.ElementTree as ElementTree
+import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
@@ -163,7 +163,7 @@ def test_the_page_has_a_chapter_per_day_and_the_later_of_two_measurements(tmp_pa
 def test_the_plot_is_a_picture_with_a_bar_per_ratio() -> None:
     row = Row("resnet50", 1, "float16")
     drawn = report.plotted([_ours(row, 0.4), _torch(row, 0.5)])
-    root = ElementTree.fromstring(drawn)
+    root = ET.fromstring(drawn)
     space = "{http://www.w3.org/2000/svg}"
     labels = [one.text for one in root.iter(f"{space}text")]
     assert str(row) in labels
