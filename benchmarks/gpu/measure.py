@@ -155,6 +155,8 @@ def _run_list(
 
 def _add_latencies(found: dict[str, Any], calls: dict[str, _CALL], seconds: float) -> None:
     """Rounds of all routes in turns; samples are single calls."""
+    if not calls:
+        return
     counts = {}
     for route, call in calls.items():
         start = time.perf_counter()
@@ -166,7 +168,7 @@ def _add_latencies(found: dict[str, Any], calls: dict[str, _CALL], seconds: floa
     samples: dict[str, list[list[float]]] = {route: [] for route in calls}
     order = random.Random(0)
     end = time.perf_counter() + seconds
-    while time.perf_counter() < end or min(map(len, samples.values()), default=9) < 3:
+    while time.perf_counter() < end or min(map(len, samples.values())) < 3:
         for route in order.sample(list(calls), len(calls)):
             samples[route].append(_round(calls[route], counts[route]))
     for route, rounds in samples.items():
@@ -273,10 +275,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             more |= _tiny(asked.folder)
         if asked.overhead and "failed" not in more["routes"]["forward"]:
             more["overhead"] = overhead(row, asked.folder)
+        failures = {name: one["failed"] for name, one in more["routes"].items() if "failed" in one}
+        if "forward" in failures:  # the row is to be measured again
+            more["failed"] = failures["forward"]
         seconds = time.monotonic() - start
         rows.append(
             asked.output, rows.document("tensorrt", row, machine=facts, seconds=seconds, **more)
         )
+        for name, text in failures.items():
+            print(f"{row}, {name}: {text}", flush=True)
         print(f"{row}: {json.dumps(more['ratios'])} in {seconds:.0f} s", flush=True)
     return 0
 

@@ -38,6 +38,7 @@ class DeviceBuffer:
         buffer = cls(dense.shape, dense.dtype)
         kind = cuda.runtime().cudaMemcpyKind.cudaMemcpyHostToDevice
         cuda.call("cudaMemcpy", buffer.address, dense.ctypes.data, dense.nbytes, kind)
+        cuda.call("cudaDeviceSynchronize")  # such a copy may return before it has ended
         return buffer
 
     @property

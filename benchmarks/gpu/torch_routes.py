@@ -107,6 +107,8 @@ def measure(row: Row, folder: Path, asked: argparse.Namespace) -> dict[str, Any]
 def _add_latencies(
     found: dict[str, Any], calls: dict[str, _Call], asked: argparse.Namespace, batch: int
 ) -> None:
+    if not calls:
+        return
     wait: _Call = torch.cuda.synchronize if asked.device == "cuda" else lambda: None
     order = random.Random(0)
     samples: dict[str, list[float]] = {route: [] for route in calls}
@@ -115,7 +117,7 @@ def _add_latencies(
         _round(call, wait, 3)
         counts[route] = max(1, int(_ROUND / float(np.median(_round(call, wait, 5)))))
     end = time.perf_counter() + asked.seconds
-    while time.perf_counter() < end or min(map(len, samples.values()), default=9) < 3:
+    while time.perf_counter() < end or min(map(len, samples.values())) < 3:
         for route in order.sample(list(calls), len(calls)):
             samples[route] += _round(calls[route], wait, counts[route])
     for route, call in calls.items():
@@ -177,6 +179,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         start = time.monotonic()
         torch.compiler.reset()  # else the second row of a process is compiled for any size
         more = measure(row, asked.folder, asked)
+        if all("failed" in found for found in more["routes"].values()):
+            more["failed"] = "no route"  # the row is to be measured again
         seconds = time.monotonic() - start
         rows.append(
             asked.output, rows.document("torch", row, machine=facts, seconds=seconds, **more)

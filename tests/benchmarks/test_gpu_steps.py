@@ -22,6 +22,7 @@ from benchmarks.gpu.prepare import prepare
 from benchmarks.gpu.rows import Row
 from benchmarks.models import make
 from fwd_core import Builder
+from fwd_core.backends.tensorrt import TensorRTBackend
 from fwd_core.errors import BuildError
 from fwd_core.ir.serialize import load
 
@@ -107,6 +108,21 @@ def test_a_file_that_is_no_onnx_is_refused_in_the_words_of_the_parser(tmp_path: 
     settings = onnx_route.Settings("float32", 1024)
     with pytest.raises(BuildError, match=r"(?s)does not parse model\.onnx\n.*model"):
         onnx_route.build(build.library(), file, settings)
+
+
+def test_a_row_without_an_engine_is_told_and_not_taken_for_measured(
+    case: Case, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if TensorRTBackend().availability().run:
+        pytest.skip("there is a GPU here")
+    output, row = tmp_path / "rows.jsonl", Row(MODEL, 1, "float32")
+    command = [str(case.folder.parent), "--only", MODEL, "--batch", "1", "--mode", "float32"]
+    assert measure.main([*command, "--output", str(output), "--seconds", "0.1"]) == 0
+    (found,) = rows.read(output)
+    assert set(found["routes"]) == set(build.ROUTES)
+    assert "refuses the engine" in found["failed"] or "CUDA" in found["failed"]
+    assert not rows.has([found], "tensorrt", row)
+    assert f"{row}, forward: " in capsys.readouterr().out
 
 
 def test_torch_is_measured(case: Case, tmp_path: Path) -> None:
