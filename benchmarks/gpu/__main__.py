@@ -29,6 +29,8 @@ from benchmarks.gpu.rows import Row
 #: Seconds that a step takes at least; it is not begun when less is left.
 _LEAST = {"tensorrt": 60.0, "torch": 45.0}
 _ROOT = Path(__file__).parents[2]
+#: Kernels are loaded when they are first launched, as is CUDA's own way since 12.2.
+_LAZY = {"CUDA_MODULE_LOADING": "LAZY"}
 _PACKAGES = ("fwd_core", "fwd_ops_torch", "fwd_plugins_bert")
 UNFINISHED = 3
 
@@ -58,9 +60,10 @@ class Steps:
         torch, tensorrt = asked.torch_python, asked.tensorrt_python
         case = ["--only", row.model, "--batch", str(row.batch)]
         layers = [] if asked.layers is None else ["--layers", str(asked.layers)]
-        half = ["--half"] if asked.half_onnx else []
+        onnx = ["--attention", asked.attention, "--opset", str(asked.opset)]
+        onnx += ["--half"] if asked.half_onnx else []
         prepared = (asked.work / row.case / "meta.json").exists()
-        if not prepared and not self._run(torch, "prepare", str(asked.work), *case, *layers, *half):
+        if not prepared and not self._run(torch, "prepare", str(asked.work), *case, *layers, *onnx):
             return False
         common = [str(asked.work), *case, "--mode", row.mode, "--output", str(self.rows)]
         common += ["--seconds", str(asked.seconds)]
@@ -109,7 +112,7 @@ def _environment() -> dict[str, str]:
     sources = [str(_ROOT / name / "src") for name in _PACKAGES]
     given = os.environ.get("PYTHONPATH")
     path = os.pathsep.join([*sources, str(_ROOT), *([given] if given else [])])
-    return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+    return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **_LAZY}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -129,6 +132,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--budget-seconds", type=float, default=float("inf"))
     parser.add_argument("--seconds", type=float, default=10, help="of calls per row and step")
     parser.add_argument("--workspace", type=int, default=4096, help="MiB for both builders")
+    parser.add_argument("--attention", default="eager", choices=("eager", "sdpa"), help="in ONNX")
+    parser.add_argument("--opset", type=int, default=17, help="of ONNX")
     parser.add_argument("--half-onnx", action="store_true",
                         help="for TensorRT 11 and RTX, whose parser has no flag FP16")  # fmt: skip
     parser.add_argument("--layers", type=int, help="of transformers, for a quick try")

@@ -17,7 +17,9 @@ import torch
 OPSET = 17
 
 
-def export(traced: torch.jit.ScriptModule, inputs: Sequence[Any], outputs: int) -> bytes:
+def export(
+    traced: torch.jit.ScriptModule, inputs: Sequence[Any], outputs: int, opset: int = OPSET
+) -> bytes:
     """The file's bytes; constants folded if ``onnxscript`` is installed.
 
     The exporter of TorchScript writes opset 17; the newer one writes no opset before 18.
@@ -26,6 +28,7 @@ def export(traced: torch.jit.ScriptModule, inputs: Sequence[Any], outputs: int) 
         traced: The model.
         inputs: Its arguments.
         outputs: How many outputs it has.
+        opset: Of the file. Before 17, layer normalization is written out in simpler operators.
     """
     stream = io.BytesIO()
     with warnings.catch_warnings(), _without_onnx():
@@ -35,7 +38,7 @@ def export(traced: torch.jit.ScriptModule, inputs: Sequence[Any], outputs: int) 
             tuple(inputs),
             stream,  # type: ignore[arg-type] # this exporter writes to streams too
             dynamo=False,
-            opset_version=OPSET,
+            opset_version=opset,
             input_names=[f"input_{i}" for i in range(len(inputs))],
             output_names=[f"output_{i}" for i in range(outputs)],
         )

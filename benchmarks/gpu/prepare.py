@@ -35,6 +35,7 @@ def prepare(
     *,
     half: bool = False,
     attention: str = "eager",
+    opset: int = onnx_file.OPSET,
 ) -> dict[str, Any]:
     """Write the files of a model at a batch; what is there already is left alone.
 
@@ -48,6 +49,7 @@ def prepare(
         attention: How the ONNX file computes it: ``eager``, written out as TensorRT's patterns of
             attention want it, or ``sdpa``, to which torch's exporter adds a test for NaN and a
             selection in every layer. The weights are the same.
+        opset: Of the ONNX file.
     """
     case = Case(folder, model, batch)
     if case.meta.exists() and (case.half_onnx.exists() or not half):
@@ -66,19 +68,19 @@ def prepare(
         module, inputs = models.make(f"{model} eager", layers, batch)
         traced = jit.trace(module, inputs, check=False)
     with atomic_path(case.onnx) as path:
-        path.write_bytes(onnx_file.export(traced, inputs, len(expected)))
+        path.write_bytes(onnx_file.export(traced, inputs, len(expected), opset))
     if half:
         module = module.half()
         cast = [one.half() if one.is_floating_point() else one for one in inputs]
         with atomic_path(case.half_onnx) as path:
             again = jit.trace(module, cast, check=False)
-            path.write_bytes(onnx_file.export(again, cast, len(expected)))
+            path.write_bytes(onnx_file.export(again, cast, len(expected), opset))
     facts = {
         "weights_mb": sum(one.numel() * 4 for one in module.parameters()) / 2**20,
         "layers": layers,
         "seconds": time.perf_counter() - start,
         "onnx folded": onnx_file.folds(),
-        "onnx opset": onnx_file.OPSET,
+        "onnx opset": opset,
         "onnx attention": attention,
         "torch": torch.__version__,
         "transformers": version("transformers"),
@@ -96,11 +98,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--batch", nargs="*", type=int, default=[], choices=BATCHES)
     parser.add_argument("--layers", type=int, help="of transformers, for a quick try")
     parser.add_argument("--attention", default="eager", choices=("eager", "sdpa"), help="in ONNX")
+    parser.add_argument("--opset", type=int, default=onnx_file.OPSET, help="of ONNX")
     parser.add_argument("--half", action="store_true", help="an ONNX file in float16 too")
     asked = parser.parse_args(arguments)
     for case in dict.fromkeys((row.model, row.batch) for row in in_order(asked.only, asked.batch)):
         facts = prepare(
-            asked.folder, *case, asked.layers, half=asked.half, attention=asked.attention
+            asked.folder,
+            *case,
+            asked.layers,
+            half=asked.half,
+            attention=asked.attention,
+            opset=asked.opset,
         )
         print(f"prepared {case[0]} batch {case[1]} in {facts['seconds']:.1f} s", flush=True)
 

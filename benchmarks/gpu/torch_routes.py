@@ -38,16 +38,25 @@ def eager(module: torch.nn.Module, inputs: Sequence[torch.Tensor], _asked: Any) 
     return lambda: module(*inputs)
 
 
+def _compile(module: torch.nn.Module, asked: Any, *, graphs: bool) -> Any:
+    """The compiler with or without CUDA graphs of its own."""
+    if asked.freezing:
+        options: dict[str, Any] = {"triton.cudagraphs": graphs, "freezing": True}
+        return torch.compile(module, options=options, fullgraph=True, dynamic=False)
+    without = {"max-autotune": "max-autotune-no-cudagraphs"}.get(asked.compile_mode)
+    mode = asked.compile_mode if graphs else without
+    return torch.compile(module, mode=mode, fullgraph=True, dynamic=False)
+
+
 def compiled(module: torch.nn.Module, inputs: Sequence[torch.Tensor], asked: Any) -> _Call:
     """torch.compile with CUDA graphs of its own."""
-    made = torch.compile(module, mode=asked.compile_mode, fullgraph=True, dynamic=False)
+    made = _compile(module, asked, graphs=True)
     return lambda: made(*inputs)
 
 
 def recorded(module: torch.nn.Module, inputs: Sequence[torch.Tensor], asked: Any) -> _Call:
     """torch.compile without, recorded by hand."""
-    quiet = {"max-autotune": "max-autotune-no-cudagraphs"}.get(asked.compile_mode)
-    made = torch.compile(module, mode=quiet, fullgraph=True, dynamic=False)
+    made = _compile(module, asked, graphs=False)
     side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
@@ -69,9 +78,10 @@ _MAKERS = {EAGER: eager, COMPILED: compiled, RECORDED: recorded}
 
 
 def exact() -> None:
-    """Hold torch to float32 where it may round operands."""
+    """Hold torch to float32 where it may round operands; let cuDNN try its kernels."""
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = True
 
 
 def measure(row: Row, folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
@@ -101,7 +111,7 @@ def measure(row: Row, folder: Path, asked: argparse.Namespace) -> dict[str, Any]
             found[route] = {"build_s": seconds, **accuracy(results, expected)}
             calls[route] = call
         _add_latencies(found, calls, asked, row.batch)
-    return {"routes": found, "compile mode": asked.compile_mode}
+    return {"routes": found, "compile mode": asked.compile_mode, "freezing": asked.freezing}
 
 
 def _add_latencies(
@@ -162,6 +172,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--device", default="cuda", help="cpu is for trying this program")
     parser.add_argument("--compile-mode", default="reduce-overhead",
                         choices=("reduce-overhead", "max-autotune"))  # fmt: skip
+    parser.add_argument("--freezing", action="store_true",
+                        help="let the compiler take weights for constants")  # fmt: skip
     asked = parser.parse_args(arguments)
     end = time.monotonic() + asked.budget_seconds
     chosen = rows.in_order(asked.only, asked.batch, asked.mode)
