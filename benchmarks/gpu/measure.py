@@ -11,33 +11,24 @@ from __future__ import annotations
 
 import argparse
 import json
-import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.gpu import build, host, rows
+from benchmarks.gpu import build, host, overhead, rows
 from benchmarks.gpu.case import Case, accuracy
-from benchmarks.gpu.memory import DeviceBuffer
-from benchmarks.gpu.packs import plugins
 from benchmarks.gpu.replay import Replay
+from benchmarks.gpu.rounds import Call, in_turns
 from benchmarks.gpu.rows import Row
 from benchmarks.summary import latencies, ratio
-from fwd_core import Engine
-from fwd_core.backends.tensorrt.runtime import cuda
 from fwd_core.errors import ForwardError
 
 RUN = "forward run_list"
-#: Seconds that calls of one route take in a row, in a round.
-_ROUND = 0.05
-#: Calls at the start of a round that are not timed: the other route left the caches to itself.
-_UNTIMED = 3
-_CALL = Callable[[], Any]
 
 
 class BuildFailedError(Exception):
@@ -107,13 +98,16 @@ def measure(row: Row, folder: Path, asked: argparse.Namespace) -> dict[str, Any]
             replays[route] = Replay(library, plan, feeds, names["outputs"])
         except ForwardError as error:
             found[route]["failed"] = str(error)
-    calls: dict[str, _CALL] = {route: replay.once for route, replay in replays.items()}
+    calls: dict[str, Call] = {route: replay.once for route, replay in replays.items()}
     if "forward" in replays:
-        found[RUN], call, results = _run_list(_engine(case, row.mode), inputs)
-        if call is not None:
-            calls[RUN] = call
-            found[RUN] |= accuracy(results, expected)
-    _add_latencies(found, calls, asked.seconds)
+        try:
+            calls[RUN], results = overhead.run_list(overhead.loaded(case, row.mode), inputs)
+            found[RUN] = accuracy(results, expected)
+        except (ForwardError, TypeError, AttributeError) as error:
+            found[RUN] = {"failed": f"{type(error).__name__}: {error}"}
+    for route, rounds in in_turns(calls, asked.seconds).items():
+        found[route]["rounds"] = [float(np.median(one)) for one in rounds]
+        found[route] |= latencies([sample for one in rounds for sample in one])
     for route, replay in replays.items():
         replay.once()
         found[route] |= accuracy(replay.results(), expected)
@@ -127,67 +121,6 @@ def measure(row: Row, folder: Path, asked: argparse.Namespace) -> dict[str, Any]
     }  # fmt: skip
 
 
-def _engine(case: Case, mode: str) -> Callable[[], Engine]:
-    return lambda: Engine.load(case.folder / f"forward-{mode}.engine", plugins=plugins())
-
-
-def _run_list(
-    load: Callable[[], Engine], inputs: Sequence[Any]
-) -> tuple[dict[str, Any], _CALL | None, Any]:
-    """``Engine.run_list`` on arrays of the device, with a wait for the stream."""
-    stream = cuda.call("cudaStreamCreate")
-    arrays = [DeviceBuffer.of(array) for array in inputs]
-    wait, handle = cuda.runtime().cudaStreamSynchronize, int(stream)
-    try:
-        run: Any = load().run_list
-
-        def call() -> Any:
-            results = run(arrays, stream=handle)
-            wait(stream)
-            return results
-
-        for _ in range(5):  # the graph is recorded after the first runs
-            results = call()
-        return {}, call, [np.asarray(one.numpy()) for one in results]
-    except (ForwardError, TypeError, AttributeError) as error:
-        return {"failed": f"{type(error).__name__}: {error}"}, None, None
-
-
-def _add_latencies(found: dict[str, Any], calls: dict[str, _CALL], seconds: float) -> None:
-    """Rounds of all routes in turns; samples are single calls."""
-    if not calls:
-        return
-    counts = {}
-    for route, call in calls.items():
-        start = time.perf_counter()
-        done = 0
-        while time.perf_counter() - start < 0.3:  # clocks rise, and caches fill
-            call()
-            done += 1
-        counts[route] = max(1, int(done * _ROUND / 0.3))
-    samples: dict[str, list[list[float]]] = {route: [] for route in calls}
-    order = random.Random(0)
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end or min(map(len, samples.values())) < 3:
-        for route in order.sample(list(calls), len(calls)):
-            samples[route].append(_round(calls[route], counts[route]))
-    for route, rounds in samples.items():
-        found[route]["rounds"] = [float(np.median(one)) for one in rounds]
-        found[route] |= latencies([sample for one in rounds for sample in one])
-
-
-def _round(call: _CALL, count: int) -> list[float]:
-    clock = time.perf_counter
-    times = []
-    for _ in range(_UNTIMED):
-        call()
-    for _ in range(count):
-        start = clock()
-        call()
-        times.append(clock() - start)
-    return times
-
-
 def _on_device(replay: Replay, batch: int) -> dict[str, float]:
     events = [replay.device_seconds() for _ in range(200)]
     count = max(10, int(0.2 / float(np.median(events))))
@@ -199,36 +132,6 @@ def _ratios(found: dict[str, Any]) -> dict[str, list[float]]:
     rounds = {route: kept["rounds"] for route, kept in found.items() if "rounds" in kept}
     pairs = (("forward", "onnx"), (RUN, "onnx"), (RUN, "forward"))
     return {f"{a} / {b}": ratio(rounds[a], rounds[b]) for a, b in pairs if {a, b} <= set(rounds)}
-
-
-def overhead(row: Row, folder: Path) -> dict[str, Any]:
-    """Host time of ``run_list`` above a bare launch of the same graph, both with the wait.
-
-    From the engine that :func:`measure` built and left in the folder.
-    """
-    case = Case(folder, row.model, row.batch)
-    inputs, _ = case.read()
-    try:
-        engine = _engine(case, row.mode)()
-        names = engine.plan.manifest["bindings"]
-        feeds = list(zip(names["inputs"], inputs, strict=True))
-        replay = Replay(build.library(), engine.plan.payload(), feeds, names["outputs"])
-    except ForwardError as error:
-        return {"failed": str(error)}
-    state, call, _ = _run_list(lambda: engine, inputs)
-    if call is None:
-        return state
-    rounds: dict[str, list[float]] = {"bare": [], "run": []}
-    for _ in range(200):
-        rounds["bare"].append(float(np.median(_round(replay.once, 50))) * 1e6)
-        rounds["run"].append(float(np.median(_round(call, 50))) * 1e6)
-    extra = np.array(rounds["run"]) - np.array(rounds["bare"])
-    low, high = np.percentile(extra, [2.5, 97.5])
-    return {
-        "bare_us": float(np.median(rounds["bare"])),
-        "run_us": float(np.median(rounds["run"])),
-        "overhead_us": [float(np.median(extra)), float(low), float(high)],
-    }
 
 
 def _tiny(folder: Path) -> dict[str, Any]:
@@ -274,7 +177,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if asked.memory:
             more |= _tiny(asked.folder)
         if asked.overhead and "failed" not in more["routes"]["forward"]:
-            more["overhead"] = overhead(row, asked.folder)
+            more["overhead"] = overhead.measure(row, asked.folder)
         failures = {name: one["failed"] for name, one in more["routes"].items() if "failed" in one}
         if "forward" in failures:  # the row is to be measured again
             more["failed"] = failures["forward"]

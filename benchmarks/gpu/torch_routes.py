@@ -11,29 +11,25 @@ from __future__ import annotations
 
 import argparse
 import json
-import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from benchmarks import models
 from benchmarks.gpu import host, rows
 from benchmarks.gpu.case import Case, accuracy
+from benchmarks.gpu.rounds import Call, in_turns
 from benchmarks.gpu.rows import Row
 from benchmarks.summary import latencies
 
 ROUTES = rows.TORCH_ROUTES
 EAGER, COMPILED, RECORDED = ROUTES
-_ROUND = 0.05
-_UNTIMED = 3
-_Call = Callable[[], Any]
 
 
-def eager(module: torch.nn.Module, inputs: Sequence[torch.Tensor], _asked: Any) -> _Call:
+def eager(module: torch.nn.Module, inputs: Sequence[torch.Tensor], _asked: Any) -> Call:
     """The model itself."""
     return lambda: module(*inputs)
 
@@ -48,13 +44,13 @@ def _compile(module: torch.nn.Module, asked: Any, *, graphs: bool) -> Any:
     return torch.compile(module, mode=mode, fullgraph=True, dynamic=False)
 
 
-def compiled(module: torch.nn.Module, inputs: Sequence[torch.Tensor], asked: Any) -> _Call:
+def compiled(module: torch.nn.Module, inputs: Sequence[torch.Tensor], asked: Any) -> Call:
     """torch.compile with CUDA graphs of its own."""
     made = _compile(module, asked, graphs=True)
     return lambda: made(*inputs)
 
 
-def recorded(module: torch.nn.Module, inputs: Sequence[torch.Tensor], asked: Any) -> _Call:
+def recorded(module: torch.nn.Module, inputs: Sequence[torch.Tensor], asked: Any) -> Call:
     """torch.compile without, recorded by hand."""
     made = _compile(module, asked, graphs=False)
     side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
@@ -95,7 +91,7 @@ def measure(row: Row, folder: Path, asked: argparse.Namespace) -> dict[str, Any]
     inputs = [torch.from_numpy(array.copy()).to(asked.device) for array in arrays]
     inputs = [one.to(dtype) if one.is_floating_point() else one for one in inputs]
     found: dict[str, Any] = {}
-    calls: dict[str, _Call] = {}
+    calls: dict[str, Call] = {}
     with torch.inference_mode():
         for route in asked.routes:
             start = time.perf_counter()
@@ -110,51 +106,34 @@ def measure(row: Row, folder: Path, asked: argparse.Namespace) -> dict[str, Any]
             seconds = time.perf_counter() - start
             found[route] = {"build_s": seconds, **accuracy(results, expected)}
             calls[route] = call
-        _add_latencies(found, calls, asked, row.batch)
+        wait: Call = torch.cuda.synchronize if asked.device == "cuda" else lambda: None
+        waiting = {route: _waiting(call, wait) for route, call in calls.items()}
+        for route, rounds in in_turns(waiting, asked.seconds).items():
+            found[route] |= latencies([sample for one in rounds for sample in one])
+            median = found[route]["median_ms"]
+            found[route]["throughput"] = _throughput(calls[route], wait, median, row.batch)
     return {"routes": found, "compile mode": asked.compile_mode, "freezing": asked.freezing}
 
 
-def _add_latencies(
-    found: dict[str, Any], calls: dict[str, _Call], asked: argparse.Namespace, batch: int
-) -> None:
-    if not calls:
-        return
-    wait: _Call = torch.cuda.synchronize if asked.device == "cuda" else lambda: None
-    order = random.Random(0)
-    samples: dict[str, list[float]] = {route: [] for route in calls}
-    counts = {}
-    for route, call in calls.items():
-        _round(call, wait, 3)
-        counts[route] = max(1, int(_ROUND / float(np.median(_round(call, wait, 5)))))
-    end = time.perf_counter() + asked.seconds
-    while time.perf_counter() < end or min(map(len, samples.values())) < 3:
-        for route in order.sample(list(calls), len(calls)):
-            samples[route] += _round(calls[route], wait, counts[route])
-    for route, call in calls.items():
-        found[route] |= latencies(samples[route])
-        count = max(3, int(0.2e3 / found[route]["median_ms"]))
-        bursts = []
-        for _ in range(3):
-            start = time.perf_counter()
-            for _ in range(count):
-                call()
-            wait()
-            bursts.append(time.perf_counter() - start)
-        found[route]["throughput"] = batch * count / min(bursts)
-
-
-def _round(call: _Call, wait: _Call, count: int) -> list[float]:
-    clock = time.perf_counter
-    times = []
-    for _ in range(_UNTIMED):
+def _waiting(call: Call, wait: Call) -> Call:
+    def waiting() -> None:
         call()
         wait()
-    for _ in range(count):
-        start = clock()
-        call()
+
+    return waiting
+
+
+def _throughput(call: Call, wait: Call, milliseconds: float, batch: int) -> float:
+    """Samples per second of calls that are queued without waiting for each."""
+    count = max(3, int(0.2e3 / milliseconds))
+    bursts = []
+    for _ in range(3):
+        start = time.perf_counter()
+        for _ in range(count):
+            call()
         wait()
-        times.append(clock() - start)
-    return times
+        bursts.append(time.perf_counter() - start)
+    return batch * count / min(bursts)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

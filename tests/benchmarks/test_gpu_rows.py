@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import json
+import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ import pytest
 
 from benchmarks.gpu import __main__ as program
 from benchmarks.gpu import report, rows
+from benchmarks.gpu.rounds import in_turns, timed
 from benchmarks.gpu.rows import Row
 from benchmarks.summary import difference, latencies, ratio
 
@@ -171,6 +175,24 @@ def test_the_plot_is_a_picture_with_a_bar_per_ratio() -> None:
     bars = [one for one in root.iter(f"{space}rect") if float(one.get("width", "0")) > 10]
     assert len(bars) == 2  # the recorded route failed
     assert "prefers-color-scheme:dark" in drawn
+
+
+def test_routes_take_turns_and_every_round_has_all_of_them() -> None:
+    called: list[str] = []
+
+    def call(name: str) -> None:
+        called.append(name)
+        time.sleep(0.01)
+
+    samples = in_turns({name: functools.partial(call, name) for name in ("a", "b")}, 0.3)
+    assert len(samples["a"]) == len(samples["b"]) >= 3
+    assert all(sample > 0.009 for rounds in samples.values() for one in rounds for sample in one)
+    changes = sum(a != b for a, b in itertools.pairwise(called))
+    assert changes >= 3
+    assert in_turns({}, 10) == {}
+    before = len(called)
+    assert len(timed(functools.partial(call, "c"), 4)) == 4
+    assert len(called) > before + 4  # the first are not timed
 
 
 def test_summaries() -> None:
