@@ -199,6 +199,18 @@ def bench(session: nox.Session) -> None:
         )
 
 
+@nox.session(name="bench-gpu", venv_backend="none")
+def bench_gpu(session: nox.Session) -> None:
+    """Forward on TensorRT beside its ONNX parser and torch, on a machine with a GPU.
+
+    `-- --help` lists arguments. Rows go to .nox/bench-gpu, unless `--output` says otherwise.
+    """
+    arguments = session.posargs
+    if "--output" not in arguments:
+        arguments = ["--output", str(ROOT / ".nox" / "bench-gpu"), *arguments]
+    Workspace(session, *PEERS).run("python", "-m", "benchmarks.gpu", *arguments)
+
+
 @nox.session(venv_backend="none")
 def corpus(session: nox.Session) -> None:
     """Write every parity case to a folder and replay it from there, as a GPU machine does."""

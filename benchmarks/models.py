@@ -10,35 +10,40 @@ import torch
 Inputs = tuple[torch.Tensor, ...]
 
 
-def resnet50() -> tuple[torch.nn.Module, Inputs]:
+def resnet50(batch: int = 1) -> tuple[torch.nn.Module, Inputs]:
     """ResNet-50 without its head; 224 x 224 images."""
     from transformers import ResNetConfig, ResNetModel
 
-    return _ready(ResNetModel(ResNetConfig())), (torch.randn(1, 3, 224, 224),)
+    return _ready(ResNetModel(ResNetConfig())), _images(batch)
 
 
-def mobilenet_v2() -> tuple[torch.nn.Module, Inputs]:
+def mobilenet_v2(batch: int = 1) -> tuple[torch.nn.Module, Inputs]:
     """MobileNetV2 1.0 without its head; 224 x 224 images."""
     from transformers import MobileNetV2Config, MobileNetV2Model
 
-    return _ready(MobileNetV2Model(MobileNetV2Config())), (torch.randn(1, 3, 224, 224),)
+    return _ready(MobileNetV2Model(MobileNetV2Config())), _images(batch)
 
 
-def vit_base(attention: str = "sdpa", layers: int = 12) -> tuple[torch.nn.Module, Inputs]:
+def vit_base(
+    attention: str = "sdpa", layers: int = 12, batch: int = 1
+) -> tuple[torch.nn.Module, Inputs]:
     """ViT-base, patches of 16; 224 x 224 images."""
     from transformers import ViTConfig, ViTModel
 
     config = ViTConfig(attn_implementation=attention, num_hidden_layers=layers)
-    return _ready(ViTModel(config)), (torch.randn(1, 3, 224, 224),)
+    return _ready(ViTModel(config)), _images(batch)
 
 
-def bert_base(attention: str = "sdpa", layers: int = 12) -> tuple[torch.nn.Module, Inputs]:
+def bert_base(
+    attention: str = "sdpa", layers: int = 12, batch: int = 1
+) -> tuple[torch.nn.Module, Inputs]:
     """BERT-base; 128 tokens, of which the last 28 are padding."""
     from transformers import BertConfig, BertModel
 
     config = BertConfig(attn_implementation=attention, num_hidden_layers=layers)
-    ids = torch.randint(0, 30_000, (1, 128))
-    return _ready(BertModel(config)), (ids, (torch.arange(128) < 100).long()[None])
+    model = _ready(BertModel(config))  # before the inputs: its weights are those of any batch
+    ids = torch.randint(0, 30_000, (batch, 128))
+    return model, (ids, (torch.arange(128) < 100).long()[None].repeat(batch, 1))
 
 
 MODELS: dict[str, Callable[..., tuple[torch.nn.Module, Inputs]]] = {
@@ -56,15 +61,21 @@ EAGER: dict[str, Callable[..., tuple[torch.nn.Module, Inputs]]] = {
 TRANSFORMERS = ("vit_base", "bert_base", *EAGER)
 
 
-def make(name: str, layers: int | None = None) -> tuple[torch.nn.Module, Inputs]:
+def make(name: str, layers: int | None = None, batch: int = 1) -> tuple[torch.nn.Module, Inputs]:
     """A model and its inputs; the same weights and inputs in every process.
 
     Args:
         name: A key of ``MODELS`` or ``EAGER``.
         layers: How many layers one of ``TRANSFORMERS`` has, if not all of its own.
+        batch: How many images or sequences the inputs hold.
     """
     torch.manual_seed(0)
-    return (MODELS | EAGER)[name](**({} if layers is None else {"layers": layers}))
+    chosen = {} if layers is None or name not in TRANSFORMERS else {"layers": layers}
+    return (MODELS | EAGER)[name](**chosen, batch=batch)
+
+
+def _images(batch: int) -> Inputs:
+    return (torch.randn(batch, 3, 224, 224),)
 
 
 def _ready(model: torch.nn.Module) -> torch.nn.Module:

@@ -24,6 +24,7 @@ from rich.table import Table
 from benchmarks.cpu.routes import ROUTES
 from benchmarks.machine import write
 from benchmarks.models import MODELS
+from benchmarks.summary import ratio
 
 OURS = ("forward float32", "forward float16")
 
@@ -102,14 +103,6 @@ def _row(worker: Worker, workers: Sequence[Worker]) -> dict[str, Any]:
         if other.route in OURS:
             row[f"{other.route} / this"] = ratio(np.array(other.rounds), rounds)
     return row
-
-
-def ratio(ours: Any, theirs: Any) -> list[float]:
-    """Median of the ratios round by round, with the bounds of its 95 % bootstrap interval."""
-    ratios = ours / theirs
-    draws = np.random.default_rng(0).choice(ratios, (2000, len(ratios)))
-    low, high = np.percentile(np.median(draws, axis=1), [2.5, 97.5])
-    return [float(np.median(ratios)), float(low), float(high)]
 
 
 def show(model: str, rows: dict[str, Any], console: Console) -> None:

@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 
 from benchmarks.models import Inputs
@@ -143,11 +142,3 @@ ROUTES: dict[str, Route] = {
     "torch eager": torch_eager,
     "torch.compile": torch_compile,
 }
-
-
-def difference(result: Any, expected: Any) -> tuple[float, float]:
-    """Greatest error relative to the greatest value, and cosine similarity."""
-    a = np.asarray(result, np.float64).ravel()
-    b = np.asarray(expected, np.float64).ravel()
-    cosine = float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
-    return float(np.abs(a - b).max() / np.abs(b).max()), cosine

@@ -12,8 +12,9 @@ import sys
 import time
 from typing import Any
 
-from benchmarks.cpu.routes import ROUTES, difference
+from benchmarks.cpu.routes import ROUTES
 from benchmarks.models import make
+from benchmarks.summary import difference
 from fwd_core.errors import ForwardError
 
 
@@ -39,12 +40,12 @@ def main() -> None:
     except ForwardError as error:  # a CPU without a half type
         answer({"failed": error.what})
         return
-    error, cosine = difference(call(), expected)
+    distance, cosine = difference(call(), expected)
     answer(
         {
             "precision": precision,
             "build_s": time.perf_counter() - begin,
-            "error": error,
+            "error": distance,
             "cosine": cosine,
             "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         }

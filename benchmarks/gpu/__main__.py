@@ -1,0 +1,162 @@
+"""All rows, most important first: ``python -m benchmarks.gpu --output DIR``.
+
+Runs the steps of each row one after the other, so that its routes are measured within minutes of
+one another: ``prepare`` and ``torch_routes`` with one Python, ``measure`` with another, which may
+be the same. A row is written to ``DIR/rows.jsonl`` as soon as it is measured, and what is there is
+not measured again. ``DIR`` also gets the timing caches of both routes on TensorRT, which make the
+next builds quick, and ``log.txt``. Where a machine is lent for minutes only, take ``DIR`` along to
+the next one (``--from``) and give each run a budget.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.gpu import rows
+from benchmarks.gpu.rows import TORCH_ROUTES as ROUTES
+from benchmarks.gpu.rows import Row
+
+#: Seconds that a step takes at least; it is not begun when less is left.
+_LEAST = {"tensorrt": 60.0, "torch": 45.0}
+_ROOT = Path(__file__).parents[2]
+#: Kernels are loaded when they are first launched, as is CUDA's own way since 12.2.
+_LAZY = {"CUDA_MODULE_LOADING": "LAZY"}
+_PACKAGES = ("fwd_core", "fwd_ops_torch", "fwd_plugins_bert")
+UNFINISHED = 3
+
+
+class Steps:
+    """Runs the programs of the steps, within a budget.
+
+    Args:
+        asked: The command line.
+    """
+
+    def __init__(self, asked: argparse.Namespace) -> None:
+        self._asked = asked
+        self._end: float = time.monotonic() + asked.budget_seconds
+        self.output: Path = asked.output
+        self.rows = self.output / "rows.jsonl"
+        self._log = self.output / "log.txt"
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left."""
+        return self._end - time.monotonic()
+
+    def step(self, kind: str, row: Row) -> bool:
+        """Measure half a row; whether it is in the file now."""
+        asked = self._asked
+        torch, tensorrt = asked.torch_python, asked.tensorrt_python
+        case = ["--only", row.model, "--batch", str(row.batch)]
+        layers = [] if asked.layers is None else ["--layers", str(asked.layers)]
+        onnx = ["--attention", asked.attention, "--opset", str(asked.opset)]
+        onnx += ["--half"] if asked.half_onnx else []
+        prepared = (asked.work / row.case / "meta.json").exists()
+        if not prepared and not self._run(torch, "prepare", str(asked.work), *case, *layers, *onnx):
+            return False
+        common = [str(asked.work), *case, "--mode", row.mode, "--output", str(self.rows)]
+        common += ["--seconds", str(asked.seconds)]
+        if kind == "torch":
+            routes = ["--device", asked.device, "--routes", *asked.routes]
+            done = self._run(torch, "torch_routes", *common, *routes)
+        else:
+            extra = ["--timing-cache", str(self.output), "--workspace", str(asked.workspace)]
+            first = row.batch == 1 and row.mode == "float16"
+            extra += ["--overhead"] if first else []
+            extra += ["--memory"] if row.model == "bert_base" and row.batch == 1 else []
+            done = self._run(tensorrt, "measure", *common, *extra)
+        return done and rows.has(rows.read(self.rows), kind, row)
+
+    def _run(self, python: str, module: str, *arguments: str) -> bool:
+        """Run a step's program; it is ended when the budget is."""
+        command = [*shlex.split(python), "-m", f"benchmarks.gpu.{module}", *arguments]
+        self._say(f"[{self.left:.0f} s left] {module} {' '.join(arguments)}")
+        before = self._log.stat().st_size
+        with self._log.open("ab") as log:
+            process = subprocess.Popen(
+                command, stdout=log, stderr=log, cwd=_ROOT, env=_environment(),
+                start_new_session=True,
+            )  # fmt: skip
+            limit = self.left if self.left < 1e9 else None
+            try:
+                code = process.wait(limit)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)  # with the build that it may have begun
+                process.wait()
+                self._say(f"{module}: the budget ended")
+                return False
+        if code:
+            told = self._log.read_bytes()[before:].decode(errors="replace")
+            self._say(f"{module} failed with exit code {code}:\n{told[-1500:]}")
+        return code == 0
+
+    def _say(self, text: str) -> None:
+        print(text, flush=True)
+        with self._log.open("a", encoding="utf-8") as log:
+            log.write(f"{text}\n")
+
+
+def _environment() -> dict[str, str]:
+    """This environment, with the packages of the checkout on the path."""
+    sources = [str(_ROOT / name / "src") for name in _PACKAGES]
+    given = os.environ.get("PYTHONPATH")
+    path = os.pathsep.join([*sources, str(_ROOT), *([given] if given else [])])
+    return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **_LAZY}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure; 0 if all that was asked for is there, 1 if a row failed, 3 if the budget ended."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
+    parser.add_argument("--output", type=Path, required=True, help="folder of the results")
+    parser.add_argument("--from", dest="earlier", type=Path, help="results of an earlier run")
+    parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "forward-gpu",
+                        help="folder of models and engines, some GB")  # fmt: skip
+    parser.add_argument("--torch-python", default=sys.executable)
+    parser.add_argument("--tensorrt-python", default=sys.executable)
+    parser.add_argument("--only", nargs="*", default=[], choices=rows.MODELS, help="models")
+    parser.add_argument("--batch", nargs="*", type=int, default=[], choices=rows.BATCHES)
+    parser.add_argument("--mode", nargs="*", default=[], choices=rows.MODES)
+    parser.add_argument("--kinds", nargs="*", default=list(rows.KINDS), choices=rows.KINDS)
+    parser.add_argument("--routes", nargs="*", default=ROUTES, choices=ROUTES, help="of torch")
+    parser.add_argument("--budget-seconds", type=float, default=float("inf"))
+    parser.add_argument("--seconds", type=float, default=10, help="of calls per row and step")
+    parser.add_argument("--workspace", type=int, default=4096, help="MiB for both builders")
+    parser.add_argument("--attention", default="eager", choices=("eager", "sdpa"), help="in ONNX")
+    parser.add_argument("--opset", type=int, default=17, help="of ONNX")
+    parser.add_argument("--half-onnx", action="store_true",
+                        help="for TensorRT 11 and RTX, whose parser has no flag FP16")  # fmt: skip
+    parser.add_argument("--layers", type=int, help="of transformers, for a quick try")
+    parser.add_argument("--device", default="cuda", help="of torch; cpu is for trying")
+    asked = parser.parse_args(arguments)
+    asked.output = asked.output.resolve()
+    asked.work = asked.work.resolve()
+    asked.output.mkdir(parents=True, exist_ok=True)
+    asked.work.mkdir(parents=True, exist_ok=True)
+    if asked.earlier is not None:
+        for file in [*asked.earlier.glob("*.timing"), *asked.earlier.glob("*.jsonl")]:
+            shutil.copyfile(file, asked.output / file.name)  # what comes back is read-only
+    steps = Steps(asked)
+    failed = False
+    for row in rows.in_order(asked.only, asked.batch, asked.mode):
+        for kind in asked.kinds:
+            if rows.has(rows.read(steps.rows), kind, row):
+                continue
+            if steps.left < _LEAST[kind]:
+                return UNFINISHED
+            failed = not steps.step(kind, row) or failed
+    return UNFINISHED if steps.left <= 0 else int(failed)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

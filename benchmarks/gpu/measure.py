@@ -1,0 +1,195 @@
+"""Routes on TensorRT: ``python -m benchmarks.gpu.measure FOLDER --only resnet50 --batch 1``.
+
+Builds both routes, each in a process of its own, then runs them here in turns, in short rounds
+whose order is drawn anew. What is compared is the replay of one CUDA graph over buffers that stay
+where they are, from its launch until the stream has ended, on the host's clock. Beside it stand
+``Engine.run_list`` on arrays of the device, and the graph between two events on the device's
+clock. Each row is written as soon as it is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.gpu import build, host, overhead, rows
+from benchmarks.gpu.case import Case, accuracy
+from benchmarks.gpu.replay import Replay
+from benchmarks.gpu.rounds import Call, in_turns
+from benchmarks.gpu.rows import Row
+from benchmarks.summary import latencies, ratio
+from fwd_core.errors import ForwardError
+
+RUN = "forward run_list"
+
+
+class BuildFailedError(Exception):
+    """A route could not be built; the text is the end of what its process said."""
+
+
+def built(route: str, case: Case, mode: str, asked: argparse.Namespace) -> dict[str, Any]:
+    """Build a route in a process of its own; returns what it took."""
+    command = [sys.executable, "-m", "benchmarks.gpu.build", route, str(case.folder.parent)]
+    command += ["--model", case.model, "--batch", str(case.batch), "--mode", mode]
+    command += ["--workspace", str(asked.workspace)]
+    if asked.level is not None:
+        command += ["--level", str(asked.level)]
+    if asked.timing_cache is not None:
+        asked.timing_cache.mkdir(parents=True, exist_ok=True)
+        command += ["--timing-cache", str(asked.timing_cache / f"{route}.timing")]
+    found = _json_of(command)
+    _keep_time(found, Row(case.model, case.batch, mode), route, asked.output)
+    return found
+
+
+def _keep_time(found: dict[str, Any], row: Row, route: str, output: Path) -> None:
+    """Note the time of a build, for a run that is cut off and built again with times kept."""
+    notes = output.with_name("builds.jsonl")
+    today = host.today()
+    note = rows.document("build", row, route=route, date=today, **found)
+    earlier = [
+        one["build_s"]
+        for one in rows.read(notes)
+        if rows.has([one], "build", row)
+        and (one["route"], one["date"]) == (route, today)
+        and one["timing cache"] != "warm"
+    ]
+    if found["timing cache"] == "warm" and earlier:
+        found["again_s"], found["build_s"] = found["build_s"], earlier[0]
+    rows.append(notes, note)
+
+
+def _json_of(command: Sequence[str]) -> dict[str, Any]:
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    if told.returncode:
+        raise BuildFailedError(f"exit {told.returncode}: {(told.stderr or told.stdout)[-2000:]}")
+    document: dict[str, Any] = json.loads(told.stdout.splitlines()[-1])
+    return document
+
+
+def measure(row: Row, folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
+    """One row: what builds took, latencies in turns, accuracy."""
+    case = Case(folder, row.model, row.batch)
+    inputs, expected = case.read()
+    found: dict[str, Any] = {}
+    replays: dict[str, Replay] = {}
+    library = build.library()
+    for route in build.ROUTES:  # one after the other: builds time kernels on the GPU
+        try:
+            found[route] = built(route, case, row.mode, asked)
+        except BuildFailedError as error:
+            found[route] = {"failed": str(error)}
+            continue
+        plan = (case.folder / f"{route}-{row.mode}.plan").read_bytes()
+        names = found[route].pop("bindings", None) or {
+            "inputs": [f"input_{i}" for i in range(len(inputs))],
+            "outputs": [f"output_{i}" for i in range(len(expected))],
+        }
+        feeds = list(zip(names["inputs"], inputs, strict=True))
+        try:
+            replays[route] = Replay(library, plan, feeds, names["outputs"])
+        except ForwardError as error:
+            found[route]["failed"] = str(error)
+    calls: dict[str, Call] = {route: replay.once for route, replay in replays.items()}
+    if "forward" in replays:
+        try:
+            calls[RUN], results = overhead.run_list(overhead.loaded(case, row.mode), inputs)
+            found[RUN] = accuracy(results, expected)
+        except (ForwardError, TypeError, AttributeError) as error:
+            found[RUN] = {"failed": f"{type(error).__name__}: {error}"}
+    for route, rounds in in_turns(calls, asked.seconds).items():
+        found[route]["rounds"] = [float(np.median(one)) for one in rounds]
+        found[route] |= latencies([sample for one in rounds for sample in one])
+    for route, replay in replays.items():
+        replay.once()
+        found[route] |= accuracy(replay.results(), expected)
+        found[route] |= _on_device(replay, row.batch)
+    return {
+        "routes": {route: {k: v for k, v in kept.items() if k != "rounds"}
+                   for route, kept in found.items()},
+        "ratios": _ratios(found),
+        "weights_mb": case.facts()["weights_mb"],
+        "prepared": case.facts(),
+    }  # fmt: skip
+
+
+def _on_device(replay: Replay, batch: int) -> dict[str, float]:
+    events = [replay.device_seconds() for _ in range(200)]
+    count = max(10, int(0.2 / float(np.median(events))))
+    burst = min(replay.burst(count) for _ in range(3))
+    return {"event_ms": float(np.median(events)) * 1e3, "throughput": batch * count / burst}
+
+
+def _ratios(found: dict[str, Any]) -> dict[str, list[float]]:
+    rounds = {route: kept["rounds"] for route, kept in found.items() if "rounds" in kept}
+    pairs = (("forward", "onnx"), (RUN, "onnx"), (RUN, "forward"))
+    return {f"{a} / {b}": ratio(rounds[a], rounds[b]) for a, b in pairs if {a, b} <= set(rounds)}
+
+
+def _tiny(folder: Path) -> dict[str, Any]:
+    """Peak of a process that builds one layer: what every build takes."""
+    command = [sys.executable, "-m", "benchmarks.gpu.build", "tiny", str(folder)]
+    try:
+        return {"tiny_mb": _json_of(command)["host_peak_mb"]}
+    except BuildFailedError as error:
+        return {"tiny_failed": str(error)}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure what the command line says; 3 if the budget ended before the rows did."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--only", nargs="*", default=[], choices=rows.MODELS, help="models")
+    parser.add_argument("--batch", nargs="*", type=int, default=[], choices=rows.BATCHES)
+    parser.add_argument("--mode", nargs="*", default=[], choices=rows.MODES)
+    parser.add_argument("--output", type=Path, default=Path("rows.jsonl"))
+    parser.add_argument("--resume", action="store_true", help="skip rows that are in the output")
+    parser.add_argument("--budget-seconds", type=float, default=float("inf"))
+    parser.add_argument("--seconds", type=float, default=10, help="of calls per row")
+    parser.add_argument("--timing-cache", type=Path, help="folder")
+    parser.add_argument("--workspace", type=int, default=4096, help="MiB of scratch memory")
+    parser.add_argument("--level", type=int, help="optimization level of both routes")
+    parser.add_argument("--overhead", action="store_true", help="measure that of run_list too")
+    parser.add_argument("--memory", action="store_true", help="measure that of a tiny build too")
+    asked = parser.parse_args(arguments)
+    end = time.monotonic() + asked.budget_seconds
+    chosen = rows.in_order(asked.only, asked.batch, asked.mode)
+    if asked.resume:
+        done = rows.read(asked.output)
+        chosen = [row for row in chosen if not rows.has(done, "tensorrt", row)]
+    library = build.library()
+    facts = host.facts(
+        **{library.flavour: library.version, "cuda-bindings": host.version("cuda-bindings")}
+    )
+    for row in chosen:
+        if time.monotonic() >= end:
+            return 3
+        start = time.monotonic()
+        more = measure(row, asked.folder, asked)
+        if asked.memory:
+            more |= _tiny(asked.folder)
+        if asked.overhead and "failed" not in more["routes"]["forward"]:
+            more["overhead"] = overhead.measure(row, asked.folder)
+        failures = {name: one["failed"] for name, one in more["routes"].items() if "failed" in one}
+        if "forward" in failures:  # the row is to be measured again
+            more["failed"] = failures["forward"]
+        seconds = time.monotonic() - start
+        rows.append(
+            asked.output, rows.document("tensorrt", row, machine=facts, seconds=seconds, **more)
+        )
+        for name, text in failures.items():
+            print(f"{row}, {name}: {text}", flush=True)
+        print(f"{row}: {json.dumps(more['ratios'])} in {seconds:.0f} s", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,217 @@
+"""The page of measurements: ``python -m benchmarks.gpu.report rows.jsonl docs/benchmarks/gpu.md``.
+
+Several files of rows may be given. A chapter is one day on one device; a plot per chapter is
+written beside the page.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.gpu import rows
+from benchmarks.gpu.plot import bars
+
+FORWARD, ONNX, RUN = "forward", "onnx", "forward run_list"
+EAGER, COMPILED, RECORDED = rows.TORCH_ROUTES
+HEAD = """# Measurements on GPUs
+
+Made by `nox -s bench-gpu` and `python -m benchmarks.gpu.report`; nothing here is typed by hand.
+[How to measure on a GPU of your own](../how-to/measure-on-a-gpu.md) says what is run.
+
+Images of 224 x 224, BERT with 128 tokens, random weights. Milliseconds are medians of single calls
+on the host's clock, each with a wait for the device. *Forward* and *ONNX parser* are engines of the
+same TensorRT, built with the same scratch memory and sources of kernels: a call is the replay of
+one CUDA graph over buffers that stay where they are. *recorded* is the code of `torch.compile`,
+recorded and replayed in the same way; *torch.compile* is called from Python and replays CUDA graphs
+of its own (`mode="reduce-overhead"`), as `Engine.run_list` is on arrays of the device. The two
+routes on TensorRT take turns in one process, so that a ratio has a 95 % bootstrap interval of its
+median; those of torch take turns in another, within minutes. In float32 all routes have TF32 off;
+in float16 the engines take and give float32, and torch takes and gives float16.
+"""
+_Document = dict[str, Any]
+
+
+def chapters(documents: Sequence[_Document]) -> dict[tuple[str, ...], list[_Document]]:
+    """Rows by day and device; of a row that was measured twice, the later."""
+    found: dict[tuple[str, ...], dict[tuple[Any, ...], _Document]] = {}
+    for one in documents:
+        machine = one["machine"]
+        day = tuple(machine.get(key, "") for key in ("date", "gpu", "driver"))
+        half = (one["model"], one["batch"], one["mode"], one["kind"])
+        found.setdefault(day, {})[half] = one
+    return {day: list(kept.values()) for day, kept in sorted(found.items())}
+
+
+def joined(documents: Sequence[_Document]) -> list[tuple[rows.Row, _Document, _Document]]:
+    """Rows in order, with the half on TensorRT and that of torch; ``{}`` for one not measured."""
+    by = {(rows.Row(d["model"], d["batch"], d["mode"]), d["kind"]): d for d in documents}
+    ours, torch = rows.KINDS
+    halves = [(row, by.get((row, ours), {}), by.get((row, torch), {})) for row in rows.in_order()]
+    return [(row, a, b) for row, a, b in halves if a or b]
+
+
+def latency(halves: Sequence[tuple[rows.Row, _Document, _Document]]) -> Iterator[str]:
+    """Medians of all routes, and the ratio that a number is set for."""
+    yield "### Latency [ms]\n"
+    yield (
+        "| | Forward | ONNX parser | Forward / ONNX [95 %] | recorded | `run_list` "
+        "| torch.compile | torch eager |"
+    )
+    yield "|---|---:|---:|---:|---:|---:|---:|---:|"
+    for row, ours, torch in halves:
+        cells = [
+            *(_cell(ours, route) for route in (FORWARD, ONNX)),
+            _ratio(ours.get("ratios", {}).get(f"{FORWARD} / {ONNX}")),
+            _cell(torch, RECORDED),
+            _cell(ours, RUN),
+            *(_cell(torch, route) for route in (COMPILED, EAGER)),
+        ]
+        yield f"| {row} | {' | '.join(cells)} |"
+
+
+def tails(halves: Sequence[tuple[rows.Row, _Document, _Document]]) -> Iterator[str]:
+    """99th percentiles, the device's own clock, and throughput."""
+    yield "\n### 99th percentile, the device's clock, throughput\n"
+    yield (
+        "The device's clock runs between two events around a launch. Throughput is of calls that "
+        "are queued without waiting for each.\n"
+    )
+    yield (
+        "| | Forward p99 [ms] | ONNX p99 | recorded p99 | Forward device [ms] | ONNX device "
+        "| Forward [1/s] | ONNX [1/s] | recorded [1/s] |"
+    )
+    yield "|---|---:|---:|---:|---:|---:|---:|---:|---:|"
+    for row, ours, torch in halves:
+        pairs = ((ours, FORWARD), (ours, ONNX), (torch, RECORDED))
+        cells = [_cell(half, route, "p99_ms") for half, route in pairs]
+        cells += [_cell(ours, route, "event_ms") for route in (FORWARD, ONNX)]
+        cells += [_cell(half, route, "throughput", ".0f") for half, route in pairs]
+        yield f"| {row} | {' | '.join(cells)} |"
+
+
+def builds(halves: Sequence[tuple[rows.Row, _Document, _Document]]) -> Iterator[str]:
+    """What a build takes, and how near its engine comes to torch in float32."""
+    yield "\n### Builds and accuracy\n"
+    yield (
+        "Each build is a process of its own. Host memory is the peak of that process less what it "
+        "held with TensorRT imported and a builder made, as a multiple of the weights in float32. "
+        "`torch` is the time until the fifth call of the recorded route. Errors are the greatest "
+        "of all outputs, relative to the greatest value, against torch in float32 on the CPU.\n"
+    )
+    yield (
+        "| | Forward build [s] | ONNX | torch | Forward engine [MB] | ONNX | Forward host memory "
+        "[x weights] | ONNX | Forward error | cosine | ONNX error | cosine |"
+    )
+    yield "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
+    for row, ours, torch in halves:
+        both = (FORWARD, ONNX)
+        cells = [_build(ours, route) for route in both]
+        cells += [_cell(torch, RECORDED, "build_s", ".0f")]
+        cells += [_cell(ours, route, "engine_mb", ".1f") for route in both]
+        cells += [_cell(ours, route, "host_x_weights", ".2f") for route in both]
+        for route in both:
+            cells += [_cell(ours, route, "error", ".1e"), _cell(ours, route, "cosine", ".6f")]
+        yield f"| {row} | {' | '.join(cells)} |"
+    yield (
+        "\n*again*, and *warm* where the first build was on another day: a build with the times "
+        "of all its kernels kept by an earlier one."
+    )
+
+
+def more(halves: Sequence[tuple[rows.Row, _Document, _Document]]) -> Iterator[str]:
+    """Overhead of a call, memory of libraries, and whatever failed."""
+    for row, ours, _ in halves:
+        found = ours.get("overhead", {})
+        if "overhead_us" in found:
+            yield (
+                f"\n{row}: `run_list` on arrays of the device takes {found['run_us']:.1f} µs with "
+                f"the wait, a bare launch of the same graph {found['bare_us']:.1f} µs: "
+                "{:+.1f} [{:+.1f}, {:+.1f}] µs.".format(*found["overhead_us"])
+            )
+        if "tiny_mb" in ours:
+            base = ours["routes"].get(FORWARD, {})
+            yield (
+                f"\n{row}: a process that builds a network of one layer peaks at "
+                f"{ours['tiny_mb']:.0f} MiB, Forward's build of the model at "
+                f"{base.get('host_peak_mb', float('nan')):.0f} MiB, of which "
+                f"{base.get('host_base_mb', float('nan')):.0f} MiB were there with TensorRT "
+                f"imported and a builder made; the weights are {ours['weights_mb']:.0f} MiB."
+            )
+    failures = [
+        f"- {row}, {route}: {found['failed'].splitlines()[0][:300]}"
+        for row, *both in halves
+        for half in both
+        for route, found in half.get("routes", {}).items()
+        if "failed" in found
+    ]
+    if failures:
+        yield "\nNot measured:\n"
+        yield from failures
+
+
+def chapter(day: Sequence[str], documents: Sequence[_Document], plot: str) -> Iterator[str]:
+    """One day on one device."""
+    date, gpu, driver = day
+    versions: dict[str, str] = {}
+    for one in documents:
+        skipped = ("date", "gpu", "driver", "python")
+        versions |= {k: v for k, v in one["machine"].items() if k not in skipped and v}
+    yield f"\n## {gpu}, {date}\n"
+    yield ", ".join([f"driver {driver}", *(f"{key} {value}" for key, value in versions.items())])
+    yield "\nCommand: `python -m benchmarks.gpu --output DIR`.\n"
+    yield f"![Forward's time over that of each other route]({plot})\n"
+    halves = joined(documents)
+    for part in (latency, tails, builds, more):
+        yield from part(halves)
+
+
+def plotted(documents: Sequence[_Document]) -> str:
+    """A plot of Forward's time over the others'."""
+    groups = []
+    for row, ours, torch in joined(documents):
+        mine = ours.get("routes", {}).get(FORWARD, {}).get("median_ms")
+        pairs = ((ours, ONNX), (torch, RECORDED), (torch, EAGER))
+        others = [half.get("routes", {}).get(route, {}).get("median_ms") for half, route in pairs]
+        if mine is not None:
+            groups.append((str(row), [mine / one if one else None for one in others]))
+    names = ["Forward / ONNX parser", "Forward / torch.compile recorded", "Forward / torch eager"]
+    return bars(groups, names)
+
+
+def _cell(half: _Document, route: str, key: str = "median_ms", form: str = ".3f") -> str:
+    value = half.get("routes", {}).get(route, {}).get(key)
+    return "–" if value is None else format(value, form)
+
+
+def _build(half: _Document, route: str) -> str:
+    text = _cell(half, route, "build_s", ".0f")
+    found = half.get("routes", {}).get(route, {})
+    if "again_s" in found:
+        return f"{text}, again {found['again_s']:.0f}"
+    return f"{text} *warm*" if found.get("timing cache") == "warm" else text
+
+
+def _ratio(found: Sequence[float] | None) -> str:
+    return "–" if found is None else "{:.3f} [{:.3f}, {:.3f}]".format(*found)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write the page and its plots."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("rows", nargs="+", type=Path)
+    parser.add_argument("page", type=Path)
+    asked = parser.parse_args(arguments)
+    documents = [one for path in asked.rows for one in rows.read(path)]
+    lines = [HEAD.rstrip()]
+    for index, (day, kept) in enumerate(chapters(documents).items(), 1):
+        plot = asked.page.with_name(f"{asked.page.stem}-{index}.svg")
+        plot.write_text(plotted(kept), encoding="utf-8")
+        lines += chapter(day, kept, plot.name)
+    asked.page.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
