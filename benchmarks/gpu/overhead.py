@@ -36,7 +36,10 @@ def run_list(engine: Any, inputs: Sequence[Any]) -> tuple[Call, list[Any]]:
         ForwardError: The engine does not run.
     """
     stream = cuda.call("cudaStreamCreate")
-    arrays = [DeviceBuffer.of(array) for array in inputs]
+    bound, _ = engine.executable.bound
+    arrays = [
+        DeviceBuffer.of(array, kind.storage) for array, kind in zip(inputs, bound, strict=True)
+    ]
     run, wait, handle = engine.run_list, cuda.runtime().cudaStreamSynchronize, int(stream)
 
     def call() -> Any:

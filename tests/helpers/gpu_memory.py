@@ -57,8 +57,8 @@ class Raw:
         }
 
     def __del__(self) -> None:
-        cuda.call("cudaDeviceSynchronize")
-        cuda.call("cudaFree", self._start)
+        with cuda.capturing:  # CUDA waits for the device first, which spoils recordings
+            cuda.call("cudaFree", self._start)
 
 
 class _ByDLPack(Raw):

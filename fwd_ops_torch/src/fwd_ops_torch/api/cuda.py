@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch.utils.dlpack import from_dlpack
 
 from fwd_core.backends.base import Port
 from fwd_core.engine import Engine
@@ -78,5 +79,5 @@ def _as_bound(port: Port, bound: DType, tensor: torch.Tensor) -> torch.Tensor:
 
 
 def _as_port(port: Port, bound: DType, result: Any) -> torch.Tensor:
-    tensor: torch.Tensor = torch.from_dlpack(result)
+    tensor: torch.Tensor = from_dlpack(result)
     return tensor if bound is port.type.dtype else tensor.to(_TORCH[port.type.dtype])

@@ -65,6 +65,7 @@ def test_a_plan_says_what_it_is() -> None:
         "gpus": ["sm_80", "sm_86", "sm_89", "sm_120", "sm_121"],
         "compute": "float32",
         "mode": "float32",
+        "cuda_graph": "auto",
         "bindings": {"inputs": ["x"], "outputs": ["y"]},
         "profiles": [],
     }

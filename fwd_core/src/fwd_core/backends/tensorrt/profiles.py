@@ -6,7 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fwd_core.errors import BuildError, OptionError
+from fwd_core.backends.base import Port
+from fwd_core.engine.inputs import bind
+from fwd_core.errors import BuildError, InputError, OptionError
 from fwd_core.ir.dims import Symbol, evaluate
 from fwd_core.ir.types import TensorType
 
@@ -179,6 +181,28 @@ def choose(profiles: Sequence[Mapping[str, Sequence[int]]], values: Mapping[str,
         if all(ranges[0] <= values[name] <= ranges[2] for name, ranges in profile.items())
     ]
     return min(held, default=(0, -1))[1]
+
+
+def required(
+    stated: Sequence[Mapping[str, Sequence[int]]],
+    ports: Sequence[Port],
+    sizes: Sequence[tuple[int, ...]],
+) -> int:
+    """Number of the optimization profile that holds the sizes of the inputs.
+
+    Raises:
+        InputError: None does.
+    """
+    values = bind(ports, sizes)
+    index = choose(stated, values)
+    if index < 0:
+        raise InputError(
+            "no profile of the engine holds these sizes",
+            expected="; ".join(shown(one) for one in stated),
+            got=", ".join(f"{name} {value}" for name, value in values.items()),
+            hint="build it again with a profile that does",
+        )
+    return index
 
 
 def shown(profile: Mapping[str, Sequence[int]]) -> str:

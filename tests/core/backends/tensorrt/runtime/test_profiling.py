@@ -5,7 +5,8 @@ import pytest
 from fwd_core.backends.base import Port
 from fwd_core.backends.layer_times import LayerTime
 from fwd_core.backends.tensorrt.layers import CompiledLayer, CompiledTensor
-from fwd_core.backends.tensorrt.runtime.profiling import layer_times, profile_for, profiler
+from fwd_core.backends.tensorrt.profiles import required
+from fwd_core.backends.tensorrt.runtime.profiling import layer_times, profiler
 from fwd_core.errors import InputError
 from fwd_core.ir import DType, TensorType, symbol
 
@@ -43,14 +44,14 @@ def test_a_profiler_adds_up_in_the_order_of_the_layers() -> None:
 def test_the_profile_of_a_run_is_the_one_that_holds_its_sizes() -> None:
     ports = [Port("x", TensorType(DType.FLOAT32, (symbol("batch", 1, 2, 32), 4)))]
     stated = [{"batch": [1, 1, 4]}, {"batch": [16, 16, 32]}]
-    assert [profile_for(stated, ports, [(size, 4)]) for size in (1, 4, 16, 32)] == [0, 0, 1, 1]
+    assert [required(stated, ports, [(size, 4)]) for size in (1, 4, 16, 32)] == [0, 0, 1, 1]
     message = (
         r"no profile of the engine holds these sizes\n"
         r"  expected: batch 1 … 4 \(tuned for 1\); batch 16 … 32 \(tuned for 16\)\n"
         r"  got:      batch 8\n  Hint: build it again with a profile that does"
     )
     with pytest.raises(InputError, match=message):
-        profile_for(stated, ports, [(8, 4)])
+        required(stated, ports, [(8, 4)])
 
 
 def test_as_json() -> None:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 from fwd_core.backends.base import Executable, Port
 from fwd_core.backends.layer_times import LayerTime
+from fwd_core.backends.tensorrt import profiles
 from fwd_core.backends.tensorrt.library import Library
-from fwd_core.backends.tensorrt.logger import listen, logger
+from fwd_core.backends.tensorrt.logger import listen, logger, new_recorder
 from fwd_core.backends.tensorrt.plan import TensorRTPlan
 from fwd_core.backends.tensorrt.runtime import blocks, cuda, device
 from fwd_core.backends.tensorrt.runtime.context import DeviceContext
@@ -22,7 +23,6 @@ from fwd_core.backends.tensorrt.runtime.program import (
     activation_bytes,
 )
 from fwd_core.backends.tensorrt.types import HELD
-from fwd_core.engine.inputs import bind
 from fwd_core.errors import BuildError
 from fwd_core.ir.dtypes import DType
 
@@ -55,7 +55,8 @@ class DeviceExecutable(Executable):
         gpu: Where it runs.
         inputs: Bindings in port order.
         outputs: Bindings in port order.
-        profiles: How many optimization profiles there are.
+        ranges: Optimization profiles, as a plan's manifest has them; none for fixed sizes.
+        profiles: How many there are, at least one.
         activation_bytes: Memory that programs of one context share.
         policy: Whether runs are recorded as CUDA graphs.
         blocks: Memory of outputs on the device.
@@ -70,7 +71,7 @@ class DeviceExecutable(Executable):
         inputs: Sequence[Binding],
         outputs: Sequence[Binding],
         *,
-        profiles: Sequence[Mapping[str, Sequence[int]]] = (),
+        ranges: Sequence[Mapping[str, Sequence[int]]] = (),
         activation_bytes: int = 0,
         record: bool = True,
     ) -> None:
@@ -79,12 +80,12 @@ class DeviceExecutable(Executable):
         self.inputs = tuple(inputs)
         self.outputs = tuple(outputs)
         self.bound = ([b.dtype for b in inputs], [b.dtype for b in outputs])
-        self.profiles = max(len(profiles), 1)
+        self.ranges = ranges
+        self.profiles = max(len(ranges), 1)
         self.activation_bytes = activation_bytes
         self.policy = Policy(record)
         self.blocks = blocks.on_device()
         self.pinned = blocks.pinned()
-        self._ranges = profiles
         self._chosen: dict[tuple[Shape, ...], int] = {}
         self._several_gpus = cuda.call("cudaGetDeviceCount") > 1
         self._contexts: weakref.WeakSet[DeviceContext] = weakref.WeakSet()
@@ -110,13 +111,17 @@ class DeviceExecutable(Executable):
             cuda.call("cudaSetDevice", self.device)
 
     def profile(self, sizes: tuple[Shape, ...]) -> int:
-        """The optimization profile for inputs of these sizes: the closest that holds them."""
+        """The optimization profile for inputs of these sizes: the closest that holds them.
+
+        Raises:
+            InputError: None holds them.
+        """
         if self.profiles == 1:
             return 0
         found = self._chosen.get(sizes)
         if found is None:
-            values = bind([binding.port for binding in self.inputs], sizes)
-            found = self._chosen[sizes] = _closest(self._ranges, values)
+            ports = [binding.port for binding in self.inputs]
+            found = self._chosen[sizes] = profiles.required(self.ranges, ports, sizes)
         return found
 
     def context(self) -> DeviceContext:
@@ -161,8 +166,12 @@ class TensorRTExecutable(DeviceExecutable):
                 "or build with backend='openvino'",
             )
         self.library = library
+        # Before the engine, so that it goes after it: TensorRT keeps bare pointers to it.
+        self._recorder = new_recorder(library.trt)
         with listen(library.trt) as record:
             self._runtime = library.trt.Runtime(logger(library.trt))
+            if plan.manifest.get("version_compatible"):
+                self._runtime.engine_host_code_allowed = True
             self.engine = self._runtime.deserialize_cuda_engine(plan.payload())
             if self.engine is None:
                 raise BuildError(f"{library.flavour} refuses the plan", details=record.problems())
@@ -172,16 +181,20 @@ class TensorRTExecutable(DeviceExecutable):
             gpu,
             self._bindings(ports[0], names["inputs"]),
             self._bindings(ports[1], names["outputs"]),
-            profiles=plan.manifest.get("profiles", ()),
+            ranges=plan.manifest.get("profiles", ()),
             activation_bytes=activation_bytes(self.engine),
-            record=plan.manifest.get("cuda_graph", "auto") != "off",
+            record=plan.manifest.get("cuda_graph") != "off",
         )
 
     def program(self, profile: int, memory: int, stream: int) -> Program:
         """An execution context of TensorRT. See :meth:`DeviceExecutable.program`."""
         names = [binding.name for binding in self.bindings]
         ports = [binding.port for binding in self.inputs]
-        return TensorRTProgram(self.library.trt, self.engine, names, ports, memory, profile, stream)
+        chosen = profile if self.ranges else None
+        engine, recorder = self.engine, self._recorder
+        return TensorRTProgram(
+            self.library.trt, engine, recorder, names, ports, memory, chosen, stream
+        )
 
     def close(self) -> None:
         """Free the engine too. See :meth:`DeviceExecutable.close`."""
@@ -199,14 +212,3 @@ class TensorRTExecutable(DeviceExecutable):
             Binding(port, name, HELD[self.engine.get_tensor_dtype(name).name])
             for port, name in zip(ports, names, strict=True)
         ]
-
-
-def _closest(ranges: Sequence[Mapping[str, Sequence[int]]], values: Mapping[str, int]) -> int:
-    """Index of the range that holds the values and has its optimum nearest to them."""
-    best, distance = 0, float("inf")
-    for index, range_ in enumerate(ranges):
-        if all(low <= values[name] <= high for name, (low, _, high) in range_.items()):
-            far = sum(abs(values[name] - opt) / opt for name, (_, opt, _) in range_.items() if opt)
-            if far < distance:
-                best, distance = index, far
-    return best

@@ -16,6 +16,8 @@ from fwd_core.errors import ForwardError
 CAPACITY = 8
 #: Runs of other shapes or addresses after which one is forgotten that was seen once.
 _REMEMBERED = 64
+#: Recordings that may fail before no more are tried.
+_ATTEMPTS = 5
 #: What is recorded: shapes of the inputs, addresses of inputs and outputs.
 Key = tuple[tuple[Shape, ...], tuple[int, ...]]
 
@@ -47,9 +49,12 @@ class Policy:
 
     Attributes:
         wanted: Whether to record.
+        failures: Recordings that failed. One may be spoilt from outside: CUDA ends it when any
+            thread of the process waits for the whole device meanwhile.
     """
 
     wanted: bool = True
+    failures: int = 0
 
 
 class Graphs:
@@ -136,7 +141,8 @@ class Graphs:
         try:
             graph = _capture(program)
         except (ForwardError, RuntimeError) as error:
-            if not self._policy.wanted:  # another context has said so
+            self._policy.failures += 1
+            if self._policy.failures != _ATTEMPTS:
                 return
             self._policy.wanted = False
             warnings.warn(

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fwd_core.backends.base import Port
 from fwd_core.backends.layer_times import LayerTime
 from fwd_core.backends.tensorrt import inspector, profiles
 from fwd_core.backends.tensorrt.layers import CompiledLayer
 from fwd_core.backends.tensorrt.logger import Record, listen
 from fwd_core.backends.tensorrt.runtime import conversion, cuda
 from fwd_core.backends.tensorrt.runtime.buffers import DeviceBuffer
-from fwd_core.engine.inputs import bind
 from fwd_core.errors import BuildError, InputError
 
 if TYPE_CHECKING:
@@ -86,7 +84,7 @@ def _measured(
     context.error_recorder = record.recorder
     if stated := owner.manifest.get("profiles"):
         ports, sizes = [binding.port for binding in owner.inputs], [one.shape for one in inputs]
-        index = profile_for(stated, ports, sizes)
+        index = profiles.required(stated, ports, sizes)
         context.set_optimization_profile_async(index, int(stream))
         cuda.call("cudaStreamSynchronize", stream)
     to_device = cuda.runtime().cudaMemcpyKind.cudaMemcpyHostToDevice
@@ -140,28 +138,6 @@ def layer_times(
             continue
         times.append(LayerTime(name, found.kind, found.dtype, found.nodes, total / runs))
     return times
-
-
-def profile_for(
-    stated: Sequence[Mapping[str, Sequence[int]]],
-    ports: Sequence[Port],
-    sizes: Sequence[tuple[int, ...]],
-) -> int:
-    """Number of the optimization profile that holds the sizes of the inputs.
-
-    Raises:
-        InputError: None does.
-    """
-    values = bind(ports, sizes)
-    index = profiles.choose(stated, values)
-    if index < 0:
-        raise InputError(
-            "no profile of the engine holds these sizes",
-            expected="; ".join(profiles.shown(one) for one in stated),
-            got=", ".join(f"{name} {value}" for name, value in values.items()),
-            hint="build it again with a profile that does",
-        )
-    return index
 
 
 def _layers(owner: TensorRTExecutable, context: Any, record: Record) -> list[CompiledLayer]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fwd_core.backends.base import Port
-from fwd_core.backends.tensorrt.logger import listen, new_recorder
+from fwd_core.backends.tensorrt.logger import listen
 from fwd_core.backends.tensorrt.runtime import cuda
 from fwd_core.errors import BuildError, InputError
 
@@ -45,10 +45,12 @@ class TensorRTProgram(Program):
     Args:
         trt: The library.
         engine: The ``ICudaEngine``.
+        recorder: Where errors are told; TensorRT keeps bare pointers to it, so that it has to
+            outlive the engine.
         names: Bindings: inputs, then outputs.
         ports: Inputs of the source model, for messages.
         memory: Address of the memory of activations; programs that share it run in turns.
-        profile: Which optimization profile to run with.
+        profile: Which optimization profile to run with, ``None`` where all sizes are fixed.
         stream: Handle of a stream to choose the profile on.
 
     Raises:
@@ -59,28 +61,32 @@ class TensorRTProgram(Program):
         self,
         trt: Any,
         engine: Any,
+        recorder: Any,
         names: Sequence[str],
         ports: Sequence[Port],
         memory: int,
-        profile: int,
+        profile: int | None,
         stream: int,
     ) -> None:
         self._names = names
         self._inputs = names[: len(ports)]
         self._ports = ports
         self._shapes: Sequence[Shape] | None = None
-        self._recorder = new_recorder(trt)
+        self._recorder = recorder
         with listen(trt) as record:
             self._context = _without_memory(trt, engine)
             if self._context is None:
                 raise BuildError("TensorRT makes no execution context", details=record.problems())
             self._context.error_recorder = self._recorder
             self._context.device_memory = memory
-            if profile and not self._context.set_optimization_profile_async(profile, stream):
+            if profile is None:
+                return
+            if not self._context.set_optimization_profile_async(profile, stream):
                 raise BuildError(
                     f"TensorRT refuses optimization profile {profile}",
                     details=[*self._recorder.told(), *record.problems()],
                 )
+            cuda.call("cudaStreamSynchronize", stream)
 
     def prepare(self, shapes: Sequence[Shape], addresses: Sequence[int], stream: int) -> None:
         """Set shapes where they changed, and addresses. See :meth:`Program.prepare`."""
@@ -107,10 +113,6 @@ class TensorRTProgram(Program):
             raise cuda.DeviceError(
                 "TensorRT could not run", got=shapes, details=self._recorder.told()
             )
-
-    def __del__(self) -> None:
-        # TensorRT keeps a bare pointer to the recorder, so the context has to go first.
-        self._context = None
 
 
 def activation_bytes(engine: Any) -> int:
