@@ -1,0 +1,81 @@
+"""Whole models on a GPU, with a fixed and with a dynamic batch, in both precisions.
+
+Files of the models come from ``python tests/helpers/gpu_models.py FOLDER``, which needs torch;
+``FORWARD_GPU_MODELS=FOLDER`` names them here. Without it they are made where torch is.
+``FORWARD_GPU_LEVEL`` is the optimization level; 0 builds quickly.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import gpu_models
+import numpy as np
+import pytest
+
+from benchmarks.gpu.packs import plugins
+from benchmarks.summary import difference
+from fwd_core import Builder, Engine
+from fwd_core.backends.tensorrt import TensorRTBackend
+from fwd_core.backends.tensorrt.layers import CompiledLayer, half_share
+from fwd_core.ir.serialize import load
+
+AVAILABLE = TensorRTBackend().availability()
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not AVAILABLE.run, reason=AVAILABLE.reason),
+]
+#: Greatest error relative to the greatest value, and least cosine similarity.
+BOUNDS = {"float32": (1e-3, 0.99999), "float16": (5e-2, 0.999)}
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if named := os.environ.get("FORWARD_GPU_MODELS"):
+        return Path(named)
+    pytest.importorskip("torch")
+    made = tmp_path_factory.mktemp("models")
+    program = Path(gpu_models.__file__)
+    # In a process of its own: torch brings a CUDA of its own.
+    subprocess.run([sys.executable, str(program), str(made)], check=True)
+    return made
+
+
+def _build(path: Path, mode: str) -> Engine:
+    packs = plugins()
+    options: dict[str, Any] = {"layers": True}
+    if level := os.environ.get("FORWARD_GPU_LEVEL"):
+        options["optimization_level"] = int(level)
+    builder = Builder(backend="tensorrt", mode=mode, plugins=packs, options=options)
+    return builder.compile(load(path, packs.operators))
+
+
+@pytest.mark.parametrize("mode", ["float16", "float32"])
+@pytest.mark.parametrize("kind", ["dynamic", "fixed"])
+@pytest.mark.parametrize("name", gpu_models.MODELS)
+def test_a_model_gives_what_torch_gives(name: str, kind: str, mode: str, folder: Path) -> None:
+    inputs, expected = gpu_models.read(folder, name)
+    sizes = (gpu_models.FIXED,)
+    if kind == "dynamic":
+        sizes = (*gpu_models.RANGE, gpu_models.BETWEEN)
+    error, cosine = 0.0, 1.0
+    with _build(folder / f"{name}.{kind}.graph", mode) as engine:
+        for size in sizes:
+            found = engine.run_list([one[:size] for one in inputs])
+            for got, whole in zip(found, expected, strict=True):
+                wanted = whole[:size]
+                assert (got.shape, got.dtype) == (wanted.shape, wanted.dtype)
+                assert np.isfinite(got).all()
+                far, close = difference(got, wanted)
+                error, cosine = max(error, far), min(cosine, close)
+        layers = [CompiledLayer.from_json(one) for one in engine.plan.manifest["layers"]]
+    share = half_share(layers)
+    print(f"{name} {kind} {mode}: error {error:.2e}, cosine {cosine:.6f}, {share}")
+    assert error <= BOUNDS[mode][0]
+    assert cosine >= BOUNDS[mode][1]
+    if mode == "float16":
+        assert share.share >= 0.95
