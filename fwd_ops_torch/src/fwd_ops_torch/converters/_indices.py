@@ -200,9 +200,17 @@ def _source(value: Value) -> object:
     return None if made is None else made.op
 
 
+def _is_whole(op: ops.Slice) -> bool:
+    size = op.x.type.shape[op.axis]
+    return op.start == 0 and op.step == 1 and is_equal(op.length, size) is True
+
+
 def _unmoved(value: Value) -> Value:
     while value.producer is not None:
         op = value.producer.op
+        if isinstance(op, ops.Slice) and _is_whole(op):
+            value = op.x
+            continue
         if not (isinstance(op, ops.Cast) and op.dtype in (DType.INT32, DType.INT64)):
             if not isinstance(op, _MOVES):
                 break

@@ -42,6 +42,8 @@ class TensorRTLowering(LoweringContext[ITensor]):
         features: What the flavour can do.
         network: The ``INetworkDefinition``.
         kept: Arrays whose memory the network points to.
+        memo: What layers of the model share, by keys that lowerings choose; with the values of the
+            graph in them, since what is made in the branch of a condition stays there.
     """
 
     def __init__(self, graph: Graph, library: Library, network: Any, record: Record) -> None:
@@ -50,6 +52,7 @@ class TensorRTLowering(LoweringContext[ITensor]):
         self.features = library.features
         self.network = network
         self.kept: list[Tensor] = []
+        self.memo: dict[Any, Any] = {}
         self._record = record
         self._layer_counts: dict[str, int] = {}
         #: Names of the inputs and of the outputs inside TensorRT.

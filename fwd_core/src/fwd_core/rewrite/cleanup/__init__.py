@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fwd_core.rewrite.base import Rewrite
 from fwd_core.rewrite.cleanup.branches import SimplifyBranches
+from fwd_core.rewrite.cleanup.broadcasts import BroadcastLate, RemoveNeutralMasks
 from fwd_core.rewrite.cleanup.chains import MergeReshapes, MergeTransposes
 from fwd_core.rewrite.cleanup.constants import FoldConstants
 from fwd_core.rewrite.cleanup.dead_code import RemoveDeadCode
@@ -14,6 +15,7 @@ from fwd_core.rewrite.cleanup.products import AbsorbTransposes, ReshapeBeforeLin
 
 __all__ = [
     "AbsorbTransposes",
+    "BroadcastLate",
     "FoldConstants",
     "MergeDuplicates",
     "MergeReshapes",
@@ -21,6 +23,7 @@ __all__ = [
     "RemoveDeadCode",
     "RemoveEmpty",
     "RemoveIdentities",
+    "RemoveNeutralMasks",
     "ReshapeBeforeLinear",
     "SimplifyBranches",
     "all_rewrites",
@@ -34,6 +37,8 @@ def all_rewrites() -> list[Rewrite]:
         SimplifyBranches(),
         RemoveEmpty(),
         RemoveIdentities(),
+        RemoveNeutralMasks(),
+        BroadcastLate(),
         MergeReshapes(),
         MergeTransposes(),
         AbsorbTransposes(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from fwd_core.backends.tensorrt.context import ITensor, TensorRTLowering
 from fwd_core.backends.tensorrt.lowering.creation import steps
@@ -25,6 +26,39 @@ def attention(ctx: TensorRTLowering, op: ops.Attention) -> ITensor:
 
     A bool mask becomes an additive one, which the fused kernel reads without kernels of its own.
     """
+    rank, dtype = len(_scores(op)), op.query.type.dtype
+    mask = _mask_of(ctx, op)
+    value = ctx[op.value]
+    if mask.some is not None and _removes_whole_rows(op):
+        # Zeros as values give zeros too, and can be chosen where values are made, ahead of the
+        # kernels that attention becomes.
+        value = ctx("select", mask.some, value, ctx.scalar(0.0, dtype, rank))
+        mask = mask._replace(some=None)
+    result = (_fused if _is_fused(ctx, op) else _composed)(ctx, op, value, mask.additive)
+    if mask.some is None:
+        return result
+    # A row without any key is a softmax over equal numbers, or NaN, but zeros are wanted.
+    return ctx("select", mask.some, result, ctx.scalar(0.0, dtype, rank))
+
+
+class _Mask(NamedTuple):
+    """What is added to scores, and which rows keep a key where one may not; layers share both."""
+
+    additive: ITensor | None
+    some: ITensor | None
+
+
+def _mask_of(ctx: TensorRTLowering, op: ops.Attention) -> _Mask:
+    scores = _scores(op)
+    causal = op.causal and not _layer_is_causal(ctx, op)
+    key = ("mask", op.mask, causal and scores[-2:], len(scores), op.query.type.dtype)
+    if key not in ctx.memo:
+        ctx.memo[key] = _made_mask(ctx, op)
+    found: _Mask = ctx.memo[key]
+    return found
+
+
+def _made_mask(ctx: TensorRTLowering, op: ops.Attention) -> _Mask:
     keep, additive = _masks(ctx, op)
     dtype, rank = op.query.type.dtype, len(_scores(op))
     empties = op.may_empty_rows()
@@ -33,12 +67,19 @@ def attention(ctx: TensorRTLowering, op: ops.Attention) -> ITensor:
     elif empties and additive is not None:
         same = ctx.elementwise("EQUAL", additive, ctx.scalar(-math.inf, dtype, rank))
         keep = ctx.unary("NOT", same)
-    result = (_fused if _is_fused(ctx, op) else _composed)(ctx, op, additive)
     if keep is None or not empties:
-        return result
-    # A row without any key is a softmax over equal numbers, or NaN, but zeros are wanted.
-    some = reduced_bool(ctx, keep, "MAX", (rank - 1,), True)
-    return ctx("select", some, result, ctx.scalar(0.0, dtype, rank))
+        return _Mask(additive, None)
+    return _Mask(additive, reduced_bool(ctx, keep, "MAX", (rank - 1,), True))
+
+
+def _removes_whole_rows(op: ops.Attention) -> bool:
+    """Whether the mask is the same for all queries, and as wide as the values or narrower."""
+    if op.mask is None or op.causal or op.value.type.rank != len(_scores(op)):
+        return False
+    *lead, length, _ = (1, 1, *op.mask.type.shape)[-max(op.mask.type.rank, 2) :]
+    values = op.value.type.shape[: op.value.type.rank - 2]
+    pairs = zip(reversed(lead), reversed(values), strict=False)
+    return length == 1 and all(a == 1 or dim_facts.is_equal(a, b) is True for a, b in pairs)
 
 
 def _masks(ctx: TensorRTLowering, op: ops.Attention) -> tuple[ITensor | None, ITensor | None]:
@@ -94,10 +135,13 @@ def _lowest(ctx: TensorRTLowering, op: ops.Attention, rank: int) -> ITensor:
     return ctx.scalar(op.query.type.dtype.limits[0], op.query.type.dtype, rank)
 
 
-def _composed(ctx: TensorRTLowering, op: ops.Attention, additive: ITensor | None) -> ITensor:
+def _composed(
+    ctx: TensorRTLowering, op: ops.Attention, value: ITensor, additive: ITensor | None
+) -> ITensor:
     shape = _scores(op)
     rank, dtype = len(shape), op.query.type.dtype
-    query, key, value = (ctx.ranked(each, rank) for each in (op.query, op.key, op.value))
+    query, key = (ctx.ranked(each, rank) for each in (op.query, op.key))
+    value = ctx.unsqueeze(value, op.value.type.shape, range(rank - op.value.type.rank))
     scaled = ctx.elementwise("PROD", query, ctx.scalar(op.factor(), dtype, rank))
     scores = product(ctx, scaled, key, transpose_b=True)
     if additive is not None:
@@ -105,10 +149,15 @@ def _composed(ctx: TensorRTLowering, op: ops.Attention, additive: ITensor | None
     return product(ctx, softmax_over(ctx, scores, shape, rank - 1, dtype), value)
 
 
-def _fused(ctx: TensorRTLowering, op: ops.Attention, additive: ITensor | None) -> ITensor:
+def _fused(
+    ctx: TensorRTLowering, op: ops.Attention, value: ITensor, additive: ITensor | None
+) -> ITensor:
     """The attention layer takes [batch, heads, length, features]."""
     lead = _scores(op)[:-2]
-    query, key, value = (_batched(ctx, each, lead) for each in (op.query, op.key, op.value))
+    query, key, value = (
+        _batched(ctx, tensor, of, lead)
+        for tensor, of in ((ctx[op.query], op.query), (ctx[op.key], op.key), (value, op.value))
+    )
     scaled = ctx.elementwise("PROD", query, ctx.scalar(op.factor(), op.query.type.dtype, 4))
     softmax = ctx.trt.AttentionNormalizationOp.SOFTMAX
     layer = ctx.add(
@@ -128,11 +177,12 @@ def _fused(ctx: TensorRTLowering, op: ops.Attention, additive: ITensor | None) -
     return ctx.reshape(ctx.output(layer), shape, op.infer().shape)
 
 
-def _batched(ctx: TensorRTLowering, value: Value, lead: Shape) -> ITensor:
-    rank = len(lead) + 2
-    matrix = value.type.shape[-2:]
-    have = (*(1,) * (rank - value.type.rank), *value.type.shape)
-    tensor = expanded(ctx, ctx.ranked(value, rank), have, (*lead, *matrix))
+def _batched(ctx: TensorRTLowering, tensor: ITensor, value: Value, lead: Shape) -> ITensor:
+    rank, shape = len(lead) + 2, value.type.shape
+    matrix, missing = shape[-2:], rank - len(shape)
+    have = (*(1,) * missing, *shape)
+    wide = ctx.unsqueeze(tensor, shape, range(missing))
+    tensor = expanded(ctx, wide, have, (*lead, *matrix))
     return ctx.reshape(tensor, (*lead, *matrix), (*_pair(lead), *matrix))
 
 
