@@ -63,6 +63,29 @@ def test_no_tensors_at_all(tmp_path: Path) -> None:
     assert _read(tmp_path / "f")[1] == {}
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="resident pages are not told")
+def test_pages_of_a_tensor_go_with_it(tmp_path: Path) -> None:
+    names = [f"t{i}" for i in range(8)]
+    path = tmp_path / "file"
+    tensors = {name: np.ones(1 << 21, np.float32) for name in names}
+    files.write(path, {}, tensors, format="toy", version=1)
+    before = _mapped_mib()
+    _, tensors = _read(path)
+    assert _mapped_mib() - before < 8  # checked, and let go
+    for name in names:
+        assert tensors[name].sum() == 1 << 21
+    assert _mapped_mib() - before > 56
+    for name in names[1:]:
+        del tensors[name]
+    assert _mapped_mib() - before < 16
+    assert tensors["t0"].sum() == 1 << 21
+
+
+def _mapped_mib() -> float:
+    (line,) = [x for x in Path("/proc/self/status").read_text().splitlines() if "RssFile" in x]
+    return int(line.split()[1]) / 1024
+
+
 def test_arrays_that_are_not_contiguous(tmp_path: Path) -> None:
     array = np.arange(6).reshape(2, 3).T
     files.write(tmp_path / "f", {}, {"t": array}, format="toy", version=1)

@@ -15,6 +15,7 @@ import mmap
 import os
 import secrets
 import struct
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -30,6 +31,9 @@ Tensors = Mapping[str, NDArray[Any]]
 _KEY = "forward"
 #: What safetensors itself takes.
 _LONGEST_HEADER = 100_000_000
+#: Bytes of a tensor whose pages are let go on their own; not on Windows.
+_WORTH_RELEASING = 1 << 16
+_CAN_RELEASE = hasattr(mmap, "MADV_DONTNEED")
 _DTYPES = {
     "F64": "float64",
     "F32": "float32",
@@ -125,7 +129,7 @@ def read(
             another format or version.
     """
     target = Path(path)
-    document, tensors = _parsed(target)
+    document, tensors, buffer = _parsed(target)
     if document.get("format") != format:
         raise EngineFileError(
             f"{target} is another kind of file",
@@ -141,6 +145,8 @@ def read(
         )
     stated = document.pop("sha256", None)
     found = _digest(document, tensors)
+    if _CAN_RELEASE:  # what was read to be checked is read again where it is used
+        buffer.madvise(mmap.MADV_DONTNEED)
     if stated != found:
         raise EngineFileError(
             f"{target} was altered or damaged: its SHA-256 does not fit",
@@ -165,7 +171,7 @@ def format_of(path: str | os.PathLike[str]) -> str | None:
         raise _damaged(target, "")
     if head[8:] != b"{":  # after eight bytes of length, the header is a JSON object
         return None
-    document, _ = _parsed(target)
+    document, _, _ = _parsed(target)
     return str(document.get("format"))
 
 
@@ -179,7 +185,7 @@ def _reading(target: Path) -> Iterator[None]:
         raise EngineFileError(f"cannot read {target}: {error.strerror}") from error
 
 
-def _parsed(target: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def _parsed(target: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]], mmap.mmap]:
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -191,7 +197,7 @@ def _parsed(target: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
             with safe_open(target, "np") as checked:  # checks offsets and sizes against the file
                 metadata = checked.metadata() or {}
         if _KEY in metadata:
-            return dict(json.loads(metadata[_KEY])), _mapped(buffer)
+            return dict(json.loads(metadata[_KEY])), _mapped(buffer), buffer
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise _damaged(target, str(error)) from None
     raise EngineFileError(
@@ -253,8 +259,21 @@ def _mapped(buffer: mmap.mmap) -> dict[str, NDArray[Any]]:
         begin = start + entry["data_offsets"][0]
         count = int(np.prod(shape, dtype=np.int64))
         flat = np.frombuffer(buffer, dtype, count, begin) if count else np.empty(0, dtype)
+        _release_with(flat, buffer, begin)
         tensors[name] = flat.reshape(shape)
     return tensors
+
+
+def _release_with(flat: NDArray[Any], buffer: mmap.mmap, begin: int) -> None:
+    """Let a tensor's pages go with it, and not only when the whole file is closed.
+
+    A model that is turned to half as it is read would hold its weights twice otherwise.
+    """
+    first = -(-begin // mmap.PAGESIZE) * mmap.PAGESIZE
+    end = (begin + flat.nbytes) // mmap.PAGESIZE * mmap.PAGESIZE
+    if _CAN_RELEASE and end - first >= _WORTH_RELEASING:
+        release = weakref.finalize(flat, buffer.madvise, mmap.MADV_DONTNEED, first, end - first)
+        release.atexit = False
 
 
 def _digest(document: Mapping[str, Any], tensors: Tensors) -> str:
