@@ -120,6 +120,11 @@ class Features:
         return self.int64
 
     @property
+    def bool_padding(self) -> bool:
+        """Whether slices of bools may reach beyond their ends (as of TensorRT 10)."""
+        return self.int64
+
+    @property
     def byte_bindings(self) -> bool:
         """Whether 8-bit inputs and outputs need no ranges or scales (as of TensorRT 10)."""
         return self.int64
