@@ -120,6 +120,11 @@ class Features:
         return self.int64
 
     @property
+    def endless_constants(self) -> bool:
+        """Whether constants may be infinite or NaN (as of TensorRT 10; before, up to 1e38)."""
+        return self.int64
+
+    @property
     def bool_padding(self) -> bool:
         """Whether slices of bools may reach beyond their ends (as of TensorRT 10)."""
         return self.int64

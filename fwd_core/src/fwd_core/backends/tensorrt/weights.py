@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fwd_core.backends.tensorrt import endless
 from fwd_core.backends.tensorrt.types import HELD, compute_type
 from fwd_core.ir.dtypes import DType
 from fwd_core.ir.tensor import Tensor
@@ -46,6 +47,8 @@ def constant(ctx: TensorRTLowering, tensor: Tensor) -> ITensor:
     """
     if tensor.dtype is DType.BOOL and not ctx.features.bool_constants:
         return ctx.cast(constant(ctx, tensor.astype(DType.INT32)), "BOOL")
+    if not endless.is_kept(ctx, tensor):
+        return endless.constant(ctx, tensor)
     return ctx("constant", tensor.shape, weights(ctx, tensor))
 
 
