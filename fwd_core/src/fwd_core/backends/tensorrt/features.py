@@ -121,7 +121,7 @@ class Features:
 
     @property
     def endless_constants(self) -> bool:
-        """Whether constants may be infinite or NaN (as of TensorRT 10; before, up to 1e38)."""
+        """Whether single numbers may be infinite or NaN (as of TensorRT 10)."""
         return self.int64
 
     @property

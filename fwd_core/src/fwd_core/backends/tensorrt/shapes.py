@@ -35,7 +35,6 @@ class Sizes:
     Attributes:
         inputs: The network's inputs, or those of a branch, whose shapes give the symbols their
             values.
-        endless: Numbers of :mod:`fwd_core.backends.tensorrt.endless`, made of the inputs.
     """
 
     def __init__(
@@ -44,7 +43,6 @@ class Sizes:
         self._ctx = ctx
         self._outside = outside
         self.inputs: dict[Value, ITensor] = {}
-        self.endless: dict[str, ITensor] = {}
         self._symbols: dict[Symbol, ITensor] = {}
         self._known: dict[Dim, ITensor] = {}
 

@@ -67,7 +67,7 @@ def pad(ctx: TensorRTLowering, op: ops.Pad) -> ITensor:
         x, dtype = ctx.cast(x, "INT32"), DType.INT32
     # A slice fills with zeros unless it is told otherwise.
     filled = op.mode == "constant" and op.value != 0
-    fill = ctx.scalar(op.value, dtype, 0) if filled else None
+    fill = ctx.fill(op.value, dtype) if filled else None
     padded = ctx.slice(x, op.x.type.shape, cuts, mode=_OUT_OF_RANGE[op.mode], fill=fill)
     return ctx.cast(padded, "BOOL") if as_integers else padded
 

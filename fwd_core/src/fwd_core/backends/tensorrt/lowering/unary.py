@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 
+from fwd_core.backends.tensorrt import endless
 from fwd_core.backends.tensorrt.context import ITensor, TensorRTLowering
 from fwd_core.backends.tensorrt.numbers import activation, bound, negated, number, wrapped
 from fwd_core.ir import ops
@@ -39,7 +40,11 @@ _UNARY: dict[type[Operator], str] = {
 @lowering("tensorrt", *_UNARY)
 def unary(ctx: TensorRTLowering, op: ops.unary.FloatUnary) -> ITensor:
     """Functions of floats that are one unary layer."""
-    return ctx.unary(_UNARY[type(op)], ctx[op.x])
+    number = op.x.constant
+    if number is None or ctx.features.endless_constants or number.data.size != 1:
+        return ctx.unary(_UNARY[type(op)], ctx[op.x])
+    # The compiler would compute it, and not keep an infinite result.
+    return ctx.unary(_UNARY[type(op)], endless.gathered(ctx, number))
 
 
 @lowering("tensorrt", ops.Tanh)
