@@ -9,7 +9,14 @@ import math
 
 from fwd_core.backends.tensorrt import endless
 from fwd_core.backends.tensorrt.context import ITensor, TensorRTLowering
-from fwd_core.backends.tensorrt.numbers import activation, bound, negated, number, wrapped
+from fwd_core.backends.tensorrt.numbers import (
+    activation,
+    bound,
+    is_number,
+    negated,
+    number,
+    wrapped,
+)
 from fwd_core.ir import ops
 from fwd_core.ir.operator import Operator
 from fwd_core.plugins.markers import lowering
@@ -72,9 +79,10 @@ def magnitude(ctx: TensorRTLowering, op: ops.Abs) -> ITensor:
 
 @lowering("tensorrt", ops.Sign)
 def sign(ctx: TensorRTLowering, op: ops.Sign) -> ITensor:
-    """-1, 0 or 1."""
+    """-1, 0 or 1; 0 of NaN, which a layer would keep."""
     x = ctx[op.x]
     if op.x.type.dtype.is_float:
-        return ctx.unary("SIGN", x)
+        signs = ctx.unary("SIGN", x)
+        return ctx("select", is_number(ctx, x), signs, number(ctx, 0, op.x.type))
     at_least = ctx.elementwise("MAX", x, bound(ctx, -1, op.x.type, math.ceil))
     return ctx.elementwise("MIN", at_least, number(ctx, 1, op.x.type))
