@@ -16,6 +16,8 @@ from values import kind
 from fwd_core.errors import InputError
 from fwd_core.ir import Graph, Tensor, ops
 from fwd_core.testing import Corpus
+from fwd_core.testing.approximations import APPROXIMATIONS
+from fwd_core.testing.compare import Tolerance
 from fwd_core.testing.corpus import Entry
 from fwd_core.testing.replay import (
     FAILED,
@@ -173,6 +175,15 @@ def test_in_this_process(corpus: Corpus) -> None:
     result = player.run(missing)
     assert (result.outcome, result.title) == ("error", "gone")
     assert result.reason.startswith("EngineFileError: there is no file")
+
+
+def test_approximations_of_the_backend_count(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coarse = Tolerance(0.0, 1.5, reason="this backend adds coarsely")
+    monkeypatch.setitem(APPROXIMATIONS, "toy", {"fwd.Add": coarse})  # type: ignore[arg-type]
+    player = Replay(Settings(str(corpus.folder), "toy", "float32"), toy_backend.plugins())
+    assert titles([player.run(entry) for entry in corpus.entries()])["check(fwd.Add)"] == "passed"
 
 
 def test_usage(corpus: Corpus, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

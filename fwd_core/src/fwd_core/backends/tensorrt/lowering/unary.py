@@ -18,6 +18,7 @@ from fwd_core.backends.tensorrt.numbers import (
     wrapped,
 )
 from fwd_core.ir import ops
+from fwd_core.ir.dtypes import DType
 from fwd_core.ir.operator import Operator
 from fwd_core.plugins.markers import lowering
 
@@ -27,9 +28,6 @@ _UNARY: dict[type[Operator], str] = {
     ops.Sqrt: "SQRT",
     ops.Reciprocal: "RECIP",
     ops.Erf: "ERF",
-    ops.Sin: "SIN",
-    ops.Cos: "COS",
-    ops.Tan: "TAN",
     ops.Asin: "ASIN",
     ops.Acos: "ACOS",
     ops.Atan: "ATAN",
@@ -42,6 +40,9 @@ _UNARY: dict[type[Operator], str] = {
     ops.Ceil: "CEIL",
     ops.Round: "ROUND",
 }
+_PERIODIC: dict[type[Operator], str] = {ops.Sin: "SIN", ops.Cos: "COS", ops.Tan: "TAN"}
+#: Two pi in parts, two of 8 bits: products with up to 2**16 turns are exact (Cody and Waite, 1980).
+_TURN = (201 / 2**5, 253 / 2**17, 2 * math.pi - 201 / 2**5 - 253 / 2**17)
 
 
 @lowering("tensorrt", *_UNARY)
@@ -52,6 +53,29 @@ def unary(ctx: TensorRTLowering, op: ops.unary.FloatUnary) -> ITensor:
         return ctx.unary(_UNARY[type(op)], ctx[op.x])
     # The compiler would compute it, and not keep an infinite result.
     return ctx.unary(_UNARY[type(op)], endless.gathered(ctx, number))
+
+
+@lowering("tensorrt", *_PERIODIC)
+def periodic(ctx: TensorRTLowering, op: ops.unary.FloatUnary) -> ITensor:
+    """Functions of an angle, brought within half a turn first where layers want that."""
+    name, x = _PERIODIC[type(op)], ctx[op.x]
+    if ctx.features.wide_angles:
+        return ctx.unary(name, x)
+
+    def near(angle: ITensor) -> ITensor:
+        return ctx.unary(name, _within_half_a_turn(ctx, angle, op.x.type.rank))
+
+    return ctx.in_float32(x, op.x.type.dtype, near)
+
+
+def _within_half_a_turn(ctx: TensorRTLowering, angle: ITensor, rank: int) -> ITensor:
+    def times(x: ITensor, factor: float) -> ITensor:
+        return ctx.elementwise("PROD", x, ctx.scalar(factor, DType.FLOAT32, rank))
+
+    turns = ctx.unary("ROUND", times(angle, 0.5 / math.pi))
+    for part in _TURN:
+        angle = ctx.elementwise("SUB", angle, times(turns, part))
+    return angle
 
 
 @lowering("tensorrt", ops.Tanh)
