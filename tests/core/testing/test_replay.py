@@ -57,6 +57,26 @@ class BuildsOnly(toy_backend.ToyBackend):
         from fwd_core.backends import Availability
         return Availability(True, False, "no device")
 
+class SlowAtFirst(toy_backend.ToyBackend):
+    name = "slow-at-first"
+    built = 0
+
+    def build(self, graph, config):
+        if not self.built:
+            time.sleep(3)
+        type(self).built += 1
+        return super().build(graph, config)
+
+class BadAtFirst(toy_backend.ToyBackend):
+    name = "bad-at-first"
+    built = 0
+
+    def build(self, graph, config):
+        type(self).built += 1
+        if self.built == 1:
+            raise RuntimeError("not yet")
+        return super().build(graph, config)
+
 fwd_register_lowerings = toy_backend.fwd_register_lowerings
 
 @hookimpl
@@ -64,6 +84,8 @@ def fwd_register_backends(register):
     toy_backend.fwd_register_backends(register)
     register.add(Breaking())
     register.add(BuildsOnly())
+    register.add(SlowAtFirst())
+    register.add(BadAtFirst())
 """
 
 
@@ -123,6 +145,16 @@ def test_a_process_that_dies_or_hangs_is_one_failure(corpus: Corpus) -> None:
     assert "crashed  the process ended: signal 11\n    check(fwd.Relu)" in text
     assert "timeout  no answer in 3 s\n    check(fwd.Add)" in text
     assert "1 crashed, 1 passed, 1 timeout in " in text
+
+
+def test_what_a_backend_loads_at_first_is_no_case(corpus: Corpus) -> None:
+    code, text = run(corpus, "--case-seconds", "2", backend="slow-at-first")
+    assert code == FAILED
+    assert "1 differs, 2 passed in " in text
+
+
+def test_a_first_build_that_fails_is_no_case(corpus: Corpus) -> None:
+    assert "1 differs, 2 passed in " in run(corpus, backend="bad-at-first")[1]
 
 
 def test_building_only(corpus: Corpus) -> None:
