@@ -16,6 +16,8 @@ from values import kind
 from fwd_core.errors import InputError
 from fwd_core.ir import Graph, Tensor, ops
 from fwd_core.testing import Corpus
+from fwd_core.testing.approximations import APPROXIMATIONS
+from fwd_core.testing.compare import Tolerance
 from fwd_core.testing.corpus import Entry
 from fwd_core.testing.replay import (
     FAILED,
@@ -55,6 +57,26 @@ class BuildsOnly(toy_backend.ToyBackend):
         from fwd_core.backends import Availability
         return Availability(True, False, "no device")
 
+class SlowAtFirst(toy_backend.ToyBackend):
+    name = "slow-at-first"
+    built = 0
+
+    def build(self, graph, config):
+        if not self.built:
+            time.sleep(3)
+        type(self).built += 1
+        return super().build(graph, config)
+
+class BadAtFirst(toy_backend.ToyBackend):
+    name = "bad-at-first"
+    built = 0
+
+    def build(self, graph, config):
+        type(self).built += 1
+        if self.built == 1:
+            raise RuntimeError("not yet")
+        return super().build(graph, config)
+
 fwd_register_lowerings = toy_backend.fwd_register_lowerings
 
 @hookimpl
@@ -62,6 +84,8 @@ def fwd_register_backends(register):
     toy_backend.fwd_register_backends(register)
     register.add(Breaking())
     register.add(BuildsOnly())
+    register.add(SlowAtFirst())
+    register.add(BadAtFirst())
 """
 
 
@@ -123,6 +147,16 @@ def test_a_process_that_dies_or_hangs_is_one_failure(corpus: Corpus) -> None:
     assert "1 crashed, 1 passed, 1 timeout in " in text
 
 
+def test_what_a_backend_loads_at_first_is_no_case(corpus: Corpus) -> None:
+    code, text = run(corpus, "--case-seconds", "2", backend="slow-at-first")
+    assert code == FAILED
+    assert "1 differs, 2 passed in " in text
+
+
+def test_a_first_build_that_fails_is_no_case(corpus: Corpus) -> None:
+    assert "1 differs, 2 passed in " in run(corpus, backend="bad-at-first")[1]
+
+
 def test_building_only(corpus: Corpus) -> None:
     code, text = run(corpus, backend="builds-only")
     assert (code, text.splitlines()[-1].split(" in ")[0]) == (PASSED, "3 built")
@@ -173,6 +207,15 @@ def test_in_this_process(corpus: Corpus) -> None:
     result = player.run(missing)
     assert (result.outcome, result.title) == ("error", "gone")
     assert result.reason.startswith("EngineFileError: there is no file")
+
+
+def test_approximations_of_the_backend_count(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coarse = Tolerance(0.0, 1.5, reason="this backend adds coarsely")
+    monkeypatch.setitem(APPROXIMATIONS, "toy", {"fwd.Add": coarse})  # type: ignore[arg-type]
+    player = Replay(Settings(str(corpus.folder), "toy", "float32"), toy_backend.plugins())
+    assert titles([player.run(entry) for entry in corpus.entries()])["check(fwd.Add)"] == "passed"
 
 
 def test_usage(corpus: Corpus, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

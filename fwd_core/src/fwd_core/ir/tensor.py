@@ -58,8 +58,10 @@ class Tensor:
     def numpy(self) -> NDArray[np.generic]:
         """The elements as NumPy can compute with them: bfloat16 is widened to float32."""
         if self.dtype is DType.BFLOAT16:
-            # asarray: an operation on a 0-d array gives a scalar
-            return np.asarray(self.data.astype(np.uint32) << 16).view(np.float32)
+            # asarray: an operation on a 0-d array gives a scalar, of int64 before NumPy 2 unless
+            # it is told otherwise
+            words = np.left_shift(self.data, 16, dtype=np.uint32)
+            return np.asarray(words).view(np.float32)
         return self.data
 
     def astype(self, dtype: DType) -> Tensor:

@@ -27,6 +27,10 @@ class Lost:
     reason: str
 
 
+#: Seconds that a process may take until it is ready: a library may load gigabytes of kernels.
+START_SECONDS = 300.0
+
+
 class Workers(Generic[Request]):
     """A number of processes that replay cases.
 
@@ -35,7 +39,8 @@ class Workers(Generic[Request]):
     Args:
         settings: Sent to each process when it starts.
         count: How many.
-        limit: Seconds that one request may take.
+        limit: Seconds that one request may take. A process that starts has
+            :data:`START_SECONDS` until it is ready.
     """
 
     def __init__(self, settings: Mapping[str, Any], count: int, limit: float) -> None:
@@ -68,8 +73,8 @@ class Workers(Generic[Request]):
             yield from self._answers()
 
     def _answers(self) -> Iterator[tuple[Any, Any]]:
-        soonest = min((start for _, _, start in self._busy.values()), default=time.monotonic())
-        patience = max(0.0, soonest + self._limit - time.monotonic())
+        ends = [start + self._patience(worker) for worker, _, start in self._busy.values()]
+        patience = max(0.0, min(ends, default=0.0) - time.monotonic())
         ready = wait(list(self._busy), patience) if self._busy else []
         for connection in list(self._busy):
             worker, request, start = self._busy[connection]
@@ -78,15 +83,25 @@ class Workers(Generic[Request]):
                 del self._busy[connection]
                 try:
                     answer = json.loads(connection.recv_bytes())
+                    if not worker.ready:  # the answer will be the next
+                        worker.ready = True
+                        self._busy[connection] = (worker, request, time.monotonic())
+                        continue
                 except (EOFError, OSError):
                     yield request, Lost("crashed", seconds, f"the process ended: {worker.close()}")
                     continue
                 self._idle.append(worker)
                 yield request, answer
-            elif seconds >= self._limit:
+            elif seconds >= self._patience(worker):
                 del self._busy[connection]
                 worker.close()
-                yield request, Lost("timeout", seconds, f"no answer in {self._limit:g} s")
+                yield (
+                    request,
+                    Lost("timeout", seconds, f"no answer in {self._patience(worker):g} s"),
+                )
+
+    def _patience(self, worker: _Worker) -> float:
+        return self._limit if worker.ready else START_SECONDS
 
     def __enter__(self) -> Self:
         return self
@@ -98,6 +113,7 @@ class Workers(Generic[Request]):
 
 class _Worker:
     def __init__(self, settings: Mapping[str, Any]) -> None:
+        self.ready = False
         context = multiprocessing.get_context("spawn")
         self.connection, other = context.Pipe()
         self._process: SpawnProcess = context.Process(
@@ -125,6 +141,8 @@ def serve(connection: Connection, settings: str) -> None:
     given = json.loads(settings)
     options = tuple((name, value) for name, value in given.pop("options"))
     player = Replay(Settings(**given, options=options))
+    player.warm()
+    connection.send_bytes(b"{}")
     while True:
         try:
             request = json.loads(connection.recv_bytes())

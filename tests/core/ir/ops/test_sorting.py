@@ -67,6 +67,17 @@ def test_topk_decomposes_to_comparisons(dtype: str, largest: bool, axis: int, k:
     np.testing.assert_array_equal(values, np.take_along_axis(x, wanted, axis))
 
 
+@pytest.mark.parametrize("k", [2, 5])
+@pytest.mark.parametrize("largest", [True, False])
+def test_topk_decomposes_with_nan_above_every_number(largest: bool, k: int) -> None:
+    pytest.importorskip("openvino")
+    x = np.array([2.0, np.nan, -np.inf, np.nan, np.inf], np.float32)
+    wanted = ([1, 3, 4, 0, 2] if largest else [2, 0, 4, 1, 3])[:k]
+    values, places = decomposed(lambda v: ops.TopK(v, k, 0, largest), x)
+    np.testing.assert_array_equal(places, wanted)
+    np.testing.assert_array_equal(values, x[wanted])
+
+
 @pytest.mark.parametrize("axis", [0, 1])
 def test_cumsum_decomposes_to_masked_sums(axis: int) -> None:
     pytest.importorskip("openvino")

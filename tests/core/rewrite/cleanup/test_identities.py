@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from cleaning import apply, finish
 from toy_ops import Twice
 from values import B, kind
 
-from fwd_core.ir import DType, Graph, Operator, Value, ops
+from fwd_core.ir import DType, Graph, Operator, TensorType, Value, ops
 from fwd_core.rewrite.cleanup import RemoveIdentities
 
 Make = Callable[[Value], Operator]
@@ -61,6 +62,35 @@ def test_kept(make: Make) -> None:
     before = str(graph)
     assert apply(RemoveIdentities(), graph)[0] == 0
     assert str(graph) == before
+
+
+def _choice(graph: Graph, a: Value, b: Value) -> Graph:
+    chosen = graph.add_input("chosen", TensorType(DType.BOOL, (B, 3)))
+    middle = graph.add(ops.Where(chosen, a, b), name="middle")
+    return finish(graph, graph.add(ops.Abs(middle), name="after"))
+
+
+def test_a_choice_between_equals_is_none() -> None:
+    graph = Graph()
+    x = graph.add_input("x", kind(B, 3))
+    _choice(graph, x, x)
+    assert apply(RemoveIdentities(), graph) == (1, ["Abs after"])
+    graph = Graph()
+    six, also = (graph.constant(np.array(number, np.float32)) for number in (6.0, 6.0))
+    _choice(graph, six, also)
+    assert apply(RemoveIdentities(), graph)[0] == 1
+    (spread,) = (node.op for node in graph if isinstance(node.op, ops.Expand))
+    assert spread.shape == (B, 3)
+    assert spread.x is six
+
+
+@pytest.mark.parametrize("number", [7.0, -6.0, np.nan])
+def test_a_choice_between_others_stays(number: float) -> None:
+    graph = Graph()
+    six, other = (graph.constant(np.array(each, np.float32)) for each in (6.0, number))
+    _choice(graph, six, other)
+    assert apply(RemoveIdentities(), graph)[0] == 0
+    assert any(isinstance(node.op, ops.Where) for node in graph)
 
 
 def test_chains_go_in_one_walk() -> None:

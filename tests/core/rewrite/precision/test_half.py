@@ -210,6 +210,28 @@ def test_arithmetic_on_what_was_left_in_float32_stays_there() -> None:
     assert {name: _dtype(graph, name) for name in wanted} == wanted
 
 
+def test_a_number_that_scales_positions_keeps_all_its_digits() -> None:
+    def make(graph: Graph, x: Value) -> tuple[Value, Value]:
+        short = graph.add_input("short", TensorType(DType.BOOL, ()))
+        one, third = (graph.constant(np.array(number, np.float32)) for number in (1.0, 1.0 / 3.0))
+        chosen = graph.add(ops.Where(short, one, third), name="chosen")
+        scale = graph.add(ops.Where(graph.add(ops.Not(short)), third, chosen), name="scale")
+        places = graph.add(ops.Arange(4, 0.0, 1.0, SINGLE), name="places")
+        positions = graph.add(ops.Mul(places, scale), name="positions")
+        index = graph.add(ops.Cast(graph.add(ops.Floor(positions)), DType.INT64))
+        y = graph.add(ops.Linear(x, _weight(graph, 4, 4)))
+        return graph.add(ops.Gather(y, index, 1)), graph.add(ops.Mul(y, scale), name="scaled")
+
+    graph = Graph()
+    x = graph.add_input("x", TensorType(SINGLE, (2, 4)))
+    graph.set_outputs(make(graph, x), ["picked", "scaled"])
+    to_half(graph.verify())
+    graph.verify()
+    assert _dtype(graph, "scale") is SINGLE
+    assert _dtype(graph, "positions") is SINGLE
+    assert _dtype(graph, "scaled") is HALF, "beside tensors in half it is half"
+
+
 def test_positions_keep_all_their_digits() -> None:
     def make(graph: Graph, x: Value) -> Value:
         steps = graph.add(ops.Arange(4096, dtype=DType.INT64))

@@ -250,10 +250,11 @@ class TensorRTLowering(LoweringContext[ITensor]):
 
     def scalar(self, value: float | bool, dtype: DType, rank: int) -> ITensor:
         """One number as a constant of the rank of what it is combined with."""
-        data = np.full((1,) * rank, value, DType.FLOAT64.storage)
-        if not dtype.is_float:
-            data = np.full((1,) * rank, value, DType.INT64.storage)
-        return self.constant(Tensor(data).astype(dtype))
+        return self.constant(_number(value, dtype, rank))
+
+    def fill(self, value: float | bool, dtype: DType) -> ITensor:
+        """One number to fill slices with, which are layers of their own and keep all numbers."""
+        return weights.constant(self, _number(value, dtype, 0), plain=True)
 
     # --- shapes -----------------------------------------------------------------------------------
 
@@ -298,6 +299,11 @@ class TensorRTLowering(LoweringContext[ITensor]):
     ) -> ITensor:
         """Axes cut to ``(start, length, step)``; the others stay. See :func:`shapes.cut`."""
         return shapes.cut(self, tensor, shape, cuts, mode=mode, fill=fill)
+
+
+def _number(value: float | bool, dtype: DType, rank: int) -> Tensor:
+    wide = DType.FLOAT64 if dtype.is_float else DType.INT64
+    return Tensor(np.full((1,) * rank, value, wide.storage)).astype(dtype)
 
 
 def static(shape: Shape) -> tuple[int, ...]:

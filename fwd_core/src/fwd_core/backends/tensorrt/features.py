@@ -144,6 +144,21 @@ class Features:
         return self.int64
 
     @property
+    def endless_constants(self) -> bool:
+        """Whether single numbers may be infinite or NaN (as of TensorRT 10)."""
+        return self.int64
+
+    @property
+    def wide_angles(self) -> bool:
+        """Whether sines are right beyond a few turns (as of TensorRT 10; before, the GPU's own)."""
+        return self.int64
+
+    @property
+    def bool_padding(self) -> bool:
+        """Whether slices of bools may reach beyond their ends (as of TensorRT 10)."""
+        return self.int64
+
+    @property
     def byte_bindings(self) -> bool:
         """Whether 8-bit inputs and outputs need no ranges or scales (as of TensorRT 10)."""
         return self.int64

@@ -35,6 +35,23 @@ def activation(ctx: TensorRTLowering, kind: str, x: ITensor, **settings: float) 
     return ctx("activation", x, getattr(ctx.trt.ActivationType, kind), **settings)
 
 
+def is_number(ctx: TensorRTLowering, x: ITensor) -> ITensor:
+    """Which elements of a tensor of floats are not NaN, as bool."""
+    if ctx.features.isnan:
+        return ctx.unary("NOT", ctx.unary("ISNAN", x))
+    return ctx.elementwise("EQUAL", x, x)
+
+
+def keeping_nan(ctx: TensorRTLowering, result: ITensor, *operands: ITensor) -> ITensor:
+    """A result with the NaNs of the operands, all of one shape or broadcast to it.
+
+    Layers that pick the greater or the smaller of two floats drop a NaN on one side or on both.
+    """
+    for x in operands:
+        result = ctx("select", is_number(ctx, x), result, x)
+    return result
+
+
 def wrapped(ctx: TensorRTLowering, x: ITensor, kind: TensorType) -> ITensor:
     """An int32 result brought back into the range of an 8- or 16-bit integer type, as it wraps."""
     if kind.dtype not in NARROW:

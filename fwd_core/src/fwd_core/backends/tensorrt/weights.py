@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fwd_core.backends.tensorrt import endless
 from fwd_core.backends.tensorrt.types import HELD, compute_type
 from fwd_core.ir.dtypes import DType
 from fwd_core.ir.tensor import Tensor
@@ -38,14 +39,16 @@ def weights(ctx: TensorRTLowering, tensor: Tensor | None, dtype: DType | None = 
     return ctx.trt.Weights(held.data)
 
 
-def constant(ctx: TensorRTLowering, tensor: Tensor) -> ITensor:
-    """A constant layer's tensor.
+def constant(ctx: TensorRTLowering, tensor: Tensor, *, plain: bool = False) -> ITensor:
+    """A constant layer's tensor; unless it is to be plain, one whose elements are kept.
 
     Raises:
         BuildError: An integer does not fit the flavour's widest integers.
     """
     if tensor.dtype is DType.BOOL and not ctx.features.bool_constants:
         return ctx.cast(constant(ctx, tensor.astype(DType.INT32)), "BOOL")
+    if not plain and not endless.is_kept(ctx, tensor):
+        return endless.gathered(ctx, tensor)
     return ctx("constant", tensor.shape, weights(ctx, tensor))
 
 

@@ -71,8 +71,12 @@ class TopK(Operator):
         down = emit(shape.Unsqueeze(places, (1,)), "down")
         compare = elementwise.Greater if self.largest else elementwise.Less
         earlier = emit(elementwise.Less(places, down), "earlier")
-        ties = emit(elementwise.And(emit(elementwise.Equal(other, one), "same"), earlier), "ties")
-        before = emit(elementwise.Or(emit(compare(other, one), "beyond"), ties), "before")
+        beyond = emit(compare(other, one), "beyond")
+        same = emit(elementwise.Equal(other, one), "same")
+        if last.type.dtype.is_float:
+            beyond, same = self._with_nan(emit, last, beyond, same)
+        ties = emit(elementwise.And(same, earlier), "ties")
+        before = emit(elementwise.Or(beyond, ties), "before")
         counted = emit(elementwise.Cast(before, DType.INT64), "counted")
         order = emit(reduction.ReduceSum(counted, (rank,)), "order")
         wanted = emit(shape.Unsqueeze(emit(creation.Arange(self.k), "ranks"), (1,)), "wanted")
@@ -84,3 +88,18 @@ class TopK(Operator):
         back = [*range(self.axis), rank - 1, *range(self.axis, rank - 1)]
         index = emit(shape.Transpose(found, tuple(back)), "index")
         return emit(indexing.GatherElements(self.x, index, self.axis), "values"), index
+
+    def _with_nan(
+        self, emit: Emitter, last: Value, beyond: Value, same: Value
+    ) -> tuple[Value, Value]:
+        """What comes before what, and what ties, where comparisons leave NaN out."""
+        rank = last.type.rank
+        nan = emit(elementwise.NotEqual(last, last), "nan")
+        number = emit(elementwise.Not(nan), "number")
+        one, other = (nan, number) if not self.largest else (number, nan)
+        one = emit(shape.Unsqueeze(one, (rank,)), "one_kind")
+        other = emit(shape.Unsqueeze(other, (rank - 1,)), "other_kind")
+        beyond = emit(elementwise.Or(beyond, emit(elementwise.And(one, other), "apart")), "beyond")
+        down, along = (emit(shape.Unsqueeze(nan, (axis,)), "nan") for axis in (rank, rank - 1))
+        both = emit(elementwise.And(down, along), "both")
+        return beyond, emit(elementwise.Or(same, both), "same")

@@ -156,6 +156,8 @@ class _Rewriting:
             return SINGLE if counted or unfolded else HALF
         if any(self.versions.dtype(value) is HALF for value in moving):
             chosen = HALF
+        elif all(value.type.rank == 0 for value in op.operands()):
+            chosen = SINGLE  # one number costs nothing, and what it scales may be positions
         elif rule is Rule.ARITHMETIC:
             chosen = SINGLE if any(value in self.islands for value in moving) else HALF
         else:

@@ -11,7 +11,7 @@ pytest.importorskip("tensorrt_rtx")
 
 from tensorrt_networks import LIKE_8, computed, graph_of, layers, network
 
-from fwd_core.ir import ops
+from fwd_core.ir import DType, TensorType, ops
 
 X = np.arange(24).reshape(2, 3, 4)
 DTYPES = ["float32", "int64", "uint8", "bool"]
@@ -40,14 +40,27 @@ def test_elements_land_where_they_should(
     np.testing.assert_array_equal(result, expected.astype(dtype).reshape(result.shape))
 
 
+@pytest.mark.parametrize("features", [None, LIKE_8], ids=["rtx", "like-8"])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
     ("mode", "numpy_mode"), [("constant", "constant"), ("edge", "edge"), ("reflect", "reflect")]
 )
-def test_padding(mode: Any, numpy_mode: Any, dtype: str) -> None:
-    x = np.arange(1, 6).astype(dtype)
-    result = computed(lambda x: ops.Pad(x, (2,), (3,), mode), x)
+def test_padding(mode: Any, numpy_mode: Any, dtype: str, features: Any) -> None:
+    x = np.arange(5).astype(dtype)
+    result = computed(lambda x: ops.Pad(x, (2,), (3,), mode), x, features=features)
     np.testing.assert_array_equal(result, np.pad(x, (2, 3), numpy_mode))
+
+
+@pytest.mark.parametrize("mode", ["constant", "edge", "reflect"])
+def test_bools_are_padded_as_integers_where_slices_do_not_take_them(mode: Any) -> None:
+    x = TensorType(DType.BOOL, (3, 2))
+    graph, _ = graph_of(lambda x: ops.Pad(x, (1, 0), (2, 0), mode, 1), x)
+    for features, name in ((None, "BOOL"), (LIKE_8, "INT32")):
+        with network(graph, features) as ctx:
+            [cut] = layers(ctx, "ISliceLayer")
+            assert cut.get_input(0).dtype.name == name
+            if mode == "constant":
+                assert cut.get_input(4).dtype.name == name
 
 
 def test_padding_with_a_number_is_an_input_of_the_slice() -> None:

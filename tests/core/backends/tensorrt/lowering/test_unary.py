@@ -10,9 +10,9 @@ import pytest
 
 pytest.importorskip("tensorrt_rtx")
 
-from tensorrt_networks import LIKE_8, computed
+from tensorrt_networks import LIKE_8, assert_types, build, computed, graph_of, layers, network
 
-from fwd_core.ir import ops
+from fwd_core.ir import DType, TensorType, ops
 
 X = np.array([-3.5, -2.0, -1.0, -0.3, -0.0, 0.0, 0.4, 1.0, 1.7, 2.5, 3.0, 8.0])
 POSITIVE = np.array([0.01, 0.4, 1.0, 1.7, 2.5, 8.0, 30.0])
@@ -92,3 +92,37 @@ def test_functions_of_floats(make: Any, expected: Any, x: Any, dtype: str, featu
     result = computed(make, x, features=features)
     assert result.dtype == x.dtype
     np.testing.assert_allclose(result, expected(x.astype(np.float64)), atol=TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize(
+    ("operator", "expected"), [(ops.Sin, np.sin), (ops.Cos, np.cos), (ops.Tan, np.tan)]
+)
+def test_angles_are_brought_within_half_a_turn_for_short_sines(
+    operator: Any, expected: Any, dtype: str
+) -> None:
+    x = np.array([0.3, -9.0, 100.0, -1000.0, 12345.0, 65000.0]).astype(dtype)
+    result = computed(operator, x, features=LIKE_8)
+    np.testing.assert_allclose(result, expected(x.astype(np.float64)), atol=TOLERANCE[dtype])
+    graph, _ = graph_of(operator, TensorType(DType.of(dtype), (6,)))
+    for features, count in ((None, 0), (LIKE_8, 1)):
+        with network(graph, features) as ctx:
+            names = [layer.op.name for layer in layers(ctx, "IUnaryLayer")]
+            assert names.count("ROUND") == count
+    assert_types(graph, LIKE_8)
+
+
+@pytest.mark.parametrize("features", [None, LIKE_8], ids=["rtx", "like-8"])
+@pytest.mark.parametrize("shape", [(), (1,), (2, 3)])
+def test_slopes_of_a_single_number(shape: tuple[int, ...], features: Any) -> None:
+    x = TensorType(DType.FLOAT32, shape)
+    graph, _ = graph_of(lambda x, slope: ops.PRelu(x, slope), x, np.array(0.25, np.float32))
+    assert_types(graph, features)
+    with network(graph, features) as ctx:
+        (layer,) = (
+            ctx.network.get_layer(index)
+            for index in range(ctx.network.num_layers)
+            if ctx.network.get_layer(index).type.name == "PARAMETRIC_RELU"
+        )
+        assert tuple(layer.get_output(0).shape) == (shape or (1,))
+    build(graph)

@@ -69,5 +69,8 @@ def elu(ctx: TensorRTLowering, op: ops.Elu) -> ITensor:
 
 @lowering("tensorrt", ops.PRelu)
 def prelu(ctx: TensorRTLowering, op: ops.PRelu) -> ITensor:
-    """A layer of its own, whose slopes may be given at run time."""
-    return ctx("parametric_relu", *ctx.aligned(op.x, op.slope))
+    """A layer of its own, whose slopes may be given at run time; it wants an axis."""
+    if op.x.type.rank:
+        return ctx("parametric_relu", *ctx.aligned(op.x, op.slope))
+    x, slope = (ctx.unsqueeze(ctx[value], (), (0,)) for value in (op.x, op.slope))
+    return ctx.reshape(ctx("parametric_relu", x, slope), (1,), ())

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from fwd_core.backends.tensorrt.context import ITensor, TensorRTLowering
-from fwd_core.backends.tensorrt.numbers import activation, bound, wrapped
+from fwd_core.backends.tensorrt.numbers import activation, bound, keeping_nan, wrapped
 from fwd_core.backends.tensorrt.types import NARROW
 from fwd_core.ir import ops
 from fwd_core.ir.dtypes import DType
+from fwd_core.ir.graph import Value
 from fwd_core.ir.operator import Operator
 from fwd_core.ir.types import TensorType
 from fwd_core.plugins.markers import lowering
@@ -23,8 +26,6 @@ _BINARY: dict[type[Operator], str] = {
     ops.Sub: "SUB",
     ops.Mul: "PROD",
     ops.Div: "DIV",
-    ops.Maximum: "MAX",
-    ops.Minimum: "MIN",
     ops.FloorDiv: "FLOOR_DIV",
     ops.And: "AND",
     ops.Or: "OR",
@@ -51,11 +52,12 @@ def clamp(ctx: TensorRTLowering, op: ops.Clamp) -> ITensor:
     low, high = op.minimum, op.maximum
     if low is not None and high is not None and low <= high and kind.dtype.is_float:
         return activation(ctx, "CLIP", x, alpha=low, beta=high)
+    limited = x
     if low is not None:
-        x = ctx.elementwise("MAX", x, bound(ctx, low, kind, math.ceil))
+        limited = ctx.elementwise("MAX", limited, bound(ctx, low, kind, math.ceil))
     if high is not None:
-        x = ctx.elementwise("MIN", x, bound(ctx, high, kind, math.floor))
-    return x
+        limited = ctx.elementwise("MIN", limited, bound(ctx, high, kind, math.floor))
+    return keeping_nan(ctx, limited, x) if kind.dtype.is_float else limited
 
 
 @lowering("tensorrt", *_BINARY)
@@ -63,6 +65,17 @@ def binary(ctx: TensorRTLowering, op: ops.elementwise.NumberBinary) -> ITensor:
     """Functions of two tensors that are one binary layer."""
     a, b = ctx.aligned(op.a, op.b)
     return wrapped(ctx, ctx.elementwise(_BINARY[type(op)], a, b), _result(op))
+
+
+@lowering("tensorrt", ops.Maximum, ops.Minimum)
+def extremum(ctx: TensorRTLowering, op: ops.Maximum | ops.Minimum) -> ITensor:
+    """The greater or the smaller of two; a NaN stays one."""
+    a, b = ctx.aligned(op.a, op.b)
+    result = ctx.elementwise("MAX" if isinstance(op, ops.Maximum) else "MIN", a, b)
+    if not op.a.type.dtype.is_float:
+        return result
+    mixed = [x for x, value in ((a, op.a), (b, op.b)) if _may_be_nan(value)]
+    return keeping_nan(ctx, result, *mixed)
 
 
 @lowering("tensorrt", ops.TruncDiv)
@@ -164,6 +177,11 @@ def _ordered(ctx: TensorRTLowering, op: ops.elementwise.Comparison) -> tuple[ITe
     if op.a.type.dtype is DType.BOOL:  # has no order in TensorRT
         return ctx.cast(a, "INT32"), ctx.cast(b, "INT32")
     return a, b
+
+
+def _may_be_nan(value: Value) -> bool:
+    known = value.constant
+    return known is None or bool(np.isnan(known.numpy()).any())
 
 
 def _result(op: Operator) -> TensorType:

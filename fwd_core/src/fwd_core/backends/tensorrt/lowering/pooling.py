@@ -162,7 +162,7 @@ def _shifted_maxima(ctx: TensorRTLowering, op: ops.MaxPool) -> ITensor:
     """Axis by axis, the greatest of as many strided slices as the kernel has elements there."""
     x, shape, out, dtype = ctx[op.x], op.x.type.shape, op.infer().shape, op.x.type.dtype
     lowest = -np.inf if dtype.is_float else ctx.limits(dtype)[0]
-    fill = ctx.scalar(lowest, dtype, 0) if lowest != 0 else None  # zeros are the default
+    fill = ctx.fill(lowest, dtype) if lowest != 0 else None  # zeros are the default
     for axis, (k, s, p, d) in enumerate(
         zip(op.kernel, op.stride, op.padding, op.dilation, strict=True), 2
     ):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fwd_core.backends.tensorrt.context import ITensor, TensorRTLowering
-from fwd_core.backends.tensorrt.numbers import wrapped
+from fwd_core.backends.tensorrt.numbers import is_number, keeping_nan, number, wrapped
 from fwd_core.ir import ops
 from fwd_core.ir.operator import Operator
 from fwd_core.plugins.markers import lowering
@@ -36,10 +36,15 @@ def accumulate(ctx: TensorRTLowering, op: ops.reduction.Reduction) -> ITensor:
 
 @lowering("tensorrt", ops.ReduceMax, ops.ReduceMin)
 def extremum(ctx: TensorRTLowering, op: ops.reduction.Reduction) -> ITensor:
-    """Reductions that pick an element."""
+    """Reductions that pick an element, or a NaN if there is one, which layers pass over."""
+    x = ctx[op.x]
     if not op.axes:
-        return ctx[op.x]
-    return reduced(ctx, ctx[op.x], _LAYERS[type(op)], op.axes, op.keepdims)
+        return x
+    picked = reduced(ctx, x, _LAYERS[type(op)], op.axes, op.keepdims)
+    if not op.x.type.dtype.is_float:
+        return picked
+    others = ctx("select", is_number(ctx, x), number(ctx, 0, op.x.type), x)
+    return keeping_nan(ctx, picked, reduced(ctx, others, "SUM", op.axes, op.keepdims))
 
 
 @lowering("tensorrt", ops.ReduceAny, ops.ReduceAll)

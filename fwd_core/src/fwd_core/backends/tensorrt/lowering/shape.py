@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fwd_core.backends.tensorrt.context import ITensor, TensorRTLowering
 from fwd_core.ir import ops
+from fwd_core.ir.dtypes import DType
 from fwd_core.ir.types import Shape
 from fwd_core.plugins.markers import lowering
 
@@ -60,11 +61,15 @@ def pad(ctx: TensorRTLowering, op: ops.Pad) -> ITensor:
     }
     if not cuts:
         return ctx[op.x]
+    x, dtype = ctx[op.x], op.x.type.dtype
+    as_integers = dtype is DType.BOOL and not ctx.features.bool_padding
+    if as_integers:
+        x, dtype = ctx.cast(x, "INT32"), DType.INT32
     # A slice fills with zeros unless it is told otherwise.
     filled = op.mode == "constant" and op.value != 0
-    fill = ctx.scalar(op.value, op.x.type.dtype, 0) if filled else None
-    mode = _OUT_OF_RANGE[op.mode]
-    return ctx.slice(ctx[op.x], op.x.type.shape, cuts, mode=mode, fill=fill)
+    fill = ctx.fill(op.value, dtype) if filled else None
+    padded = ctx.slice(x, op.x.type.shape, cuts, mode=_OUT_OF_RANGE[op.mode], fill=fill)
+    return ctx.cast(padded, "BOOL") if as_integers else padded
 
 
 def expanded(ctx: TensorRTLowering, x: ITensor, shape: Shape, new: Shape) -> ITensor:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from fwd_core.backends.tensorrt.context import ITensor, TensorRTLowering
 from fwd_core.backends.tensorrt.lowering.creation import size
+from fwd_core.backends.tensorrt.numbers import activation, is_number
 from fwd_core.ir import ops
 from fwd_core.ir.dims import bounds
 from fwd_core.ir.dtypes import DType
@@ -27,8 +30,30 @@ def _no_layer(ctx: TensorRTLowering, op: ops.TopK) -> str | None:
 
 @lowering("tensorrt", ops.TopK, unless=_no_layer)
 def top_k(ctx: TensorRTLowering, op: ops.TopK) -> tuple[ITensor, ITensor]:
-    """A layer of the same name. Its order of equal elements and of NaNs is written nowhere."""
-    x, shape, rank = ctx[op.x], op.x.type.shape, op.x.type.rank
+    """A layer of the same name. Its order of equal elements is written nowhere."""
+    if not op.x.type.dtype.is_float:
+        return _found(ctx, op, ctx[op.x])
+    x = ctx[op.x]
+    _, places = _found(ctx, op, _finite(ctx, op, x))
+    return ctx("gather_v2", x, places, ctx.trt.GatherMode.ELEMENT, axis=op.axis), places
+
+
+def _finite(ctx: TensorRTLowering, op: ops.TopK, x: ITensor) -> ITensor:
+    """Numbers in the same order as the elements, and a greater one for NaN.
+
+    Of an infinity at the wrong end and of NaN the layer of TensorRT 8 gives -1 as the place.
+    """
+    if ctx.computed(op.x.type.dtype) != "FLOAT":
+        x = ctx.cast(x, "FLOAT")
+    greatest = np.finfo(np.float32).max
+    most = float(np.nextafter(greatest, np.float32(0)))
+    number = is_number(ctx, x)
+    x = activation(ctx, "CLIP", x, alpha=-most, beta=most)
+    return ctx("select", number, x, ctx.scalar(float(greatest), DType.FLOAT32, op.x.type.rank))
+
+
+def _found(ctx: TensorRTLowering, op: ops.TopK, x: ITensor) -> tuple[ITensor, ITensor]:
+    shape, rank = op.x.type.shape, op.x.type.rank
     operation = getattr(ctx.trt.TopKOperation, "MAX" if op.largest else "MIN")
     axis = op.axis
     order = [*(other for other in range(rank) if other != axis), axis]

@@ -7,9 +7,18 @@ from __future__ import annotations
 
 import math
 
+from fwd_core.backends.tensorrt import endless
 from fwd_core.backends.tensorrt.context import ITensor, TensorRTLowering
-from fwd_core.backends.tensorrt.numbers import activation, bound, negated, number, wrapped
+from fwd_core.backends.tensorrt.numbers import (
+    activation,
+    bound,
+    is_number,
+    negated,
+    number,
+    wrapped,
+)
 from fwd_core.ir import ops
+from fwd_core.ir.dtypes import DType
 from fwd_core.ir.operator import Operator
 from fwd_core.plugins.markers import lowering
 
@@ -19,9 +28,6 @@ _UNARY: dict[type[Operator], str] = {
     ops.Sqrt: "SQRT",
     ops.Reciprocal: "RECIP",
     ops.Erf: "ERF",
-    ops.Sin: "SIN",
-    ops.Cos: "COS",
-    ops.Tan: "TAN",
     ops.Asin: "ASIN",
     ops.Acos: "ACOS",
     ops.Atan: "ATAN",
@@ -34,12 +40,42 @@ _UNARY: dict[type[Operator], str] = {
     ops.Ceil: "CEIL",
     ops.Round: "ROUND",
 }
+_PERIODIC: dict[type[Operator], str] = {ops.Sin: "SIN", ops.Cos: "COS", ops.Tan: "TAN"}
+#: Two pi in parts, two of 8 bits: products with up to 2**16 turns are exact (Cody and Waite, 1980).
+_TURN = (201 / 2**5, 253 / 2**17, 2 * math.pi - 201 / 2**5 - 253 / 2**17)
 
 
 @lowering("tensorrt", *_UNARY)
 def unary(ctx: TensorRTLowering, op: ops.unary.FloatUnary) -> ITensor:
     """Functions of floats that are one unary layer."""
-    return ctx.unary(_UNARY[type(op)], ctx[op.x])
+    number = op.x.constant
+    if number is None or ctx.features.endless_constants or number.data.size != 1:
+        return ctx.unary(_UNARY[type(op)], ctx[op.x])
+    # The compiler would compute it, and not keep an infinite result.
+    return ctx.unary(_UNARY[type(op)], endless.gathered(ctx, number))
+
+
+@lowering("tensorrt", *_PERIODIC)
+def periodic(ctx: TensorRTLowering, op: ops.unary.FloatUnary) -> ITensor:
+    """Functions of an angle, brought within half a turn first where layers want that."""
+    name, x = _PERIODIC[type(op)], ctx[op.x]
+    if ctx.features.wide_angles:
+        return ctx.unary(name, x)
+
+    def near(angle: ITensor) -> ITensor:
+        return ctx.unary(name, _within_half_a_turn(ctx, angle, op.x.type.rank))
+
+    return ctx.in_float32(x, op.x.type.dtype, near)
+
+
+def _within_half_a_turn(ctx: TensorRTLowering, angle: ITensor, rank: int) -> ITensor:
+    def times(x: ITensor, factor: float) -> ITensor:
+        return ctx.elementwise("PROD", x, ctx.scalar(factor, DType.FLOAT32, rank))
+
+    turns = ctx.unary("ROUND", times(angle, 0.5 / math.pi))
+    for part in _TURN:
+        angle = ctx.elementwise("SUB", angle, times(turns, part))
+    return angle
 
 
 @lowering("tensorrt", ops.Tanh)
@@ -67,9 +103,10 @@ def magnitude(ctx: TensorRTLowering, op: ops.Abs) -> ITensor:
 
 @lowering("tensorrt", ops.Sign)
 def sign(ctx: TensorRTLowering, op: ops.Sign) -> ITensor:
-    """-1, 0 or 1."""
+    """-1, 0 or 1; 0 of NaN, which a layer would keep."""
     x = ctx[op.x]
     if op.x.type.dtype.is_float:
-        return ctx.unary("SIGN", x)
+        signs = ctx.unary("SIGN", x)
+        return ctx("select", is_number(ctx, x), signs, number(ctx, 0, op.x.type))
     at_least = ctx.elementwise("MAX", x, bound(ctx, -1, op.x.type, math.ceil))
     return ctx.elementwise("MIN", at_least, number(ctx, 1, op.x.type))

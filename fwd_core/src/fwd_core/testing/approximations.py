@@ -1,0 +1,86 @@
+"""How near the functions of a backend come, where that is less than a few roundings.
+
+Such a tolerance counts only for graphs that hold the operator, and only on that backend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fwd_core.ir.dtypes import DType
+from fwd_core.ir.tensor import Tensor
+from fwd_core.testing.compare import Tolerance, as_tensor
+
+_SINE = Tolerance(0.0, 5e-7, reason="the GPU's own sine is within 2**-21.4 in half a turn")
+_TANGENT = Tolerance(3e-5, 1e-6, reason="a quotient of the GPU's own sine and cosine")
+_TANH = Tolerance(1.2e-5, 1.2e-5, reason="TensorRT 8's tanh, measured: 1e-5 of the result")
+#: By backend and kind of operator.
+APPROXIMATIONS: Mapping[str, Mapping[str, Tolerance]] = {
+    "tensorrt": {
+        "fwd.Sin": _SINE,
+        "fwd.Cos": _SINE,
+        "fwd.Tan": _TANGENT,
+        "fwd.Tanh": _TANH,
+        "fwd.Gelu": _TANH,
+        "fwd.Mish": _TANH,
+        "fwd.Rnn": _TANH,
+        "fwd.Lstm": _TANH,
+        "fwd.Gru": _TANH,
+    }
+}
+#: Operators of an angle, by backend, and the greatest angle that is brought within a turn.
+_ANGLES: Mapping[str, tuple[frozenset[str], float]] = {
+    "tensorrt": (frozenset({"fwd.Sin", "fwd.Cos", "fwd.Tan"}), 1e5)
+}
+
+
+def approximated(
+    tolerances: Mapping[DType, Tolerance], backend: str, operators: Iterable[str]
+) -> Mapping[DType, Tolerance]:
+    """Tolerances that are at least what the operators of a graph need on a backend."""
+    known = APPROXIMATIONS.get(backend, {})
+    for kind in sorted(set(operators) & set(known)):
+        floor = known[kind]
+        tolerances = {
+            dtype: kept if _covers(kept, floor) else _wider(kept, floor)
+            for dtype, kept in tolerances.items()
+        }
+    return tolerances
+
+
+def beyond(
+    backend: str, operators: Iterable[str], inputs: Iterable[Tensor], shape: tuple[int, ...]
+) -> NDArray[np.bool_]:
+    """Elements of an output that are of no angle which a backend can compute with.
+
+    Said of outputs of the shape of an input that holds such angles, in a graph with a function of
+    angles: element by element.
+    """
+    found = np.zeros(shape, np.bool_)
+    kinds, greatest = _ANGLES.get(backend, (frozenset(), np.inf))
+    if kinds & set(operators):
+        for tensor in inputs:
+            if tensor.dtype.is_float and tensor.shape == shape:
+                numbers = tensor.numpy()
+                found |= np.isfinite(numbers) & (np.abs(numbers) > greatest)
+    return found
+
+
+def without(expected: Tensor, got: object, places: NDArray[np.bool_]) -> Tensor:
+    """What was expected, with what an engine gave at places that are not compared."""
+    given = as_tensor(got)
+    if not places.any() or given.type != expected.type:
+        return expected
+    return Tensor(np.where(places, given.data, expected.data), expected.dtype)
+
+
+def _covers(kept: Tolerance, floor: Tolerance) -> bool:
+    return kept.rtol >= floor.rtol and kept.atol >= floor.atol
+
+
+def _wider(kept: Tolerance, floor: Tolerance) -> Tolerance:
+    rtol, atol = max(kept.rtol, floor.rtol), max(kept.atol, floor.atol)
+    return Tolerance(rtol, atol, reason=f"{kept.reason}; {floor.reason}")
