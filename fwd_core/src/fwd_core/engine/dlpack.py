@@ -5,6 +5,7 @@ The layout is that of ``DLManagedTensor`` in ``dlpack.h`` 0.8 (https://dmlc.gith
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -96,6 +97,21 @@ def _destroyed(capsule: int) -> None:
 
 #: What C calls; they have to live as long as any capsule.
 _DELETER, _DESTRUCTOR = _Deleter(_returned), _Destructor(_destroyed)
+_immortal = ctypes.pythonapi.Py_IncRef
+_immortal.argtypes = (ctypes.py_object,)
+
+
+@atexit.register
+def _abandon() -> None:
+    """Leave what is still lent to the end of the process.
+
+    A borrower may let go after this module is gone, when its functions cannot be called.
+    """
+    for function in (_DELETER, _DESTRUCTOR, _returned, _destroyed, _lent, _NAME, _USED):
+        _immortal(function)
+    for lent in list(_lent.values()):
+        lent[-1].deleter = _Deleter()
+        _immortal(lent)
 
 
 def lend(

@@ -132,7 +132,9 @@ class BlockPool:
 
     def trim(self) -> None:
         """Give all memory that no one uses back to the device, which waits for its work first."""
-        for (_, size), waiting in list(self._idle.items()):
+        # Nothing is made on the way but one list: a collection in between would add keys.
+        for key in list(self._idle):
+            waiting, (_, size) = self._idle[key], key
             while waiting:
                 try:
                     address = waiting.pop()
