@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from types import SimpleNamespace
 from typing import Any
 
@@ -319,12 +320,12 @@ class TestDeviceArray:
 
     def test_memory_outlives_the_array(self) -> None:
         array = _array(FLOATS.copy())
-        memory = array.memory
+        memory = weakref.ref(array.memory)
         found = dlpack.take(array.__dlpack__())
         del array
-        (entry,) = [entry for entry in dlpack._lent.values() if entry[0] is memory]
-        del entry, found
-        assert not [entry for entry in dlpack._lent.values() if entry[0] is memory]
+        assert memory() is not None
+        del found
+        assert memory() is None
 
 
 class Number:

@@ -22,6 +22,19 @@ class Owner:
     """Something whose end can be watched."""
 
 
+class _Given:
+    """Hands out a capsule that is there."""
+
+    def __init__(self, capsule: Any) -> None:
+        self.capsule = capsule
+
+    def __dlpack__(self, **_options: Any) -> Any:
+        return self.__dict__.pop("capsule")
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (dlpack.CPU, 0)
+
+
 def _lent(array: Any, owner: Any = None, dtype: DType | None = None) -> Any:
     kind = dtype or DType.of(array.dtype)
     return dlpack.lend(owner, array.ctypes.data, array.shape, kind, (dlpack.CPU, 0))
@@ -54,7 +67,7 @@ def test_what_is_lent_is_taken_again(dtype: DType) -> None:
         dlpack.lend(array, array.ctypes.data, (2, 3), dtype, (dlpack.CUDA_MANAGED, 4))
     )
     assert (found.address, found.shape, found.dtype) == (array.ctypes.data, (2, 3), dtype)
-    assert found.strides is None
+    assert dlpack.is_contiguous(found.shape, found.strides)
     assert found.device == (dlpack.CUDA_MANAGED, 4)
 
 
@@ -95,18 +108,7 @@ def test_contiguous(shape: tuple[int, ...], strides: Any, wanted: bool) -> None:
 def test_the_owner_lives_as_long_as_the_borrower() -> None:
     array, owner = np.zeros(3), Owner()
     alive = weakref.ref(owner)
-
-    class Speaks:
-        def __init__(self, capsule: Any) -> None:
-            self.capsule = capsule
-
-        def __dlpack__(self, **_options: Any) -> Any:
-            return self.capsule
-
-        def __dlpack_device__(self) -> tuple[int, int]:
-            return (dlpack.CPU, 0)
-
-    speaks = Speaks(_lent(array, owner))
+    speaks = _Given(_lent(array, owner))
     del owner
     found = np.from_dlpack(speaks)
     view = found[1:]
@@ -152,14 +154,28 @@ def test_numpy_gets_back_what_was_taken() -> None:
 
 
 def test_nothing_stays_behind() -> None:
-    before = len(dlpack._lent)
+    owner = Owner()
+    before = sys.getrefcount(owner)
     array = np.zeros(3)
     for _ in range(100):
-        np.from_dlpack(Lender(array))
-        dlpack.take(_lent(array))
-        _lent(array)
+        np.from_dlpack(_Given(_lent(array, owner)))
+        dlpack.take(_lent(array, owner))
+        _lent(array, owner)
     gc.collect()
-    assert len(dlpack._lent) == before
+    assert sys.getrefcount(owner) == before
+
+
+def test_a_borrower_that_refuses_says_why() -> None:
+    owner = Owner()
+    alive = weakref.ref(owner)
+    capsule = dlpack.lend(owner, np.zeros(3).ctypes.data, (3,), DType.FLOAT64, (dlpack.CUDA, 0))
+    given = _Given(capsule)
+    del owner, capsule
+    with pytest.raises((BufferError, RuntimeError), match=r"[Uu]nsupported device"):
+        np.from_dlpack(given)
+    del given
+    gc.collect()
+    assert alive() is None
 
 
 def test_a_capsule_is_taken_once() -> None:
