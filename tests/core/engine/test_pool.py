@@ -91,3 +91,61 @@ def test_closing_waits_for_what_is_lent() -> None:
     with pytest.raises(ForwardError, match="the engine is closed\n  Hint: build or load it again"):
         pool.acquire()
     pool.close()  # again changes nothing
+
+
+class Worker:
+    """Works on after it was given back, until it is told to rest."""
+
+    def __init__(self) -> None:
+        self.busy = False
+
+
+def _workers(limit: int) -> Pool[Worker]:
+    return Pool(Worker, limit, lambda worker: not worker.busy)
+
+
+def test_an_idle_one_is_preferred() -> None:
+    pool = _workers(3)
+    workers = [pool.acquire() for _ in range(3)]
+    for worker in workers:
+        pool.release(worker)
+    workers[2].busy = True
+    assert pool.acquire() is workers[1], "of the idle ones, that which was used last"
+    assert pool.acquire() is workers[0]
+
+
+def test_a_new_one_is_made_while_there_is_room() -> None:
+    pool = _workers(2)
+    first = pool.acquire()
+    first.busy = True
+    pool.release(first)
+    second = pool.acquire()
+    assert second is not first
+    second.busy = True
+    pool.release(second)
+    assert pool.acquire() is first, "all are busy: the oldest is done first"
+    assert pool.acquire() is second
+
+
+def test_the_oldest_is_the_one_given_back_first() -> None:
+    pool = _workers(3)
+    workers = [pool.acquire() for _ in range(3)]
+    for worker in (workers[1], workers[0], workers[2]):
+        worker.busy = True
+        pool.release(worker)
+    assert [pool.acquire() for _ in range(3)] == [workers[1], workers[0], workers[2]]
+
+
+def test_a_failed_question_gives_the_place_back() -> None:
+    def ask(_worker: object) -> bool:
+        raise OSError("the device failed")
+
+    pool = Pool(object, 2, ask)
+    item = pool.acquire()
+    pool.release(item)
+    for _ in range(5):  # more often than there are places
+        with pytest.raises(OSError, match="the device failed"):
+            pool.acquire()
+    pool.close()  # waits for nobody
+    with pytest.raises(ForwardError, match="the engine is closed"):
+        pool.acquire()

@@ -195,7 +195,10 @@ def on_device(given: Any) -> bool:
     if kind is DeviceArray:
         return True
     if hasattr(given, "__dlpack_device__"):
-        return bool(given.__dlpack_device__()[0] in (dlpack.CUDA, dlpack.CUDA_MANAGED))
+        try:
+            return given.__dlpack_device__()[0] in (dlpack.CUDA, dlpack.CUDA_MANAGED)
+        except (BufferError, RuntimeError, TypeError, ValueError):
+            return False  # a device that DLPack does not have, which reading it will tell
     return hasattr(given, "__cuda_array_interface__")
 
 
@@ -222,14 +225,14 @@ def as_given(
         if given.dtype is not bound:
             raise _wrong_dtype(port, bound, given.dtype, given.shape)
         ready = given.memory.stream
-        if ready is not None and ready != stream:
+        # Also when it is finished: the caller may drop it while its stream still reads it.
+        if ready != stream:
             given.memory.lend(own if stream is None else stream)
         return Given(given.address, given.shape, bound, None, given)
     if (stream is not None or not hasattr(given, "__dlpack__")) and bound is not DType.BFLOAT16:
         found = _by_interface(port, bound, given)
         if found is not None:
-            if device:
-                _check_device(port, given, device)
+            _check_device(port, given, device)
             return found
     return _by_dlpack(port, bound, given, device, own if stream is None else stream)
 
@@ -248,6 +251,12 @@ def _by_interface(port: Port, bound: DType, given: _SpeaksCuda) -> Given | None:
         size = bound.itemsize
         if not dlpack.is_contiguous(shape, [stride // size for stride in strides]):
             raise _strided(port, shape)
+    if told.get("mask") is not None:
+        raise InputError(
+            f"input {port.name!r} has a mask",
+            expected="an array whose elements are all valid",
+            hint="fill the masked elements on the GPU",
+        )
     stream = told.get("stream")
     return Given(told["data"][0], shape, bound, 0 if stream == DEFAULT_STREAM else stream, given)
 
@@ -335,10 +344,12 @@ def stream_handle(stream: Any) -> int:
         if isinstance(getattr(stream, name, None), int):
             return int(getattr(stream, name))
     try:
-        return int(stream)
+        if not isinstance(stream, (str, bytes, float)):
+            return int(stream)
     except (TypeError, ValueError):
-        raise InputError(
-            "this is no CUDA stream",
-            expected="a handle, or a stream of torch, CuPy or cuda.core",
-            got=type(stream).__name__,
-        ) from None
+        pass
+    raise InputError(
+        "this is no CUDA stream",
+        expected="a handle, or a stream of torch, CuPy or cuda.core",
+        got=type(stream).__name__,
+    )

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from fwd_core.ir.dtypes import DType
 
 #: ``DLDeviceType``: memory of the host, of a CUDA device, pinned on the host, shared by both.
@@ -27,6 +29,7 @@ _CODES = {
     DType.UINT8: (1, 8),
     DType.BOOL: (6, 8),
 }
+_WORDS = {bits: np.dtype(f"u{bits // 8}").str for _, bits in _CODES.values()}
 _DTYPES = {code: dtype for dtype, code in _CODES.items()}
 _NAME, _USED = b"dltensor", b"used_dltensor"
 
@@ -61,11 +64,7 @@ _Managed._fields_ = (
     ("manager", ctypes.c_void_p),
     ("deleter", _Deleter),
 )
-_Destructor = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
-_new = ctypes.pythonapi.PyCapsule_New
-_new.restype = ctypes.py_object
-_new.argtypes = (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
 _pointer = ctypes.pythonapi.PyCapsule_GetPointer
 _pointer.restype = ctypes.c_void_p
 _pointer.argtypes = (ctypes.py_object, ctypes.c_char_p)
@@ -73,29 +72,21 @@ _is_valid = ctypes.pythonapi.PyCapsule_IsValid
 _is_valid.argtypes = (ctypes.py_object, ctypes.c_char_p)
 _rename = ctypes.pythonapi.PyCapsule_SetName
 _rename.argtypes = (ctypes.py_object, ctypes.c_char_p)
-#: The same calls for a capsule that is being destroyed, of which there must be no new reference.
-_bare_is_valid = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p)(
-    ("PyCapsule_IsValid", ctypes.pythonapi)
-)
-_bare_pointer = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p)(
-    ("PyCapsule_GetPointer", ctypes.pythonapi)
-)
-
-#: What is lent, by the address of its structure, until the borrower calls the deleter.
-_lent: dict[int, tuple[Any, ...]] = {}
 
 
-def _returned(managed: Any) -> None:
-    _lent.pop(ctypes.addressof(managed.contents), None)
+class _Shown:
+    """Memory as NumPy takes it, without reading it; NumPy keeps this as long as the memory."""
 
+    __slots__ = ("__array_interface__", "owner")
 
-def _destroyed(capsule: int) -> None:
-    if _bare_is_valid(capsule, _NAME):  # nobody took what it holds
-        _lent.pop(_bare_pointer(capsule, _NAME), None)
-
-
-#: What C calls; they have to live as long as any capsule.
-_DELETER, _DESTRUCTOR = _Deleter(_returned), _Destructor(_destroyed)
+    def __init__(self, owner: Any, address: int, shape: tuple[int, ...], typestr: str) -> None:
+        self.owner = owner
+        self.__array_interface__ = {
+            "version": 3,
+            "shape": shape,
+            "typestr": typestr,
+            "data": (address, False),
+        }
 
 
 def lend(
@@ -110,18 +101,15 @@ def lend(
         dtype: Element type.
         device: ``DLDeviceType`` and number of the device.
     """
-    sizes = (ctypes.c_int64 * len(shape))(*shape)
     code, bits = _CODES[dtype]
-    managed = _Managed()
-    managed.tensor.data = address
-    managed.tensor.device = _Device(*device)
-    managed.tensor.ndim = len(shape)
-    managed.tensor.dtype = _Type(code, bits, 1)
-    managed.tensor.shape = ctypes.cast(sizes, ctypes.POINTER(ctypes.c_int64))
-    managed.deleter = _DELETER
-    place = ctypes.addressof(managed)
-    _lent[place] = (owner, sizes, managed)
-    return _new(place, _NAME, ctypes.cast(_DESTRUCTOR, ctypes.c_void_p))
+    # NumPy makes the capsule, because what frees it is called in states in which no Python may
+    # run: with an exception under way, or when Python has ended.
+    shown = _Shown(owner, address, tuple(shape), _WORDS[bits])
+    capsule = np.asarray(shown).__dlpack__()
+    tensor = _Managed.from_address(_pointer(capsule, _NAME)).tensor
+    tensor.device = _Device(*device)
+    tensor.dtype = _Type(code, bits, 1)
+    return capsule
 
 
 class Held:

@@ -119,12 +119,14 @@ class Engine:
 
         Raises:
             InputError: As :meth:`run`; on the host ``result()`` raises it.
+            ForwardError: The engine is closed.
         """
         given = collect(self.inputs, feeds)
         names = [port.name for port in self.outputs]
         if self.executable.device is None:
             self._no_stream(stream)
-            return InThread(self._thread(), names, lambda: self.run_list(given))
+            with self._loading:  # so that it is not closed meanwhile
+                return InThread(self._thread(), names, lambda: self.run_list(given))
         return Named(self._on_device(given, stream, wait=False), names)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -205,10 +207,11 @@ class Engine:
             )
 
     def _thread(self) -> ThreadPoolExecutor:
-        with self._loading:
-            if self._threads is None:
-                self._threads = ThreadPoolExecutor(self.contexts.limit, "fwd-run-async")
-            return self._threads
+        if self._closed:
+            raise _closed()
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(self.contexts.limit, "fwd-run-async")
+        return self._threads
 
     def flatten_inputs(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
         """Call arguments in the order of :attr:`inputs`.
@@ -373,7 +376,7 @@ class Engine:
     def _load(self) -> Pool[Context]:
         with self._loading:
             if self._closed:
-                raise ForwardError("the engine is closed", hint="build or load it again")
+                raise _closed()
             if self._pool is None:
                 ports = (self.inputs, self.outputs)
                 executable = self._executable = self._backend.load(self.plan, ports)
@@ -393,6 +396,10 @@ class Engine:
         outputs = ", ".join(map(str, self.outputs))
         mode, backend = self.manifest.get("mode"), self.manifest.get("backend")
         return f"<Engine {backend} {mode} ({inputs}) -> ({outputs})>"
+
+
+def _closed() -> ForwardError:
+    return ForwardError("the engine is closed", hint="build or load it again")
 
 
 def _nested(args: Sequence[Any]) -> bool:

@@ -51,21 +51,23 @@ class Pool(Generic[T]):
             ForwardError: The pool is closed.
         """
         self._permits.acquire()
-        with self._lock:
-            if self._closed:
-                self._permits.release()
-                raise ForwardError("the engine is closed", hint="build or load it again")
-            self._lent += 1
-            self.peak = max(self.peak, self._lent)
-            if (found := self._choose()) is not None:
-                return found
-            self._made += 1
+        made = 0
         try:
+            with self._lock:
+                if self._closed:
+                    raise ForwardError("the engine is closed", hint="build or load it again")
+                found = self._choose()  # asks the device, which may have failed
+                self._lent += 1
+                self.peak = max(self.peak, self._lent)
+                if found is not None:
+                    return found
+                made = 1
+                self._made += 1
             return self._create()
         except BaseException:
             with self._lock:
-                self._lent -= 1
-                self._made -= 1
+                self._lent -= made
+                self._made -= made
             self._permits.release()
             raise
 

@@ -7,9 +7,11 @@ was handed to another stream is given back to the device, which waits for everyt
 
 from __future__ import annotations
 
+import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,6 +90,8 @@ class BlockPool:
         self._retired: deque[int] = deque()
         self._idle_bytes = 0
         self._closed = False
+        # Blocks keep the pool, so that this comes when the last of them has come back.
+        weakref.finalize(self, _give_all, give, self._idle, self._retired).atexit = False
 
     def lend(self, size: int, stream: int) -> Block:
         """A block that work on a stream may write at once.
@@ -132,7 +136,9 @@ class BlockPool:
 
     def trim(self) -> None:
         """Give all memory that no one uses back to the device, which waits for its work first."""
-        for (_, size), waiting in list(self._idle.items()):
+        # Nothing is made on the way but one list: a collection in between would add keys.
+        for key in list(self._idle):
+            waiting, (_, size) = self._idle[key], key
             while waiting:
                 try:
                     address = waiting.pop()
@@ -151,9 +157,18 @@ class BlockPool:
             self._give(addresses)
 
     def close(self) -> None:
-        """Give back what is idle now; blocks that are still lent follow at the next trim."""
+        """Give back what is idle now; blocks that are still lent follow with the pool's end."""
         self._closed = True
         self.trim()
+
+
+def _give_all(
+    give: Callable[[list[int]], None],
+    idle: Mapping[tuple[int, int], Iterable[int]],
+    retired: Iterable[int],
+) -> None:
+    if addresses := [*retired, *chain.from_iterable(idle.values())]:
+        give(addresses)
 
 
 def on_device() -> BlockPool:
