@@ -5,16 +5,15 @@ It adds one to every element. Runs are over when they are queued, unless a test 
 
 from __future__ import annotations
 
-import ctypes
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
-import numpy as np
 from host_memory import HostMemory
 
 from fwd_core.backends import Availability, Backend, BuildConfig, Context, Executable, Options
 from fwd_core.backends.base import Pending, Plan, Port
+from fwd_core.backends.tensorrt.runtime.buffers import view
 from fwd_core.engine import DeviceArray, Engine
 from fwd_core.engine.device_arrays import Given, as_given, on_device
 from fwd_core.engine.inputs import as_array
@@ -66,7 +65,10 @@ class HostDeviceContext(Context):
         self, inputs: Sequence[Any], shapes: Sequence[tuple[int, ...]], stream: int | None
     ) -> list[Any]:
         self._executable.streams.append(stream)
-        arrays = [_array(item) if type(item) is Given else item for item in inputs]
+        arrays = [
+            view(item.address, item.shape, item.dtype.storage) if type(item) is Given else item
+            for item in inputs
+        ]
         results = self.run(arrays, shapes)
         if not any(type(item) is Given for item in inputs):
             return results
@@ -152,9 +154,3 @@ def executable_of(engine: Engine) -> HostDeviceExecutable:
     """The executable of :func:`host_device`."""
     assert isinstance(engine.executable, HostDeviceExecutable)
     return engine.executable
-
-
-def _array(given: Given) -> Any:
-    memory = (ctypes.c_byte * max(given.nbytes, 1)).from_address(given.address)
-    flat = np.frombuffer(memory, given.dtype.storage, int(np.prod(given.shape, dtype=int)))
-    return flat.reshape(given.shape)
