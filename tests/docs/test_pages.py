@@ -15,6 +15,8 @@ from fwd_core import Plugins
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+#: Blocks that need a GPU: they are read here and run nowhere.
+ON_GPU = re.compile(r"^```py\n(.*?)^```", re.MULTILINE | re.DOTALL)
 PAGES = [
     page
     for page in sorted(
@@ -60,6 +62,15 @@ def test_the_reference_of_what_scripts_import_is_whole() -> None:
 
     page = (ROOT / "docs/reference/forward.md").read_text(encoding="utf-8")
     assert not [name for name in forward.__all__ if name not in page and name != "__version__"]
+
+
+def test_blocks_for_a_gpu_are_python() -> None:
+    found = 0
+    for page in ROOT.glob("docs/**/*.md"):
+        for block in ON_GPU.finditer(page.read_text(encoding="utf-8")):
+            compile(block[1], str(page), "exec", dont_inherit=True)
+            found += 1
+    assert found > 3
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -255,6 +255,65 @@ def test_memory_is_returned() -> None:
     assert _resident() - size < 64 << 20
 
 
+def test_memory_is_returned_without_closing() -> None:
+    def once() -> None:
+        engine = loopback()
+        engine.run({"x0": _rows(4096)})
+        engine.run({"x0": Raw(_rows(4096))})
+
+    once()
+    gc.collect()
+    free = free_memory()
+    for _ in range(50):
+        once()
+    gc.collect()
+    assert free - free_memory() <= 2 << 20
+
+
+def test_outputs_outlive_their_engine() -> None:
+    x = _rows(5)
+    with loopback() as engine:
+        closed = engine.run({"x0": Raw(x)})["y0"]
+    dropped = loopback().run({"x0": Raw(x)})["y0"]
+    gc.collect()
+    np.testing.assert_array_equal(closed.numpy(), x)
+    np.testing.assert_array_equal(dropped.numpy(), x)
+
+
+def test_a_finished_output_is_not_written_over_while_another_stream_reads_it() -> None:
+    stream, slow = int(cuda.call("cudaStreamCreateWithFlags", 1)), Slow()
+    x, other = _rows(4096, 1), _rows(4096, 2)
+    with loopback() as engine:
+        given, later = Raw(x), Raw(other)
+        first = engine.run({"x0": given})["y0"]
+        slow.queue(stream, 50)
+        second = engine.run({"x0": first}, stream=stream)["y0"]
+        del first  # the stream has not read it yet
+        kept = [engine.run({"x0": later})["y0"] for _ in range(4)]
+        np.testing.assert_array_equal(second.numpy(), x)
+        np.testing.assert_array_equal(kept[-1].numpy(), other)
+
+
+def test_runs_that_are_queued_take_contexts_that_are_idle() -> None:
+    stream, slow = int(cuda.call("cudaStreamCreateWithFlags", 1)), Slow()
+    with loopback(contexts=2) as engine:
+        given = Raw(_rows(3))
+        cuda.call("cudaDeviceSynchronize")
+        slow.queue(stream, 200)
+        pending = [engine.run_async({"x0": given}, stream=stream) for _ in range(3)]
+        assert len(list(engine.executable._contexts)) == 2  # type: ignore[attr-defined]
+        for one in pending:
+            np.testing.assert_array_equal(one.result()["y0"].numpy(), given.array)
+
+
+def test_libraries_of_the_host_are_refused() -> None:
+    with loopback() as engine:
+        found = engine.run({"x0": Raw(_rows(2))})["y0"]
+        with pytest.raises((BufferError, RuntimeError), match="nsupported device"):
+            np.from_dlpack(found)
+        np.testing.assert_array_equal(found.numpy(), _rows(2))
+
+
 def test_ten_thousand_runs_take_no_more_memory() -> None:
     with loopback() as engine:
         x = _rows(256)

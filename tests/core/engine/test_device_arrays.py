@@ -261,7 +261,8 @@ class TestDeviceArray:
         np.testing.assert_array_equal(copy, FLOATS)
         assert not np.shares_memory(copy, FLOATS)
         words = _array(np.array([0x3F80], np.uint16), dtype=DType.BFLOAT16).numpy()
-        assert (words.dtype, words[0]) == (np.uint16, 0x3F80)
+        assert words.dtype == np.uint16
+        assert words.tolist() == [0x3F80]
         assert _array(np.zeros((0, 3), np.float32)).numpy().shape == (0, 3)
 
     @pytest.mark.parametrize(("stream", "told"), [(None, None), (0, 1), (5, 5)], ids=str)
@@ -303,7 +304,7 @@ class TestDeviceArray:
     def test_what_is_wanted_and_what_there_is(self) -> None:
         array = _array()
         for more in ({"copy": False}, {"copy": None}, {"dl_device": ON_GPU}):
-            assert dlpack.take(array.__dlpack__(**more)).shape == (2, 3)  # type: ignore[arg-type]
+            assert dlpack.take(array.__dlpack__(**more)).shape == (2, 3)
 
     @pytest.mark.parametrize(
         "more", [{"copy": True}, {"dl_device": (dlpack.CPU, 0)}, {"dl_device": (dlpack.CUDA, 1)}]

@@ -381,7 +381,7 @@ class Engine:
                 ports = (self.inputs, self.outputs)
                 executable = self._executable = self._backend.load(self.plan, ports)
                 limit = executable.parallel if self._limit is None else self._limit
-                idle = None if executable.device is None else Context.idle
+                idle = None if executable.device is None else _is_idle
                 self._pool = Pool(executable.context, limit, idle)
             return self._pool
 
@@ -396,6 +396,10 @@ class Engine:
         outputs = ", ".join(map(str, self.outputs))
         mode, backend = self.manifest.get("mode"), self.manifest.get("backend")
         return f"<Engine {backend} {mode} ({inputs}) -> ({outputs})>"
+
+
+def _is_idle(context: Context) -> bool:
+    return context.idle()
 
 
 def _closed() -> ForwardError:

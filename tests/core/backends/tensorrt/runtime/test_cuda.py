@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Callable
 
 import pytest
 
-from fwd_core.backends.tensorrt.runtime import cuda, device
+from fwd_core.backends.tensorrt.runtime import blocks, cuda, device
 
 
 def test_a_failed_call_is_raised_with_cudas_name() -> None:
@@ -37,3 +38,28 @@ def test_missing_bindings_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_gpu_is_told_in_words() -> None:
     assert str(device.Gpu(0, "NVIDIA L4", "sm_89")) == "NVIDIA L4 (sm_89)"
+
+
+@pytest.mark.skipif(device.find()[0] is not None, reason="there is a GPU")
+@pytest.mark.parametrize(
+    ("use", "told"),
+    [
+        (lambda: cuda.take("cudaMalloc", 256), "cudaMalloc"),
+        (lambda: cuda.take("cudaMallocHost", 256), "cudaMallocHost"),
+        (lambda: cuda.give("cudaFree", [256]), "cudaDeviceSynchronize"),
+        (lambda: cuda.to_device(256, 512, 8, 0), "cudaMemcpyAsync"),
+        (lambda: cuda.to_host(256, 512, 8, 0), "cudaMemcpyAsync"),
+        (lambda: cuda.within(256, 512, 8, 0), "cudaMemcpyAsync"),
+        (lambda: cuda.is_over(0), "cudaEventQuery"),
+        (lambda: cuda.follow(1, 2), "cudaEventCreateWithFlags"),
+        (lambda: blocks.on_device().lend(8, 0), "cudaMalloc"),
+        (lambda: blocks.pinned().lend(8, 0), "cudaMallocHost"),
+    ],
+    ids=["malloc", "pinned", "free", "there", "back", "within", "event", "follow", "block", "page"],
+)
+def test_failures_are_told_by_the_call_that_failed(use: Callable[[], object], told: str) -> None:
+    pytest.importorskip("cuda.bindings")
+    with pytest.raises(cuda.CudaError, match=rf"^{told} failed: cudaError\w+\n  \w+"):
+        use()
+    assert cuda.capturing.acquire(blocking=False), "nothing stays locked"
+    cuda.capturing.release()

@@ -62,3 +62,12 @@ def test_as_json() -> None:
         "nodes": ("a",),
         "milliseconds": 0.5,
     }
+
+
+def test_of_several_profiles_the_one_tuned_closest() -> None:
+    ports = [Port("x", TensorType(DType.FLOAT32, (symbol("batch", 1, 2, 32), 4)))]
+    stated = [{"batch": [1, 16, 32]}, {"batch": [1, 2, 4]}]
+    assert [required(stated, ports, [(size, 4)]) for size in (1, 4, 5, 32)] == [1, 1, 0, 0]
+    assert required((), ports, [(7, 4)]) == 0, "an engine of fixed sizes has none"
+    with pytest.raises(InputError, match=r"'x': the size of axis 1 of float32\[batch, 4\] is"):
+        required(stated, ports, [(1, 5)])

@@ -23,6 +23,8 @@ from fwd_core.engine.device_arrays import Memory
 ALIGNMENT = 256
 #: Bytes that may lie idle before memory that no one uses goes back to the device.
 IDLE_LIMIT = 256 << 20
+#: ``cudaStreamPerThread``, which is always there and waits for no stream of an engine.
+_PER_THREAD = 2
 
 
 class Block(Memory):
@@ -54,7 +56,8 @@ class Block(Memory):
 
     def read(self, target: NDArray[np.generic]) -> None:
         """Copy it to the host. See :meth:`Memory.read`."""
-        stream = self._home if self.stream is None else self.stream
+        # Of a finished run the stream may be gone: it went with its engine.
+        stream = _PER_THREAD if self.stream is None else self.stream
         cuda.to_host(target.ctypes.data, self.address, target.nbytes, stream)
         cuda.call("cudaStreamSynchronize", stream)
 

@@ -1,0 +1,90 @@
+"""What is remembered of runs before any is recorded; recording itself needs a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from fwd_core.backends.tensorrt.runtime import cuda, device
+from fwd_core.backends.tensorrt.runtime.graphs import Graphs, Key, Policy
+from fwd_core.backends.tensorrt.runtime.program import Program, Shape
+
+STREAM = 5
+
+
+class Written(Program):
+    """Writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[object] = []
+
+    def prepare(self, shapes: Sequence[Shape], addresses: Sequence[int], stream: int) -> None:
+        self.told.append((shapes, addresses, stream))
+
+    def enqueue(self, stream: int) -> None:
+        self.told.append(stream)
+
+
+def _graphs(policy: Policy) -> tuple[Graphs, list[Written]]:
+    made: list[Written] = []
+
+    def create() -> Program:
+        made.append(Written())
+        return made[-1]
+
+    return Graphs(create, policy), made
+
+
+def _key(number: int) -> Key:
+    return (((number, 3),), (256 * number, 512))
+
+
+def test_first_runs_are_queued_by_one_program() -> None:
+    graphs, made = _graphs(Policy())
+    for number in (1, 2, 3):
+        assert not graphs.knows(_key(number))
+        graphs.run(_key(number), STREAM)
+        assert graphs.knows(_key(number))
+    (program,) = made
+    assert program.told[:2] == [(((1, 3),), (256, 512), STREAM), STREAM]
+    assert len(program.told) == 6
+    assert (graphs.count, graphs.replays) == (0, 0)
+
+
+def test_nothing_is_remembered_where_nothing_is_recorded() -> None:
+    graphs, made = _graphs(Policy(wanted=False))
+    for _ in range(3):
+        graphs.run(_key(1), STREAM)
+    assert not graphs.knows(_key(1))
+    assert len(made) == 1
+    assert len(made[0].told) == 6
+
+
+def test_what_came_once_is_forgotten_after_many_others() -> None:
+    graphs, _ = _graphs(Policy())
+    for number in range(65):
+        graphs.run(_key(number), STREAM)
+    assert not graphs.knows(_key(0))
+    assert graphs.knows(_key(1))
+    graphs.forget()
+    assert not graphs.knows(_key(64))
+
+
+def test_a_closed_one_begins_anew() -> None:
+    graphs, made = _graphs(Policy())
+    graphs.run(_key(1), STREAM)
+    graphs.close()
+    graphs.run(_key(1), STREAM)
+    assert len(made) == 2
+
+
+@pytest.mark.skipif(device.find()[0] is not None, reason="there is a GPU")
+def test_the_second_run_waits_for_its_stream() -> None:
+    pytest.importorskip("cuda.bindings")
+    graphs, made = _graphs(Policy())
+    graphs.run(_key(1), STREAM)
+    with pytest.raises(cuda.CudaError, match=r"^cudaStreamSynchronize failed: cudaError\w+\n"):
+        graphs.run(_key(1), 0)
+    assert len(made) == 2, "a program of its own"
+    assert made[1].told == [(((1, 3),), (256, 512), 0), 0]
