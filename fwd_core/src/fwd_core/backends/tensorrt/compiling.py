@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from fwd_core.backends.tensorrt.profiles import Profile
 from fwd_core.backends.tensorrt.progress import monitor
 from fwd_core.backends.tensorrt.runtime.device import Gpu
 from fwd_core.backends.tensorrt.timing import TimingCache
-from fwd_core.errors import BuildError
+from fwd_core.errors import BuildError, ForwardWarning, OptionError
 from fwd_core.events import Events
 from fwd_core.ir.types import TensorType
 
@@ -94,8 +95,27 @@ def configure(
 
 
 def cache_of(library: Library, options: TensorRTOptions, gpu: Gpu | None) -> TimingCache | None:
-    """The timing cache of a build, ``None`` if there is to be none."""
+    """The timing cache of a build, ``None`` if there is to be none.
+
+    Raises:
+        OptionError: A file is named, and TensorRT here cannot keep times.
+    """
     if not library.features.timing_cache or options.timing_cache == "off" or gpu is None:
+        return None
+    missing = tactics.missing_for_times() if library.features.cudnn_in_times else None
+    if missing is not None:
+        if options.timing_cache != "auto":
+            raise OptionError(
+                "option 'timing_cache' of backend 'tensorrt': TensorRT writes the version of cuDNN "
+                "beside its times, and cuDNN cannot be loaded",
+                details=[missing],
+                hint=f"{tactics.CUDNN_HINT}, or leave timing_cache out",
+            )
+        warnings.warn(
+            f"no times of kernels are kept for the next build: {missing}; {tactics.CUDNN_HINT}",
+            ForwardWarning,
+            stacklevel=2,
+        )
         return None
     path = (
         timing.path_of(library, gpu)

@@ -154,6 +154,11 @@ class Features:
         return self.int64
 
     @property
+    def cudnn_in_times(self) -> bool:
+        """Whether a timing cache cannot be written without cuDNN (before TensorRT 10)."""
+        return self.cudnn and not self.int64
+
+    @property
     def bool_padding(self) -> bool:
         """Whether slices of bools may reach beyond their ends (as of TensorRT 10)."""
         return self.int64

@@ -10,6 +10,7 @@ from fwd_core.backends.tensorrt.features import Features
 from fwd_core.errors import OptionError
 
 _OPTION = "option 'tactic_sources' of backend 'tensorrt'"
+CUDNN_HINT = "pip install 'nvidia-cudnn-cu12<9' and put its lib folder on LD_LIBRARY_PATH"
 #: What TensorRT loads of cuDNN. The first alone is a stub that ends the process when a kernel is
 #: asked of it and the others are not there.
 _CUDNN = ("libcudnn.so.8", "libcudnn_ops_infer.so.8", "libcudnn_cnn_infer.so.8")
@@ -54,9 +55,18 @@ def require(libraries: Sequence[str]) -> None:
                 f"{_OPTION}: cudnn cannot be loaded",
                 expected=", ".join(libraries),
                 details=[str(error)],
-                hint="pip install 'nvidia-cudnn-cu12<9' and put its lib folder on "
-                "LD_LIBRARY_PATH, or leave cudnn out",
+                hint=f"{CUDNN_HINT}, or leave cudnn out",
             ) from None
+
+
+def missing_for_times() -> str | None:
+    """Why cuDNN's version cannot be asked for, or ``None`` if it can; asking ends the process."""
+    try:
+        for name in _CUDNN[:2]:
+            ctypes.CDLL(name)
+    except OSError as error:
+        return str(error)
+    return None
 
 
 def mask(trt: Any, config: Any, names: Sequence[str] | None) -> int | None:
