@@ -18,8 +18,9 @@ from fwd_core.backends.tensorrt.library import Library, load
 from fwd_core.backends.tensorrt.logger import Record, listen, logger
 from fwd_core.backends.tensorrt.options import TensorRTOptions
 from fwd_core.backends.tensorrt.runtime.device import Gpu
+from fwd_core.backends.tensorrt.tactics import missing_for_times
 from fwd_core.backends.tensorrt.timing import TimingCache, path_of
-from fwd_core.errors import EngineFileError, ForwardWarning
+from fwd_core.errors import EngineFileError, ForwardWarning, OptionError
 
 GPU = Gpu(0, "NVIDIA H100 80GB HBM3", "sm_90")
 OWNER = {"flavour": "tensorrt", "version": "8.6.0", "gpu": "NVIDIA L4", "capability": "sm_89"}
@@ -167,7 +168,7 @@ def test_the_default_file_is_one_per_library_and_gpu(
 
 
 def test_which_builds_have_a_cache(library: Library, tmp_path: Path) -> None:
-    full = Library(library.trt, ROWS["tensorrt", "8.6.0"], "8.6.0")
+    full = Library(library.trt, ROWS["tensorrt", "10.13.3.9"], "10.13.3.9")
     found = cache_of(full, TensorRTOptions(), GPU)
     assert found is not None
     assert found.path == path_of(full, GPU)
@@ -177,3 +178,15 @@ def test_which_builds_have_a_cache(library: Library, tmp_path: Path) -> None:
     assert cache_of(full, TensorRTOptions(timing_cache="off"), GPU) is None
     assert cache_of(full, TensorRTOptions(), None) is None
     assert cache_of(library, TensorRTOptions(), GPU) is None, "TensorRT-RTX measures nothing"
+
+
+@pytest.mark.skipif(missing_for_times() is None, reason="cuDNN 8 is here")
+def test_tensorrt_8_keeps_no_times_without_cudnn(library: Library, tmp_path: Path) -> None:
+    full = Library(library.trt, ROWS["tensorrt", "8.6.0"], "8.6.0")
+    words = "no times of kernels are kept.*libcudnn.so.8.*pip install 'nvidia-cudnn-cu12<9'"
+    with pytest.warns(ForwardWarning, match=words):
+        assert cache_of(full, TensorRTOptions(), GPU) is None
+    named = TensorRTOptions(timing_cache=str(tmp_path / "x"))
+    with pytest.raises(OptionError, match=r"cuDNN cannot be loaded(.|\n)*leave timing_cache out"):
+        cache_of(full, named, GPU)
+    assert cache_of(full, TensorRTOptions(timing_cache="off"), GPU) is None

@@ -14,6 +14,7 @@ import numpy as np
 
 from fwd_core.backends.lowering import LoweringContext
 from fwd_core.backends.tensorrt import shapes, weights
+from fwd_core.backends.tensorrt.constraints import held
 from fwd_core.backends.tensorrt.library import Library
 from fwd_core.backends.tensorrt.logger import Record
 from fwd_core.backends.tensorrt.names import binding_names
@@ -59,7 +60,6 @@ class TensorRTLowering(LoweringContext[ITensor]):
         self.names = binding_names(graph)
         self._taken: set[str] = {name for side in self.names for name in side}
         self._held: set[ITensor] = set()
-        self._single = False
         self.sizes = shapes.Sizes(self)
 
     # --- values -----------------------------------------------------------------------------------
@@ -189,15 +189,11 @@ class TensorRTLowering(LoweringContext[ITensor]):
         )
 
     def _constrain(self, layer: ILayer) -> None:
-        # Weakly typed networks (TensorRT 8) choose the precision of a layer themselves; what the
-        # graph computes in float32 is held there. Not run in CI: it needs TensorRT 8 and a GPU.
+        # Not run in CI: it needs TensorRT 8 and a GPU.
         if self.features.strongly_typed or self.node is None:
             return
-        floats = {value.type.dtype for value in (*self.node.op.operands(), *self.node.outputs)}
-        if not self._single and (DType.FLOAT16 in floats or DType.FLOAT32 not in floats):
-            return
         single = self.trt.DataType.FLOAT
-        if layer.get_output(0).dtype in (single, self.trt.DataType.HALF):
+        if held(self.node) and layer.get_output(0).dtype in (single, self.trt.DataType.HALF):
             layer.precision = single
             layer.set_output_type(0, single)
 
@@ -235,12 +231,7 @@ class TensorRTLowering(LoweringContext[ITensor]):
         name = self.computed(dtype)
         if name == "FLOAT":
             return compute(tensor)
-        self._single = True
-        try:
-            result = compute(self.cast(tensor, "FLOAT"))
-        finally:
-            self._single = False
-        return self.cast(result, name)
+        return self.cast(compute(self.cast(tensor, "FLOAT")), name)
 
     # --- constants --------------------------------------------------------------------------------
 

@@ -131,6 +131,9 @@ def softmax_over(
         row = (1, *shape)
         flat = softmax_over(ctx, ctx.reshape(x, shape, row), row, 1, dtype)
         return ctx.reshape(flat, row, shape)
+    if not ctx.features.strongly_typed:
+        # The kernels of half add up in float32, and a cast would hide attention from the compiler.
+        return ctx("softmax", x, axes=1 << axis)
     return ctx.in_float32(x, dtype, lambda wide: ctx("softmax", wide, axes=1 << axis))
 
 
