@@ -18,6 +18,7 @@ from fwd_core.ir.ops import (
     linear,
     normalization,
     pooling,
+    quantization,
     recurrent,
     reduction,
     resize,
@@ -72,6 +73,7 @@ from fwd_core.ir.ops.indexing import Gather, GatherElements, GatherND
 from fwd_core.ir.ops.linear import Linear, MatMul
 from fwd_core.ir.ops.normalization import BatchNorm, GroupNorm, LayerNorm, Softmax
 from fwd_core.ir.ops.pooling import AdaptiveAveragePool, AveragePool, MaxPool
+from fwd_core.ir.ops.quantization import Dequantize, Quantize
 from fwd_core.ir.ops.recurrent import Gru, Lstm, Rnn
 from fwd_core.ir.ops.reduction import (
     ReduceAll,
@@ -144,6 +146,7 @@ FAMILIES = (
     creation,
     sorting,
     cumulative,
+    quantization,
     control,
 )
 

@@ -87,6 +87,8 @@ _FLOAT32: tuple[type[Operator], ...] = (
     ops.FloorDiv,
     ops.TruncDiv,
     ops.Mod,
+    ops.Quantize,
+    ops.Dequantize,
     ops.If,  # its edges; what its branches compute follows the rules again
 )
 _ARITHMETIC: tuple[type[Operator], ...] = (
