@@ -1,0 +1,145 @@
+"""Running a float graph over data, to see what every tensor holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from fwd_core.backends.base import Port
+from fwd_core.engine.inputs import as_array, bind, collect
+from fwd_core.errors import CalibrationError, InputError
+from fwd_core.ir.graph import Graph
+from fwd_core.quantize.segments import Segment, cut
+
+if TYPE_CHECKING:
+    from fwd_core.builder import Builder
+    from fwd_core.engine.engine import Engine
+
+#: Takes the name of a tensor and what it held in one run.
+Look = Callable[[str, NDArray[Any]], None]
+#: Bytes of activations that may be there at once beside the weights, where these are few.
+_LEAST_BUDGET = 64 << 20
+
+
+class Collector:
+    """Runs a float graph piece by piece and shows tensors to a function.
+
+    At no time are more activations held than the model's weights take (or 64 MiB), beside those
+    that later pieces read, so that any model can be looked at whole. Pieces are cut for the sizes
+    of the first batch, and anew when a batch is larger.
+
+    Args:
+        graph: In float32, as an importer made it; it is left as it is.
+        watched: Names of the tensors to look at.
+        builder: Builds the pieces; of mode float32.
+        budget: Bytes of activations that may be looked at together.
+
+    Raises:
+        CalibrationError: The graph has no tensor of some name.
+    """
+
+    def __init__(
+        self, graph: Graph, watched: Iterable[str], builder: Builder, budget: int | None = None
+    ) -> None:
+        self.watched = list(dict.fromkeys(watched))
+        for name in self.watched:
+            if graph.find(name) is None:
+                raise CalibrationError(f"the graph has no tensor {name!r} to look at")
+        self._graph = graph
+        self._builder = builder
+        weights = sum(tensor.data.nbytes for tensor in graph.constants.values())
+        self._budget = max(weights, _LEAST_BUDGET) if budget is None else budget
+        self._ports = [Port(value.name, value.type) for value in graph.inputs]
+        self._pieces: list[tuple[Segment, Engine]] = []
+        self._sizes: dict[str, int] = {}
+        #: Batches that were run.
+        self.batches = 0
+
+    def run(self, feeds: Mapping[str, Any], look: Look) -> None:
+        """Run once, and show each watched tensor.
+
+        Args:
+            feeds: An array per input, as for :meth:`fwd_core.Engine.run`.
+            look: Called with every watched tensor; the array must not be kept.
+
+        Raises:
+            InputError: An input does not fit the graph.
+        """
+        given = collect(self._ports, feeds)
+        arrays = [as_array(port, item) for port, item in zip(self._ports, given, strict=True)]
+        sizes = bind(self._ports, [array.shape for array in arrays])
+        self._prepare(sizes)
+        held = dict(zip([port.name for port in self._ports], arrays, strict=True))
+        wanted = set(self.watched)
+        for name, array in held.items():
+            if name in wanted:
+                look(name, array)
+        for piece, engine in self._pieces:
+            results = engine.run_list([held[name] for name in piece.inputs])
+            found = dict(zip(piece.outputs, results, strict=True))
+            for name in piece.watched:
+                look(name, found[name])
+            held.update(found)
+            del results, found
+            for name in piece.done:
+                held.pop(name, None)
+        self.batches += 1
+
+    @property
+    def pieces(self) -> int:
+        """How many pieces the graph is cut into, 0 before the first run."""
+        return len(self._pieces)
+
+    def close(self) -> None:
+        """Free the pieces."""
+        for _, engine in self._pieces:
+            engine.close()
+        self._pieces = []
+
+    def _prepare(self, sizes: dict[str, int]) -> None:
+        if self._pieces and all(sizes[name] <= self._sizes[name] for name in sizes):
+            return
+        self.close()
+        self._sizes = {name: max(size, self._sizes.get(name, 0)) for name, size in sizes.items()}
+        inputs = {port.name for port in self._ports}
+        watched = [name for name in self.watched if name not in inputs]
+        kept = set(inputs)
+        for piece in cut(self._graph, watched, self._sizes, self._budget):
+            # Inputs tell the sizes of later pieces too, so they stay to the end.
+            piece.done = [name for name in piece.done if name not in kept]
+            self._pieces.append((piece, self._builder.compile(piece.graph)))
+
+
+def batches_of(items: Iterable[Any], ports: list[Port]) -> Iterable[Mapping[str, Any]]:
+    """Batches of any kind as mappings by input name.
+
+    Args:
+        items: A mapping by name, a sequence in the order of the inputs, or one array each. Labels
+            after the inputs, as data loaders give them, are refused.
+        ports: The graph's inputs.
+
+    Raises:
+        InputError: A batch is nothing of the kind.
+    """
+    for index, item in enumerate(items):
+        if isinstance(item, Mapping):
+            yield item
+        elif isinstance(item, (list, tuple)):
+            if len(item) != len(ports):
+                raise InputError(
+                    f"batch {index} holds another number of arrays than the model has inputs",
+                    expected=", ".join(map(str, ports)),
+                    got=len(item),
+                    hint="leave labels out: (images for images, _ in loader)",
+                )
+            yield {port.name: one for port, one in zip(ports, item, strict=True)}
+        elif len(ports) == 1:
+            yield {ports[0].name: item}
+        else:
+            raise InputError(
+                f"batch {index} is one object, and the model has {len(ports)} inputs",
+                expected=", ".join(map(str, ports)),
+                got=type(item).__name__,
+            )
