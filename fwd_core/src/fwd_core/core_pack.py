@@ -1,4 +1,4 @@
-"""The core's own pack: its operators, rewrites, backends and commands, by the public hooks."""
+"""The core's own pack, by the public hooks: operators, rewrites, backends, commands and more."""
 
 from __future__ import annotations
 
@@ -46,6 +46,15 @@ def fwd_register_lowerings(register: reg.LoweringRegister) -> None:
 
     for module in (*openvino.FAMILIES, *tensorrt.FAMILIES):
         register.add_module(module)
+
+
+@hookimpl
+def fwd_register_calibration_algorithms(register: reg.AlgorithmRegister) -> None:
+    """TensorRT's, percentile and mean squared error."""
+    from fwd_core.quantize.algorithms import built_in
+
+    for algorithm in built_in():
+        register.add(algorithm)
 
 
 @hookimpl

@@ -24,6 +24,7 @@ import pluggy
 if TYPE_CHECKING:
     from fwd_core.events import Event
     from fwd_core.plugins.registers import (
+        AlgorithmRegister,
         BackendRegister,
         CommandRegister,
         ConverterRegister,
@@ -153,6 +154,30 @@ def fwd_register_backends(register: BackendRegister) -> None:
         @hookimpl
         def fwd_register_backends(register):
             register.add(MyAccelerator())
+    """
+
+
+@hookspec
+def fwd_register_calibration_algorithms(register: AlgorithmRegister) -> None:
+    """Add a way to choose the ranges of tensors for int8.
+
+    Called once, when an algorithm is first looked up. A name that another pack holds already is
+    an error that names both, unless ``override=True``.
+
+    :param register: ``register.add(algorithm)`` takes an object of
+        :class:`~fwd_core.quantize.Algorithm`.
+
+    Example::
+
+        class Half(Algorithm):
+            name = "half"
+
+            def range_of(self, histogram):
+                return histogram.maximum / 2
+
+        @hookimpl
+        def fwd_register_calibration_algorithms(register):
+            register.add(Half())
     """
 
 

@@ -18,7 +18,16 @@ from fwd_core.plugins import Pack, Plugins, Registry
 from fwd_core.plugins.manager import DISABLE, ONLY
 
 #: Registries in the order of the road of a model.
-KINDS = ("importers", "converters", "operators", "rewrites", "lowerings", "backends", "commands")
+KINDS = (
+    "importers",
+    "converters",
+    "operators",
+    "rewrites",
+    "algorithms",
+    "lowerings",
+    "backends",
+    "commands",
+)
 #: What stands between group and name in the keys of kinds with many entries.
 _GROUPS = {"converters": "::", "lowerings": ":", "operators": "."}
 

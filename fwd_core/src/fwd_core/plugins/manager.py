@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fwd_core.backends.base import Backend
     from fwd_core.importing import Importer
     from fwd_core.ir.operator import Operator
+    from fwd_core.quantize.algorithms import Algorithm
     from fwd_core.rewrite.base import Rewrite
     from fwd_core.testing.reference import Reference
 
@@ -202,6 +203,13 @@ class Plugins:
     def backends(self) -> Registry[Backend]:
         """Backends by name."""
         return self._ask("fwd_register_backends", "backend", reg.BackendRegister)
+
+    @cached_property
+    def algorithms(self) -> Registry[Algorithm]:
+        """Calibration algorithms by name."""
+        return self._ask(
+            "fwd_register_calibration_algorithms", "calibration algorithm", reg.AlgorithmRegister
+        )
 
     @cached_property
     def references(self) -> Registry[Reference]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fwd_core.backends.base import Backend
     from fwd_core.importing import Importer
     from fwd_core.ir.operator import Operator
+    from fwd_core.quantize.algorithms import Algorithm
     from fwd_core.rewrite.base import Rewrite
     from fwd_core.testing.reference import Reference
 
@@ -114,6 +115,14 @@ class BackendRegister(Register["Backend"]):
     def add(self, backend: Backend, *, override: bool = False) -> None:
         """Register one backend under its name."""
         self._take(backend.name, backend, override)
+
+
+class AlgorithmRegister(Register["Algorithm"]):
+    """Takes calibration algorithms."""
+
+    def add(self, algorithm: Algorithm, *, override: bool = False) -> None:
+        """Register one algorithm under its name."""
+        self._take(algorithm.name, algorithm, override)
 
 
 class ReferenceRegister(Register["Reference"]):

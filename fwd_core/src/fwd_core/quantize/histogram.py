@@ -1,0 +1,205 @@
+"""How the magnitudes of one tensor are spread, collected as its values come, in bounded memory."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fwd_core.errors import CalibrationError
+
+#: Bins of every histogram. At least half of them lie below the greatest value.
+BINS = 8192
+_SHIFT = BINS.bit_length() - 1
+#: Values that are binned at a time: their copies stay in the processor's cache.
+_CHUNK = 1 << 15
+#: The least exponent of a range: its inverse in bins is still a float64.
+_LEAST = -960
+
+Array: TypeAlias = NDArray[Any]
+Floats: TypeAlias = NDArray[np.float64]
+Counts: TypeAlias = NDArray[np.int64]
+
+
+class Histogram:
+    """Counts of ``|x|`` over all values that a tensor has taken.
+
+    The range is the smallest power of two that holds the greatest value, cut into :data:`BINS`
+    equal bins, each open on the left and closed on the right; exact zeros have a count of their
+    own. When a greater value comes, the range doubles and neighbouring bins merge. Powers of two
+    scale floats without rounding, so the result is the same, bit for bit, in whatever order and
+    batches the values come.
+
+    Args:
+        name: The tensor's name, for error texts.
+
+    Attributes:
+        count: How many values were seen, with zeros.
+        zeros: How many of them were zero.
+        maximum: The greatest magnitude, exactly; 0 if none was seen.
+
+    Example:
+        >>> import numpy as np
+        >>> seen = Histogram("relu1")
+        >>> seen.update(np.array([[0.0, 0.5], [-2.0, 1.0]], np.float32))
+        >>> seen.update(np.array([3.0, 0.0]))
+        >>> seen.count, seen.zeros, seen.maximum, seen.range
+        (6, 2, 3.0, 4.0)
+    """
+
+    def __init__(self, name: str = "") -> None:
+        self.name = name
+        self.count = 0
+        self.maximum = 0.0
+        self._exponent: int | None = None
+        self._counts: Counts = np.zeros(BINS + 1, np.int64)
+
+    @property
+    def zeros(self) -> int:
+        """How many of the values were zero."""
+        return int(self._counts[0])
+
+    @property
+    def range(self) -> float:
+        """Where the last bin ends: the smallest power of two that no value exceeds, or 0."""
+        return self.width * BINS
+
+    @property
+    def width(self) -> float:
+        """How wide each bin is; 0 if only zeros were seen."""
+        return 0.0 if self._exponent is None else math.ldexp(1.0, self._exponent - _SHIFT)
+
+    @property
+    def counts(self) -> Counts:
+        """How many values each bin holds, zeros left out. Do not write to it."""
+        return self._counts[1:]
+
+    @property
+    def edges(self) -> Floats:
+        """The :data:`BINS` + 1 edges of the bins; those beyond the greatest value are moved to it.
+
+        Bin ``i`` holds the values in ``(edges[i], edges[i + 1]]``.
+        """
+        with np.errstate(over="ignore"):  # where a range ends that float64 just holds
+            edges: Floats = np.arange(BINS + 1, dtype=np.float64) * self.width
+        return np.minimum(edges, self.maximum, out=edges)
+
+    def update(self, array: Array) -> None:
+        """Count the values of an array of any shape, of a float dtype.
+
+        Raises:
+            CalibrationError: The array holds NaN or infinity, or is not of a float dtype. Nothing
+                of it is counted.
+        """
+        array = np.asarray(array)
+        if array.dtype.name == "bfloat16":  # NumPy knows it as a stranger's type
+            array = array.astype(np.float32)
+        if array.dtype.kind != "f":
+            raise CalibrationError(
+                f"cannot collect the range of {self._title()}",
+                expected="an array of floats",
+                got=f"dtype {array.dtype}",
+                hint="only float tensors are quantized: collect those",
+            )
+        if array.dtype.itemsize > 8:
+            array = array.astype(np.float64)
+        before = self.count, self.maximum, self._exponent, self._counts.copy()
+        flat = array.ravel(order="K")
+        try:
+            for start in range(0, flat.size, _CHUNK):
+                self._take(flat[start : start + _CHUNK])
+        except CalibrationError:
+            self.count, self.maximum, self._exponent, self._counts = before
+            raise
+
+    def merge(self, other: Histogram) -> None:
+        """Count what another histogram has counted, as if this one had seen its values."""
+        counts = other._counts
+        if other._exponent is not None:
+            self._grow(other._exponent)
+            counts = _halved(counts, (self._exponent or 0) - other._exponent)
+        self._counts = self._counts + counts
+        self.count += other.count
+        self.maximum = max(self.maximum, other.maximum)
+
+    def resampled(self, bins: int) -> Floats:
+        """Counts over ``bins`` equal bins from 0 to the greatest value, zeros left out.
+
+        A bin that is cut is taken to hold its values evenly, so these counts may be fractions.
+        """
+        below = np.concatenate([[0], np.cumsum(self.counts)])
+        places = np.linspace(0.0, self.maximum, bins + 1)
+        at: Floats = np.interp(places, self.edges, below)
+        at[-1] = below[-1]
+        return np.diff(at)
+
+    def __repr__(self) -> str:
+        title = f"{self.name!r}, " if self.name else ""
+        return f"<Histogram {title}{self.count} values, greatest {self.maximum:g}>"
+
+    def _take(self, values: Array) -> None:
+        scaled = self._scaled(values)
+        # NaN compares false with everything, so one comparison finds it too.
+        if not scaled.max() <= BINS:
+            greatest = float(np.abs(values).max())
+            if not math.isfinite(greatest):
+                self._refuse(values)
+            # frexp gives greatest = fraction * 2**exponent with fraction in [0.5, 1).
+            fraction, exponent = math.frexp(greatest)
+            self._grow(max(exponent - (fraction == 0.5), _LEAST))
+            scaled = self._scaled(values)
+        top = float(scaled.max())
+        if self._exponent is not None and top:
+            self.maximum = max(self.maximum, top * self.width)
+        np.ceil(scaled, out=scaled)
+        self._counts += np.bincount(scaled.astype(np.intp), minlength=BINS + 1)
+        self.count += values.size
+
+    def _scaled(self, values: Array) -> Array:
+        """Magnitudes in bins, exactly; while there is no range, infinite if not all are zero."""
+        if self._exponent is None:
+            return np.full(values.size, math.inf if values.any() else 0.0)
+        factor = math.ldexp(1.0, _SHIFT - self._exponent)
+        # In float32, a factor below 1 could round small values to zero.
+        fits = 1.0 <= factor <= 2.0**120 and values.dtype.itemsize <= 4
+        dtype = np.float32 if fits else np.float64
+        with np.errstate(over="ignore", invalid="ignore"):
+            scaled: Array = np.multiply(values, dtype(factor), dtype=dtype)
+        return np.abs(scaled, out=scaled)
+
+    def _grow(self, exponent: int) -> None:
+        if self._exponent is None:
+            self._exponent = exponent
+        elif exponent > self._exponent:
+            self._counts = _halved(self._counts, exponent - self._exponent)
+            self._exponent = exponent
+
+    def _refuse(self, values: Array) -> None:
+        nan, infinite = int(np.isnan(values).sum()), int(np.isinf(values).sum())
+        found = " and ".join(
+            f"{number} times {what}"
+            for number, what in ((nan, "NaN"), (infinite, "infinity"))
+            if number
+        )
+        raise CalibrationError(
+            f"cannot collect the range of {self._title()}",
+            expected="finite values",
+            got=found,
+            hint="run the model in float32 on this batch to see where they come from, then mend "
+            "the data, or leave this tensor in float",
+        )
+
+    def _title(self) -> str:
+        return f"tensor {self.name!r}" if self.name else "a tensor"
+
+
+def _halved(counts: Counts, times: int) -> Counts:
+    """Counts by bin after the range has doubled so many times; zeros stay apart."""
+    for _ in range(min(times, _SHIFT)):
+        merged = np.zeros_like(counts)
+        merged[0] = counts[0]
+        merged[1 : BINS // 2 + 1] = counts[1::2] + counts[2::2]
+        counts = merged
+    return counts
