@@ -16,7 +16,8 @@ from fwd_core.ir.graph import Graph, Node, Value
 from fwd_core.ir.tensor import Tensor
 from fwd_core.quantize import rules
 from fwd_core.quantize.patterns import matching
-from fwd_core.quantize.plan import Plan, Ranges, Read, made
+from fwd_core.quantize.plan import Plan, Read, made
+from fwd_core.quantize.ranges import Ranges
 from fwd_core.quantize.report import Placement
 from fwd_core.quantize.weights import scale_of, weight_scale
 from fwd_core.rewrite.batch_norm import FoldBatchNorm

@@ -15,7 +15,8 @@ from fwd_core.ir.dtypes import DType
 from fwd_core.ir.graph import Graph, Node, Value
 from fwd_core.quantize import rules
 from fwd_core.quantize.attention import is_attention
-from fwd_core.quantize.weights import greatest, range_problem, weight_axis, weight_problem
+from fwd_core.quantize.ranges import Groups, Ranges
+from fwd_core.quantize.weights import weight_axis, weight_problem
 from fwd_core.rewrite.batch_norm import folded_product
 
 
@@ -45,70 +46,7 @@ class Plan:
     quantized: dict[str, str] = field(default_factory=dict)
     floats: dict[str, str] = field(default_factory=dict)
     unquantized: dict[str, str] = field(default_factory=dict)
-    groups: Groups = field(default_factory=lambda: Groups())
-
-
-class Groups:
-    """Tensors that share a scale with others."""
-
-    def __init__(self) -> None:
-        self._of: dict[Value, list[Value]] = {}
-
-    def join(self, a: Value, b: Value) -> None:
-        """Let two tensors, and all that share with them, share one scale."""
-        first, second = self.of(a), self.of(b)
-        if first is second:
-            return
-        first.extend(second)
-        for value in first:
-            self._of[value] = first
-
-    def of(self, value: Value) -> list[Value]:
-        """All that share the scale of a tensor, itself among them."""
-        return self._of.setdefault(value, [value])
-
-    def shared(self) -> list[list[Value]]:
-        """Groups of two or more."""
-        distinct = {id(group): group for group in self._of.values()}
-        return [group for group in distinct.values() if len(group) > 1]
-
-
-class Ranges:
-    """Ranges of tensors: measured, following from others, or (``None``) all to be measured."""
-
-    def __init__(self, graph: Graph, measured: Mapping[str, float] | None) -> None:
-        self._known: dict[Value, float] = {}
-        self._problems: dict[Value, str] = {}
-        for value in graph.values():
-            if value.type.dtype is not DType.FLOAT32:
-                self._problems[value] = f"it is {value.type.dtype}"
-                continue
-            amax = self._found(value, measured)
-            why = amax if isinstance(amax, str) else range_problem(amax)
-            if why is not None:
-                self._problems[value] = why
-            elif not isinstance(amax, str):
-                self._known[value] = amax
-
-    def _found(self, value: Value, measured: Mapping[str, float] | None) -> float | str:
-        if (constant := value.constant) is not None:
-            return weight_problem(constant) or greatest(constant)
-        if measured is None:
-            return 1.0
-        if value.name in measured:
-            return float(measured[value.name])
-        sources = () if value.producer is None else rules.passed_on(value.producer.op)
-        if not sources or any(one in self._problems for one in sources):
-            return "it has no range"
-        return max(self._known[one] for one in sources)
-
-    def problem(self, value: Value) -> str | None:
-        """Why a tensor cannot be quantized, if so."""
-        return self._problems.get(value)
-
-    def amax(self, group: list[Value]) -> float:
-        """The greatest range in a group."""
-        return max(self._known[value] for value in group if value in self._known)
+    groups: Groups = field(default_factory=Groups)
 
 
 def made(graph: Graph, ranges: Ranges, skipped: Mapping[str, str], *, attention: bool) -> Plan:
@@ -165,7 +103,7 @@ class _Planner:
         elif isinstance(op, ops.Add):
             if op.a in self.near or op.b in self.near:
                 self.near.add(node.output)
-        elif isinstance(op, (*rules.ACTIVATIONS, ops.AveragePool)) or folded_product(node):
+        elif isinstance(op, (*rules.ACTIVATIONS, ops.AveragePool)) or self._folded(node):
             if next(iter(op.operands())) in self.near:
                 self.near.add(node.output)
 
@@ -299,7 +237,12 @@ class _Planner:
         made = value.producer
         if made is None or value.users != {node: 1} or value in self.outputs:
             return False
-        return made in self.products or folded_product(made) in self.products
+        return made in self.products or self._folded(made) in self.products
+
+    def _folded(self, node: Node) -> Node | None:
+        """The product that a batch normalization is, or will be, a part of."""
+        before = folded_product(node)
+        return None if before is None or {node.name, before.name} & set(self.skipped) else before
 
     def _becomes_int8(self, value: Value) -> bool:
         while value not in self.plan.pairs:

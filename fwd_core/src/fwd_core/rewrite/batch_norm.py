@@ -70,7 +70,8 @@ def _fold(graph: Graph, before: Node, node: Node) -> None:
     assert isinstance(product, (ops.Convolution, ops.ConvolutionTranspose, ops.Linear))
     amounts = scale_and_shift(norm)
     weight = product.weight.constant
-    assert amounts is not None and weight is not None
+    assert amounts is not None
+    assert weight is not None
     scale, shift = amounts
     if product.bias is not None:
         old = product.bias.constant
@@ -86,7 +87,9 @@ def _fold(graph: Graph, before: Node, node: Node) -> None:
     bias_name = f"{node.name}/bias" if product.bias is None else f"{product.bias.name}/folded"
     op = dataclasses.replace(
         product,
-        weight=constant(weight.numpy() * factors, f"{product.weight.name}/folded"),
+        weight=constant(
+            weight.numpy().astype(np.float64) * factors, f"{product.weight.name}/folded"
+        ),
         bias=constant(shift, bias_name),
     )
     stale = [value for one in (norm, product) for value in one.operands()]
