@@ -123,7 +123,7 @@ def _check_parameters(
 
 
 def _is_positive(scale: Tensor) -> bool:
-    numbers = scale.numpy()
+    numbers = scale.numpy().astype(np.float64)
     return bool((np.isfinite(numbers) & (numbers > 0)).all())
 
 

@@ -77,16 +77,17 @@ def _quantized(op: ops.Quantize) -> Tensor | None:
     zero = None if op.zero_point is None else op.zero_point.constant
     if x is None or scale is None:
         return None
-    numbers = x.astype(DType.FLOAT32).data
+    numbers = x.astype(DType.FLOAT32).numpy().astype(np.float32)
     if np.isnan(numbers).any():
         return None  # what integer a NaN becomes is the backend's
     along = None if op.axis is None else (-1, *(1,) * (numbers.ndim - op.axis - 1))
 
-    def spread(data: NDArray[np.generic]) -> NDArray[np.generic]:
+    def spread(tensor: Tensor) -> NDArray[np.float32]:
+        data = tensor.numpy().astype(np.float32)
         return data if along is None else data.reshape(along)
 
     with np.errstate(over="ignore"):
-        made = np.rint(numbers / spread(scale.data))
+        made = np.rint(numbers / spread(scale))
     if zero is not None:
-        made = made + spread(zero.data.astype(np.float32))
+        made = made + spread(zero)
     return Tensor(np.clip(made, op.low, op.high).astype(op.dtype.storage), op.dtype)

@@ -1,22 +1,25 @@
 """Numbers in 8 bits and back: the layers from which TensorRT makes products of integers.
 
-TensorRT quantizes to int8 around 0, and only dequantizes what was quantized or is a constant.
+TensorRT quantizes to int8 around 0, and only dequantizes what was quantized or is a constant;
+uint8 around 128 is the same, 128 further.
 What it does not take is composed from other layers, which computes the same numbers as floats.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fwd_core.backends.lowering import LoweringContext
 from fwd_core.backends.tensorrt.context import ITensor, TensorRTLowering
 from fwd_core.ir import ops
 from fwd_core.ir.dtypes import DType
+from fwd_core.ir.graph import Value
 from fwd_core.ir.tensor import Tensor
 from fwd_core.plugins.markers import lowering
 
 #: Numbers below it have fewer digits in half, so a scale of half would be another one.
-_LEAST_HALF = 2.0**-14
+_LEAST_HALF = np.float32(2.0**-14)
 
 
 def unquantizable(_ctx: LoweringContext[ITensor], op: ops.Quantize) -> str | None:
@@ -60,11 +63,12 @@ def dequantize(ctx: TensorRTLowering, op: ops.Dequantize) -> ITensor:
     if constant is None:
         x = ctx[op.x]
     elif ctx.features.typed_quantization:
-        ctx.kept.append(constant)
-        x = ctx("constant", constant.shape, ctx.trt.Weights(constant.data))
+        held = Tensor((constant.data.astype(np.int32) - _further(constant.dtype)).astype(np.int8))
+        ctx.kept.append(held)
+        x = ctx("constant", held.shape, ctx.trt.Weights(held.data))
     else:
-        assert op.scale.constant is not None
-        numbers = constant.data.astype(np.float32) * _spread(op, op.scale.constant.data)
+        integers = _numbers(op.x) - np.float32(_further(constant.dtype))
+        numbers = integers * _spread(op, _numbers(op.scale))
         x = _quantized(ctx, op, ctx.constant(Tensor(numbers)), DType.FLOAT32)
     ctx.quantized = True
     wanted = ctx.computed(op.dtype)
@@ -92,42 +96,40 @@ def _quantized(
 
 
 def _within(ctx: TensorRTLowering, op: ops.Quantize, x: ITensor) -> ITensor:
-    assert op.scale.constant is not None
-    scale, (least, greatest) = op.scale.constant.data, op.dtype.limits
+    scale, (least, greatest) = _numbers(op.scale), op.dtype.limits
     rank, dtype = op.x.type.rank, op.x.type.dtype
     for operation, bound, limit in (("MAX", op.low, least), ("MIN", op.high, greatest)):
         if bound == limit:
             continue
-        number = np.asarray(_spread(op, scale) * bound, np.float32)
+        number = np.asarray(_spread(op, scale) * (bound - _further(op.dtype)), np.float32)
         number = number.reshape(number.shape or (1,) * rank)
         x = ctx.elementwise(operation, x, ctx.constant(Tensor(number).astype(dtype)))
     return x
 
 
 def _reason(op: ops.Quantize | ops.Dequantize, dtype: DType) -> str | None:
-    if dtype is not DType.INT8:
-        return f"TensorRT quantizes to int8, not to {dtype}"
     if op.x.type.rank == 0:
         return "TensorRT quantizes no single numbers"
     if op.scale.constant is None:
         return "its scale must be a constant"
-    if op.zero_point is None:
-        return None
-    zero = op.zero_point.constant
-    if zero is None or zero.data.any():
-        return "TensorRT quantizes around 0 only: its zero point must be absent or 0"
+    zero, middle = op.zero_point, _further(dtype)
+    known = np.zeros(1) if zero is None else None if zero.constant is None else zero.constant.data
+    if known is None or (known != np.int32(middle)).any():
+        return f"TensorRT quantizes around the middle: a zero point of {middle} for {dtype}"
     return None
+
+
+def _further(dtype: DType) -> int:
+    """How much greater integers of a type are than the int8 that stand for them."""
+    return 128 if dtype is DType.UINT8 else 0
 
 
 def _has_scale(ctx: TensorRTLowering, op: ops.Quantize | ops.Dequantize, name: str) -> bool:
     """Whether a layer can be given the scale beside tensors of a type."""
     if ctx.features.single_scales or name == "FLOAT":
         return True
-    assert op.scale.constant is not None
-    return (
-        bool((op.scale.constant.data >= _LEAST_HALF).all())
-        and float(op.scale.constant.data.max(initial=0)) <= DType.FLOAT16.limits[1]
-    )
+    scale, most = _numbers(op.scale), np.float32(DType.FLOAT16.limits[1])
+    return bool(((scale >= _LEAST_HALF) & (scale <= most)).all())
 
 
 def _scale(ctx: TensorRTLowering, op: ops.Quantize | ops.Dequantize, name: str) -> ITensor:
@@ -140,7 +142,12 @@ def _axis(op: ops.Quantize | ops.Dequantize) -> dict[str, int]:
     return {} if op.axis is None else {"axis": op.axis}
 
 
-def _spread(op: ops.Quantize | ops.Dequantize, numbers: np.ndarray) -> np.ndarray:
+def _numbers(value: Value) -> NDArray[np.float32]:
+    assert value.constant is not None
+    return value.constant.numpy().astype(np.float32)
+
+
+def _spread(op: ops.Quantize | ops.Dequantize, numbers: NDArray[np.float32]) -> NDArray[np.float32]:
     if op.axis is None:
         return numbers
     return numbers.reshape((*(1,) * op.axis, -1, *(1,) * (op.x.type.rank - op.axis - 1)))
