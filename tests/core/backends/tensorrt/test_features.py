@@ -43,7 +43,7 @@ NAMES_IN_USE = {
     " add_cast add_identity add_shuffle add_slice add_concatenation add_elementwise add_unary"
     " add_activation add_select add_matrix_multiply add_convolution_nd add_pooling_nd"
     " add_scale_nd add_normalization add_softmax add_reduce add_gather add_gather_v2 add_fill"
-    " add_parametric_relu",
+    " add_parametric_relu add_quantize add_dequantize",
     "ILayer": "name metadata set_input get_output",
     "ITensor": "name shape dtype is_network_input",
     "IBuilderConfig": "clear_flag set_flag set_memory_pool_limit builder_optimization_level"
@@ -60,6 +60,8 @@ NAMES_IN_USE = {
     "IConcatenationLayer": "axis",
     "IActivationLayer": "alpha beta",
     "IConvolutionLayer": "stride_nd pre_padding post_padding dilation_nd num_groups",
+    "IQuantizeLayer": "axis",
+    "IDequantizeLayer": "axis",
     "IPoolingLayer": "stride_nd pre_padding post_padding average_count_excludes_padding",
     "INormalizationLayer": "epsilon",
     "ISoftMaxLayer": "axes",

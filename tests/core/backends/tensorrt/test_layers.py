@@ -50,6 +50,15 @@ def test_a_product_is_named_after_its_weights_or_first_floats() -> None:
     assert _layer("empty").product_dtype == "none"
 
 
+def test_weights_of_8_bits_are_multiplied_as_integers_only_with_integers() -> None:
+    query, integers = CompiledTensor("q", (4, 8), "Half"), CompiledTensor("i", (4, 8), "Int8")
+    weight = CompiledTensor("w", (8, 8), "Int8")
+    for inputs, dtype in [((query,), "Half"), ((integers,), "Int8"), ((integers, query), "Int8")]:
+        assert CompiledLayer("fc", "gemm", inputs, (weight,), (), "", ()).product_dtype == dtype
+    told_by_weights = CompiledLayer("fc", "CaskConvolution", (), (weight,), (), "", ())
+    assert told_by_weights.product_dtype == "Int8"
+
+
 @pytest.mark.parametrize(
     ("tactic", "expected"),
     [

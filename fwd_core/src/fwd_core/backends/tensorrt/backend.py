@@ -139,7 +139,17 @@ def _build(
     context = network.make_network(graph, library, builder, lowerings, record, events)
     inputs, outputs = context.names
     types = {name: value.type for name, value in zip(inputs, graph.inputs, strict=True)}
-    settings = configure(library, builder, options, config.mode, types, ranges, gpu, record)
+    settings = configure(
+        library,
+        builder,
+        options,
+        config.mode,
+        types,
+        ranges,
+        gpu,
+        record,
+        quantized=context.quantized,
+    )
     cache = cache_of(library, options, gpu)
     memory = serialize(library, builder, context.network, settings, record, events, cache)
     here = None if gpu is None else gpu.capability

@@ -30,6 +30,8 @@ def configure(
     ranges: Sequence[Profile],
     gpu: Gpu | None,
     record: Record,
+    *,
+    quantized: bool = False,
 ) -> Any:
     """An ``IBuilderConfig`` for a build.
 
@@ -42,6 +44,7 @@ def configure(
         ranges: Ranges of the sizes, a profile each.
         gpu: The GPU at hand.
         record: Where the flavour reports errors.
+        quantized: Whether the network holds tensors of 8 bits.
 
     Raises:
         BuildError: TensorRT refuses a setting.
@@ -69,6 +72,8 @@ def configure(
     if features.half_flag and mode == "float16":
         config.set_flag(trt.BuilderFlag.FP16)
         config.set_flag(trt.BuilderFlag.OBEY_PRECISION_CONSTRAINTS)
+    if features.int8_flag and quantized:
+        config.set_flag(trt.BuilderFlag.INT8)
     sources = tactics.mask(trt, config, options.sources)
     if sources is not None:
         config.set_tactic_sources(sources)

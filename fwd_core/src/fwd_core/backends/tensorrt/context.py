@@ -31,8 +31,8 @@ ITensor = Any
 ILayer = Any
 #: TensorRT's ``Dims`` hold no more axes.
 MAX_RANK = 8
-#: Layers that compute nothing, so that no precision can be asked of them.
-_UNTYPED = frozenset({"constant", "shape", "cast", "identity"})
+#: Layers that compute nothing, or in the types that they say, so that no precision is asked.
+_UNTYPED = frozenset({"constant", "shape", "cast", "identity", "quantize", "dequantize"})
 
 
 class TensorRTLowering(LoweringContext[ITensor]):
@@ -43,6 +43,7 @@ class TensorRTLowering(LoweringContext[ITensor]):
         features: What the flavour can do.
         network: The ``INetworkDefinition``.
         kept: Arrays whose memory the network points to.
+        quantized: Whether the network holds tensors of 8 bits.
         memo: What layers of the model share, by keys that lowerings choose; with the values of the
             graph in them, since what is made in the branch of a condition stays there.
     """
@@ -53,6 +54,7 @@ class TensorRTLowering(LoweringContext[ITensor]):
         self.features = library.features
         self.network = network
         self.kept: list[Tensor] = []
+        self.quantized = False
         self.memo: dict[Any, Any] = {}
         self._record = record
         self._layer_counts: dict[str, int] = {}

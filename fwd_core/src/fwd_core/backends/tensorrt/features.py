@@ -38,6 +38,9 @@ class Features:
         isnan: There is a unary layer that tells NaN.
         attention: There is a fused attention layer.
         cumulative: There is a layer of cumulative sums.
+        typed_quantization: Layers that quantize and dequantize are given the type that they make.
+        single_scales: Their scales may be float32 beside tensors of half; else scales are of the
+            tensors' type.
         typed_fill: Filled tensors are given an element type when they are made.
         progress_monitor: Builds report progress.
         half_flag: Half precision must be allowed by a flag of the builder.
@@ -59,6 +62,8 @@ class Features:
     isnan: bool
     attention: bool
     cumulative: bool
+    typed_quantization: bool
+    single_scales: bool
     typed_fill: bool
     progress_monitor: bool
     half_flag: bool
@@ -90,6 +95,9 @@ class Features:
             isnan="ISNAN" in members("UnaryOperation"),
             attention="add_attention" in network,
             cumulative="add_cumulative" in network,
+            typed_quantization="to_type" in members("IQuantizeLayer"),
+            # Blocks came in with the same release. Weakly typed networks take float32 always.
+            single_scales=not strong or "block_shape" in members("IQuantizeLayer"),
             typed_fill="is_alpha_beta_int64" in members("IFillLayer"),
             progress_monitor="step_complete" in members("IProgressMonitor"),
             # Strongly typed networks take the graph's types as they are and refuse the flag.
@@ -122,6 +130,11 @@ class Features:
     def int64(self) -> bool:
         """Whether there are 64-bit integers, which also type shapes; else there are 32-bit ones."""
         return "INT64" in self.optional_types
+
+    @property
+    def int8_flag(self) -> bool:
+        """Whether int8 kernels must be allowed by a flag of the builder, as half is."""
+        return self.half_flag
 
     @property
     def bfloat16(self) -> bool:
@@ -211,6 +224,8 @@ _8_6 = Features(
     isnan=False,
     attention=False,
     cumulative=False,
+    typed_quantization=False,
+    single_scales=True,
     typed_fill=False,
     progress_monitor=False,
     half_flag=True,
@@ -226,12 +241,20 @@ _10_0 = replace(
     network_flag="STRONGLY_TYPED",
     optional_types=frozenset(_OPTIONAL_TYPES),
     gelu=True,
+    typed_quantization=True,
+    single_scales=False,
     typed_fill=True,
     progress_monitor=True,
     half_flag=False,
 )
 _10_13 = replace(_10_0, slice_axes=True, unsqueeze=True, isnan=True, cumulative=True)
-_11_4 = replace(_10_13, attention=True, tactic_sources=_OWN_SOURCES, profile_sharing=False)
+_11_4 = replace(
+    _10_13,
+    attention=True,
+    single_scales=True,
+    tactic_sources=_OWN_SOURCES,
+    profile_sharing=False,
+)
 _RTX_1_7 = replace(
     _11_4,
     flavour="tensorrt_rtx",

@@ -103,13 +103,16 @@ class CompiledLayer:
     def product_dtype(self) -> str:
         """Type of what a product multiplies: its largest constant, else its first float input.
 
-        Where neither is told, what the kernel's name says.
+        Weights may be integers that are only held in 8 bits: multiplied they are if an input is of
+        integers too. Where neither is told, what the kernel's name says.
         """
         weights = [constant for constant in self.constants if _count(constant.shape) > 1]
         weights.sort(key=lambda constant: -_count(constant.shape))
         floats = [tensor for tensor in (*weights, *self.inputs) if tensor.dtype not in _NO_FLOATS]
         if floats:
-            return floats[0].dtype
+            read = [tensor.dtype for tensor in floats if tensor in self.inputs]
+            held = floats[0].dtype == "Int8" and read and "Int8" not in read
+            return read[0] if held else floats[0].dtype
         said = [dtype for dtype, words in _OPERANDS if words.search(self.tactic)]
         return said[0] if said else "none"
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fwd_core.ir import ops
+from fwd_core.ir.dtypes import DType
 from fwd_core.ir.emitter import Emitter
 from fwd_core.ir.graph import Node, Value
 from fwd_core.ir.tensor import Tensor
@@ -19,6 +20,8 @@ class FoldConstants(NodeRewrite):
     """Replace movements and casts of constants, and sizes that are known, by constants.
 
     Importers already compute what their framework can; this takes care of what rewrites leave.
+    Weights are quantized too, so that files and backends hold them in 8 bits; what dequantizes
+    them stays.
     """
 
     name = "fold-constants"
@@ -51,6 +54,8 @@ def _computed(node: Node, tensors: list[Tensor]) -> Tensor | None:
     shape = node.output.type.static_shape() if node.output.type.is_static else None
     if shape is None:
         return None
+    if isinstance(op, ops.Quantize):
+        return _quantized(op)
     data: NDArray[np.generic] = first.data
     if isinstance(op, (ops.Reshape, ops.Squeeze, ops.Unsqueeze)):
         return Tensor(data.reshape(shape), first.dtype)
@@ -65,3 +70,24 @@ def _computed(node: Node, tensors: list[Tensor]) -> Tensor | None:
         picked = op.start + op.step * np.arange(shape[op.axis])
         return Tensor(np.take(data, picked, axis=op.axis), first.dtype)
     return None
+
+
+def _quantized(op: ops.Quantize) -> Tensor | None:
+    x, scale = op.x.constant, op.scale.constant
+    zero = None if op.zero_point is None else op.zero_point.constant
+    if x is None or scale is None:
+        return None
+    numbers = x.astype(DType.FLOAT32).numpy().astype(np.float32)
+    if np.isnan(numbers).any():
+        return None  # what integer a NaN becomes is the backend's
+    along = None if op.axis is None else (-1, *(1,) * (numbers.ndim - op.axis - 1))
+
+    def spread(tensor: Tensor) -> NDArray[np.float32]:
+        data = tensor.numpy().astype(np.float32)
+        return data if along is None else data.reshape(along)
+
+    with np.errstate(over="ignore"):
+        made = np.rint(numbers / spread(scale))
+    if zero is not None:
+        made = made + spread(zero)
+    return Tensor(np.clip(made, op.low, op.high).astype(op.dtype.storage), op.dtype)

@@ -95,6 +95,6 @@ def _is_edge(graph: Graph, node: Node) -> bool:
 
 
 def _narrowed(op: Operator) -> Operator:
-    if isinstance(op, (ops.Cast, ops.Full, ops.Arange)) and op.dtype is DOUBLE:
+    if isinstance(op, (ops.Cast, ops.Full, ops.Arange, ops.Dequantize)) and op.dtype is DOUBLE:
         return dataclasses.replace(op, dtype=SINGLE)
     return op

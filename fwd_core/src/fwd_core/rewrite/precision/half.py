@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+import numpy as np
+
 from fwd_core.ir import ops
 from fwd_core.ir.dtypes import DType
 from fwd_core.ir.graph import Graph, Node, Value
@@ -150,6 +152,8 @@ class _Rewriting:
         if any(True for _ in op.graphs()) or rule is Rule.FLOAT32:
             return SINGLE
         moving = [value for value in floats if not self.versions.is_material(value)]
+        if isinstance(op, ops.Dequantize):
+            return HALF if _fits(op) else SINGLE
         if rule is Rule.HALF:
             counted = bool(moving) and all(value in self.counted for value in moving)
             unfolded = isinstance(op, ops.BatchNorm) and op.epsilon != 0.0
@@ -176,6 +180,10 @@ class _Rewriting:
                 return value
             return self.versions.get(value, dtype, node)
 
+        if isinstance(op, ops.Quantize):
+            return dataclasses.replace(op, x=change(op.x))
+        if isinstance(op, ops.Dequantize):
+            return dataclasses.replace(op, dtype=dtype) if op.dtype is SINGLE else op
         changed = op.map_operands(change)
         if dtype is HALF and isinstance(changed, ops.Clamp):
             low, high = (
@@ -203,3 +211,9 @@ class _Rewriting:
         passes_on = followed or rule is Rule.ARITHMETIC
         if passes_on and any(value in self.versions.wide for value in floats):
             self.versions.wide.update(results)
+
+
+def _fits(op: ops.Dequantize) -> bool:
+    """Whether all that integers can become is within half's range."""
+    scale = op.scale.constant
+    return scale is not None and float(np.max(scale.data, initial=0)) * 255 <= HALF.limits[1]

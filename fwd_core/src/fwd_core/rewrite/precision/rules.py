@@ -7,6 +7,7 @@ follows from that is said per operator by a :class:`Rule`:
 - statistics, sums of many elements, exponentials, powers and what divides by small numbers leave
   the range, or lose what matters: they stay in float32;
 - what rounds or counts in whole numbers stays too, since half has no odd integers above 2048;
+  8-bit numbers have a place in it all, so no casts come between a product and what quantizes it;
 - element-by-element arithmetic goes with the tensors that it combines;
 - what only moves or picks elements goes with its operand.
 
@@ -49,6 +50,7 @@ _HALF: tuple[type[Operator], ...] = (
     ops.Rnn,
     ops.BatchNorm,  # with scale and shift folded beforehand: see fold.py
     ops.AveragePool,
+    ops.Dequantize,  # its result; scales stay in float32
 )
 _FLOAT32: tuple[type[Operator], ...] = (
     ops.LayerNorm,
@@ -87,8 +89,6 @@ _FLOAT32: tuple[type[Operator], ...] = (
     ops.FloorDiv,
     ops.TruncDiv,
     ops.Mod,
-    ops.Quantize,
-    ops.Dequantize,
     ops.If,  # its edges; what its branches compute follows the rules again
 )
 _ARITHMETIC: tuple[type[Operator], ...] = (
@@ -137,6 +137,7 @@ _FOLLOW: tuple[type[Operator], ...] = (
     ops.GatherElements,
     ops.GatherND,
     ops.Cast,
+    ops.Quantize,  # scales stay in float32
 )
 
 #: The rule of every operator of the core that takes floats.

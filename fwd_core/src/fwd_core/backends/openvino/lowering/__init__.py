@@ -19,6 +19,7 @@ from fwd_core.backends.openvino.lowering import (
     linear,
     normalization,
     pooling,
+    quantization,
     recurrent,
     reduction,
     resize,
@@ -50,6 +51,7 @@ FAMILIES = (
     sorting,
     cumulative,
     control,
+    quantization,
 )
 
 __all__ = [
@@ -66,6 +68,7 @@ __all__ = [
     "linear",
     "normalization",
     "pooling",
+    "quantization",
     "recurrent",
     "reduction",
     "scattering",

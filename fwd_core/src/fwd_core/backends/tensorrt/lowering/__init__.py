@@ -12,6 +12,7 @@ from fwd_core.backends.tensorrt.lowering import (
     linear,
     normalization,
     pooling,
+    quantization,
     recurrent,
     reduction,
     resize,
@@ -42,4 +43,5 @@ FAMILIES = (
     sorting,
     cumulative,
     control,
+    quantization,
 )
