@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 from fwd_core import rewrite
 from fwd_core.backends.base import Backend, BuildConfig, Mode, Options, Port
 from fwd_core.engine.engine import Engine
-from fwd_core.errors import BuildError, InputError, OptionError, Problem, UnsupportedModelError
+from fwd_core.errors import (
+    BuildError,
+    CalibrationError,
+    InputError,
+    OptionError,
+    Problem,
+    UnsupportedModelError,
+)
 from fwd_core.events import Events, Listener
 from fwd_core.importing import (
     DynamicDims,
@@ -28,6 +35,7 @@ from fwd_core.plugins.advice import pip_install, to_have_torch
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
+    from fwd_core.quantize.calibrate import Calibrator
     from fwd_core.rewrite import Rewrite
 
     # With the default, type checkers know what is built where no class is asked for.
@@ -40,8 +48,8 @@ _MEANT = {
     **dict.fromkeys(("fp32", "f32", "single", "tf32"), "float32"),
     **dict.fromkeys(("fp16", "f16", "bf16", "bfloat16", "amp"), "float16"),
 }
-_NOT_YET = ("int8", "int8_calib")
-_THESE_MODES = f"float32 or float16 ({' and '.join(_NOT_YET)} are not in this version)"
+_INT8 = ("int8", "int8_calib")
+_THESE_MODES = ", ".join(MODES)
 
 
 class Builder:
@@ -49,12 +57,14 @@ class Builder:
 
     Args:
         backend: Name of a backend, or ``auto`` for the best that can run here.
-        mode: ``float32`` (or ``float``) or ``float16`` (or ``half``).
+        mode: ``float32`` (or ``float``), ``float16`` (or ``half``), ``int8``, or ``int8_calib``,
+            which calibrates, writes the cache and builds in float32.
         options: Options of the backend, by name.
         embed_graph: Keep the graph in the engine, so that its file can be compiled again on
             another machine.
         plugins: Packs to use; by default all that are installed.
         on_event: Called with every :class:`~fwd_core.events.Event` of progress.
+        calibrator: Where the int8 modes have ranges from; they need one.
 
     Raises:
         OptionError: The mode is unknown, or something is of the wrong type.
@@ -73,11 +83,13 @@ class Builder:
         embed_graph: bool = False,
         plugins: Plugins | None = None,
         on_event: Listener | None = None,
+        calibrator: Calibrator | None = None,
     ) -> None:
         _require("backend", backend, str, "the name of a backend, or 'auto'")
         _require("options", options, (Mapping, type(None)), "options of the backend by name")
         _require("embed_graph", embed_graph, bool, "True or False")
         _require("on_event", on_event, (Callable, type(None)), "a function that takes an event")
+        _require("calibrator", calibrator, (_calibrator(), type(None)), "a Calibrator")
         self.backend_name = backend
         self.mode = parse_mode(mode)
         self.options = dict(options or {})
@@ -85,6 +97,7 @@ class Builder:
         self.plugins = plugins if plugins is not None else Plugins.discover()
         listeners = [self.plugins.send] + ([on_event] if on_event is not None else [])
         self.events = Events(*listeners)
+        self.calibrator = calibrator
 
     def build(
         self,
@@ -239,16 +252,41 @@ class Builder:
             hint=f"{pip_install('openvino')} runs on any CPU",
         )
 
+    def for_calibration(self) -> Builder:
+        """A builder of float32 engines that run here, on this one's backend if it can."""
+        chosen = self.backend()
+        name, options = chosen.name, self.options
+        if not chosen.availability().run:
+            name, options = "auto", {}
+        return Builder(backend=name, options=options, plugins=self.plugins)
+
     def _prepare(self, graph: Graph, backend: Backend) -> None:
+        if self.mode in _INT8:
+            self._quantize(graph)
         with self.events.phase("rewrite", detail="fusion"):
             rewrite.run(graph, self._rewrites("fusion"))
             rewrite.run(graph, self._rewrites("clean-up"))
-        if self.mode == "float16" and backend.precision == "typed":
+        if self.mode in ("float16", "int8") and backend.precision == "typed":
             from fwd_core.rewrite.precision import to_half
 
             with self.events.phase("rewrite", detail="precision"):
                 to_half(graph)
                 rewrite.run(graph, self._rewrites("clean-up"))
+
+    def _quantize(self, graph: Graph) -> None:
+        """Calibrate, and in mode ``int8`` write it into the graph, which has no fusions yet."""
+        calibrator = self.calibrator
+        if calibrator is None:
+            raise CalibrationError(
+                f"mode {self.mode!r} needs a calibrator",
+                hint="Builder(mode='int8', calibrator=Calibrator(batches))",
+            )
+        if self.mode == "int8_calib":
+            calibrator.calibrate(graph, self)
+            return
+        with self.events.phase("rewrite", detail="int8"):
+            calibrator.quantize(graph, self)
+            rewrite.run(graph, self._rewrites("clean-up"))
 
     def _target(self) -> tuple[Backend, Options]:
         backend = self.backend()
@@ -311,12 +349,13 @@ def parse_mode(mode: str) -> Mode:
             expected=_THESE_MODES,
             hint=_closest(meant, [*MODES, *_ALIASES]),
         )
-    if name in _NOT_YET:
-        raise OptionError(
-            f"mode {mode!r} is not in this version: quantization comes with the next",
-            expected="float32 or float16",
-        )
     return typing.cast(Mode, name)
+
+
+def _calibrator() -> type[Calibrator]:
+    from fwd_core.quantize.calibrate import Calibrator
+
+    return Calibrator
 
 
 def _require(name: str, value: object, kind: Any, expected: str) -> None:

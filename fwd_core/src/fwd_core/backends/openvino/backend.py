@@ -88,7 +88,7 @@ class OpenVINOBackend(Backend):
         require_honoured(options, compiled)
         manifest = {
             **machine,
-            "compute": str(compute),
+            "compute": f"int8, {compute}" if config.mode == "int8" else str(compute),
             "properties": properties,
             "ports": {
                 "outputs": [list(source) for source in lowered.outputs],
@@ -141,7 +141,7 @@ class OpenVINOBackend(Backend):
 
 
 def compute_type(mode: Mode, capabilities: Sequence[str], preferred: str) -> DType:
-    """The type that floats are computed in.
+    """The type that floats are computed in; in mode ``int8``, what is left of them.
 
     Args:
         mode: The engine's mode.
@@ -151,14 +151,10 @@ def compute_type(mode: Mode, capabilities: Sequence[str], preferred: str) -> DTy
             float16 too, slower than float32.
 
     Raises:
-        OptionError: The CPU has no half type, or the mode is not built by this backend.
+        OptionError: The CPU has no half type, and the mode is ``float16``.
     """
-    if mode == "float32":
+    if mode in ("float32", "int8_calib"):
         return DType.FLOAT32
-    if mode != "float16":
-        raise OptionError(
-            f"backend 'openvino' does not build mode {mode!r}", expected="float32 or float16"
-        )
     halves = {"FP16": DType.FLOAT16, "BF16": DType.BFLOAT16}
     found = [dtype for capability, dtype in halves.items() if capability in capabilities]
     for dtype in found:
@@ -166,6 +162,8 @@ def compute_type(mode: Mode, capabilities: Sequence[str], preferred: str) -> DTy
             return dtype
     if found:
         return found[0]
+    if mode == "int8":
+        return DType.FLOAT32
     raise OptionError(
         "this CPU has no instructions for half precision: mode 'float16' would be no faster here",
         expected="a CPU whose capabilities, as OpenVINO tells them, hold FP16 or BF16",

@@ -221,6 +221,6 @@ def _knows(library: Library, capability: str) -> bool:
 
 
 def _compute(config: BuildConfig, options: TensorRTOptions) -> str:
-    if config.mode == "float16":
-        return "float16"
+    if config.mode in ("float16", "int8"):
+        return "int8, float16" if config.mode == "int8" else "float16"
     return "float32 (tf32 products)" if options.tf32 else "float32"

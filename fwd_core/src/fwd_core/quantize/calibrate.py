@@ -1,0 +1,147 @@
+"""From data to ranges, and from ranges to a graph in int8."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from fwd_core.backends.base import Port
+from fwd_core.errors import CalibrationError, OptionError
+from fwd_core.ir.graph import Graph
+from fwd_core.quantize.algorithms import Algorithm, algorithm_of
+from fwd_core.quantize.cache import CalibrationCache
+from fwd_core.quantize.collect import Collector, batches_of
+from fwd_core.quantize.histogram import Histogram
+from fwd_core.quantize.placement import place, quantizable
+from fwd_core.quantize.report import Placement
+
+if TYPE_CHECKING:
+    from fwd_core.builder import Builder
+
+DEFAULT_ALGORITHM = "entropy_2"
+PathLike = str | os.PathLike[str]
+
+
+class Calibrator:
+    """What the int8 modes are told: where ranges come from, and what stays in float.
+
+    Ranges come from a scale file if there is one, else from a cache that fits the model, else from
+    running batches; then the cache is written.
+
+    Args:
+        batches: Any iterable: mappings by input name, sequences in the order of the inputs, or
+            arrays where there is one input. It is gone through once.
+        algorithm: Name of the algorithm, or one of a pack's own.
+        cache: A cache, or the file that one is read from and written to.
+        scales: A file with ranges set by hand; tensors that it does not name stay in float.
+        skip: Globs over names of nodes and module paths that stay in float.
+        attention: Quantize the products of attention too.
+
+    Raises:
+        OptionError: Both a cache and a scale file are given, or no source of ranges is.
+    """
+
+    def __init__(
+        self,
+        batches: Iterable[Any] | None = None,
+        *,
+        algorithm: str | Algorithm = DEFAULT_ALGORITHM,
+        cache: CalibrationCache | PathLike | None = None,
+        scales: PathLike | None = None,
+        skip: Sequence[str] = (),
+        attention: bool = False,
+    ) -> None:
+        if batches is None and cache is None and scales is None:
+            raise OptionError(
+                "a calibrator needs data, a cache or a scale file",
+                hint="Calibrator(batches), or Calibrator(cache='model.cache')",
+            )
+        if isinstance(skip, str):
+            raise OptionError("skip is a list of patterns", got=repr(skip), hint=f"[{skip!r}]")
+        self.batches = batches
+        self.algorithm = algorithm
+        self.cache = cache
+        self.scales = scales
+        self.skip = tuple(skip)
+        self.attention = attention
+        #: What :meth:`quantize` did last.
+        self.placement: Placement | None = None
+
+    def names(self, graph: Graph) -> list[str]:
+        """Tensors of a graph that need ranges."""
+        return quantizable(graph, skip=self.skip, attention=self.attention)
+
+    def calibrate(self, graph: Graph, builder: Builder) -> CalibrationCache:
+        """The ranges of a graph's tensors.
+
+        Args:
+            graph: Of floats, before fusions; it is not changed.
+            builder: Runs it.
+
+        Raises:
+            CalibrationError: There is no data, or no range can be found, or a file does not fit.
+        """
+        names = self.names(graph)
+        if self.scales is not None:
+            return CalibrationCache.load_scales(self.scales)
+        if isinstance(self.cache, CalibrationCache):
+            return self.cache
+        algorithm = algorithm_of(builder.plugins, self.algorithm)
+        path = None if self.cache is None else Path(self.cache)
+        if path is not None and path.exists():
+            return CalibrationCache.load(path, algorithm=algorithm.name)
+        if self.batches is None:
+            raise CalibrationError(
+                f"there is no calibration cache {path}",
+                hint="give batches to calibrate with, or the path of a cache",
+            )
+        found = _collected(graph, names, self.batches, algorithm, builder)
+        if path is not None:
+            found.save(path)
+        return found
+
+    def quantize(self, graph: Graph, builder: Builder) -> Placement:
+        """Write int8 into a graph, in place.
+
+        Raises:
+            CalibrationError: As :meth:`calibrate`, or ranges are of another model.
+        """
+        cache = self.calibrate(graph, builder)
+        tensors = [value.name for value in graph.values() if value.constant is None]
+        ranges = cache.require(self.names(graph), known=tensors)
+        self.placement = place(graph, ranges, skip=self.skip, attention=self.attention)
+        return self.placement
+
+
+def _collected(
+    graph: Graph,
+    names: Sequence[str],
+    batches: Iterable[Any],
+    algorithm: Algorithm,
+    builder: Builder,
+) -> CalibrationCache:
+    histograms = {name: Histogram(name) for name in names}
+
+    def look(name: str, array: NDArray[Any]) -> None:
+        histograms[name].update(array)
+
+    ports = [Port(value.name, value.type) for value in graph.inputs]
+    collector = Collector(graph, names, builder.for_calibration())
+    try:
+        with builder.events.phase("calibrate", detail=algorithm.name) as phase:
+            for feeds in batches_of(batches, ports):
+                collector.run(feeds, look)
+                phase.step()
+    finally:
+        collector.close()
+    if not collector.batches:
+        raise CalibrationError(
+            "there were no batches to calibrate with",
+            hint="an iterator can be gone through once: make it anew",
+        )
+    ranges = {name: algorithm.amax(histogram) for name, histogram in histograms.items()}
+    return CalibrationCache(ranges, algorithm.name)
