@@ -129,3 +129,85 @@ def test_its_blocks_in_quotes_run_too(tmp_path: Path, module_path: str) -> None:
     exec(quoted[1], names)
     assert names["outputs"].shape == (1, 5)
     _ran.add("Python Example, build_with_name and forward_with_name")
+
+
+#: 500 batches are many for a test; the stream's arrays are flat, in the order of the input.
+INT8_PATCH = [
+    ("self.maxbatch = 500", "self.maxbatch = 20"),
+    ('"calibrator.cache"', "cache_file"),
+    ("'path/to/jit/module'", "module_path"),
+]
+#: The block calls its calibrator ``calib`` in one line and ``calibrator`` in another.
+SCALE_PATCH = [
+    ('"calibrator.cache"', "cache_file"),
+    ('"path/to/scale_file.txt"', "scale_file"),
+    ("builder.set_calibrator(calibrator)", "builder.set_calibrator(calib)"),
+    ("'path/to/jit/module'", "module_path"),
+]
+
+
+class Small(torch.nn.Module):
+    """Takes images of 24 x 24, as the document's stream gives them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = torch.nn.Conv2d(3, 16, 3, padding=1)
+        self.second = torch.nn.Conv2d(16, 16, 3, padding=1)
+
+    def forward(self, image: Any) -> Any:
+        return torch.relu(self.second(torch.relu(self.first(image)))).mean((2, 3))
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> tuple[str, Any]:
+    path = str(tmp_path / "small.pth")
+    torch.manual_seed(1)
+    image = torch.randn(1, 3, 24, 24)
+    traced(Small(), (image,)).save(path)
+    return path, image
+
+
+def _close(engine: Any, path: str, image: Any) -> None:
+    with jit.quiet():
+        expected = torch.jit.load(path)(image)
+    found = engine.forward(image)
+    assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
+    assert torch.nn.functional.cosine_similarity(found.ravel(), expected.ravel(), 0) > 0.99
+    assert not torch.equal(found, expected)
+
+
+def test_int8_example_runs_as_written(tmp_path: Path, small: tuple[str, Any]) -> None:
+    path, image = small
+    cache_file = tmp_path / "calibrator.cache"
+    names = {"module_path": path, "dummy_inputs": image, "cache_file": str(cache_file)}
+    scope = run("Python INT8 Example", INT8_PATCH, **names)
+    _close(scope["engine"], path, image)
+    header, *lines = cache_file.read_text().splitlines()
+    assert header == "TRT-8600-MinMaxCalibration"
+    assert [line.rpartition(": ")[0] for line in lines] == ["image", "relu"]
+    assert scope["bs"].batch == 20
+
+
+def test_hand_set_scales_run_as_written(tmp_path: Path, small: tuple[str, Any]) -> None:
+    import forward
+
+    path, image = small
+    scale_file = tmp_path / "scales.txt"
+    scale_file.write_text("TRT-7000-EntropyCalibration\nimage:4.6586\nrelu:3.5\n")
+    title = "使用手工设定scale进行量化"
+    text = Path(NAMED).read_text(encoding="utf-8")
+    chapter = text[text.index(f"## {title}") :]
+    found = re.search(r"### Python\n+```python\n(.*?)```", chapter, re.DOTALL)
+    assert found is not None
+    scope: dict[str, Any] = {
+        "forward": forward,
+        "builder": forward.TorchBuilder(),
+        "module_path": path,
+        "dummy_inputs": image,
+        "cache_file": str(tmp_path / "calibrator.cache"),
+        "scale_file": str(scale_file),
+    }
+    with jit.quiet():
+        exec(patched(found.group(1), SCALE_PATCH), scope)
+    _ran.add(title)
+    _close(scope["engine"], path, image)

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 from fwd_ops_torch import __version__
 
 if TYPE_CHECKING:
-    from fwd_ops_torch.api import TorchBuilder, TorchEngine, build, load
+    from fwd_ops_torch.api import (
+        IPyBatchStream,
+        TorchBuilder,
+        TorchEngine,
+        TrtInt8Calibrator,
+        build,
+        calibrate,
+        load,
+    )
 
 #: Names of calibration algorithms, for the int8 modes.
 ENTROPY_CALIBRATION = "entropy"
@@ -22,16 +30,24 @@ __all__ = [
     "ENTROPY_CALIBRATION",
     "ENTROPY_CALIBRATION_2",
     "MINMAX_CALIBRATION",
+    "IPyBatchStream",
     "TorchBuilder",
     "TorchEngine",
+    "TrtInt8Calibrator",
     "__version__",
     "build",
+    "calibrate",
     "load",
 ]
+#: What needs PyTorch.
+_API = (
+    *("IPyBatchStream", "TorchBuilder", "TorchEngine", "TrtInt8Calibrator"),
+    *("build", "calibrate", "load"),
+)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in ("TorchBuilder", "TorchEngine", "build", "load"):
+    if name not in _API:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
         from fwd_ops_torch import api

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Union
 
 from numpy.typing import NDArray
 
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from fwd_core.builder import Builder
 
 DEFAULT_ALGORITHM = "entropy_2"
-PathLike = str | os.PathLike[str]
+PathLike = Union[str, "os.PathLike[str]"]
+Batches = Union[Iterable[Any], Callable[[Sequence[Port]], Iterable[Any]]]
 
 
 class Calibrator:
@@ -34,7 +35,8 @@ class Calibrator:
 
     Args:
         batches: Any iterable: mappings by input name, sequences in the order of the inputs, or
-            arrays where there is one input. It is gone through once.
+            arrays where there is one input. It is gone through once. Or a function that gives one
+            for the model's inputs.
         algorithm: Name of the algorithm, or one of a pack's own.
         cache: A cache, or the file that one is read from and written to.
         scales: A file with ranges set by hand; tensors that it does not name stay in float.
@@ -47,7 +49,7 @@ class Calibrator:
 
     def __init__(
         self,
-        batches: Iterable[Any] | None = None,
+        batches: Batches | None = None,
         *,
         algorithm: str | Algorithm = DEFAULT_ALGORITHM,
         cache: CalibrationCache | PathLike | None = None,
@@ -120,7 +122,7 @@ class Calibrator:
 def _collected(
     graph: Graph,
     names: Sequence[str],
-    batches: Iterable[Any],
+    batches: Batches,
     algorithm: Algorithm,
     builder: Builder,
 ) -> CalibrationCache:
@@ -130,10 +132,11 @@ def _collected(
         histograms[name].update(array)
 
     ports = [Port(value.name, value.type) for value in graph.inputs]
+    items = batches(ports) if callable(batches) else batches
     collector = Collector(graph, names, builder.for_calibration())
     try:
         with builder.events.phase("calibrate", detail=algorithm.name) as phase:
-            for feeds in batches_of(batches, ports):
+            for feeds in batches_of(items, ports):
                 collector.run(feeds, look)
                 phase.step()
     finally:

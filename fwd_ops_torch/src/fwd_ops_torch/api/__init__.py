@@ -1,6 +1,15 @@
 """The face that scripts see: ``import forward`` re-exports this."""
 
 from fwd_ops_torch.api.builder import TorchBuilder, build
+from fwd_ops_torch.api.calibration import IPyBatchStream, TrtInt8Calibrator, calibrate
 from fwd_ops_torch.api.engine import TorchEngine, load
 
-__all__ = ["TorchBuilder", "TorchEngine", "build", "load"]
+__all__ = [
+    "IPyBatchStream",
+    "TorchBuilder",
+    "TorchEngine",
+    "TrtInt8Calibrator",
+    "build",
+    "calibrate",
+    "load",
+]

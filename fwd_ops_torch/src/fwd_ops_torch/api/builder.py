@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any, Union
 
@@ -15,6 +15,9 @@ from fwd_core.errors import ForwardWarning, InputError, OptionError
 from fwd_core.events import Listener
 from fwd_core.importing import DynamicDims, OptBatch
 from fwd_core.plugins import Plugins
+from fwd_core.quantize import CalibrationCache
+from fwd_core.quantize.calibrate import Calibrator
+from fwd_ops_torch.api.calibration import calibrator_of
 from fwd_ops_torch.api.engine import TorchEngine
 
 #: A path of a TorchScript file or .pt2 program, or the object itself.
@@ -42,12 +45,15 @@ class TorchBuilder:
         self._dynamic: OptBatch | None = None
         self._options: dict[str, Any] = {}
         self._warned = False
+        self._calibrator: Calibrator | None = None
 
     def set_mode(self, infer_mode: str) -> bool:
-        """Choose ``float32`` (or ``float``) or ``float16`` (or ``half``). Returns True.
+        """Choose ``float32`` or ``float``, ``float16`` or ``half``, ``int8`` or ``int8_calib``.
+
+        ``int8_calib`` writes the calibration cache and builds in float32. Returns True.
 
         Raises:
-            OptionError: There is no such mode, or this version cannot build it.
+            OptionError: There is no such mode.
         """
         self._mode = parse_mode(infer_mode)
         return True
@@ -87,17 +93,19 @@ class TorchBuilder:
             )
         self._options["workspace"] = max_workspace_size
 
-    def set_calibrator(self, calibrator: object) -> None:
-        """Set the calibrator of int8 modes.
+    def set_calibrator(self, calibrator: Calibrator) -> None:
+        """Set the calibrator of the int8 modes.
 
         Raises:
-            OptionError: Always: this version has no int8 modes.
+            OptionError: It is no calibrator.
         """
-        raise OptionError(
-            "calibrators belong to mode int8, which is not in this version",
-            got=type(calibrator).__name__,
-            hint="use float32 or float16",
-        )
+        if not isinstance(calibrator, Calibrator):
+            raise OptionError(
+                "argument 'calibrator'",
+                expected="a TrtInt8Calibrator, or a fwd_core.quantize.Calibrator",
+                got=type(calibrator).__name__,
+            )
+        self._calibrator = calibrator
 
     def build(self, module_path: Model, dummy_inputs: Any) -> TorchEngine:
         """Build an engine.
@@ -140,7 +148,12 @@ class TorchBuilder:
     def _build(
         self, model: Model, inputs: tuple[object, ...] | Mapping[str, object]
     ) -> TorchEngine:
-        builder = Builder(backend=self._backend, mode=self._mode, plugins=self._plugins)
+        builder = Builder(
+            backend=self._backend,
+            mode=self._mode,
+            plugins=self._plugins,
+            calibrator=self._calibrator,
+        )
         builder.options = self._options_for(builder)
         return TorchEngine(builder.build(model, inputs, dynamic=self._dynamic))
 
@@ -175,6 +188,12 @@ def build(
     dynamic_batch: bool = False,
     opt_batch: int | None = None,
     embed_graph: bool = False,
+    calibrator: Calibrator
+    | CalibrationCache
+    | str
+    | os.PathLike[str]
+    | Iterable[Any]
+    | None = None,
     plugins: Plugins | None = None,
     on_event: Listener | None = None,
     **options: Any,
@@ -185,7 +204,8 @@ def build(
         model: A TorchScript file or ``.pt2`` program, a ``ScriptModule``, an exported program, or
             an ``nn.Module`` (which goes through torch.export).
         example_inputs: One tensor, a list or tuple of the model's arguments, or a dict by name.
-        mode: ``float32`` or ``float16``.
+        mode: ``float32``, ``float16``, ``int8``, or ``int8_calib``, which writes the calibrator's
+            cache and builds in float32.
         backend: ``auto``, ``openvino`` or ``tensorrt``, or what a pack adds.
         dynamic: Sizes that change from run to run:
             ``{"x": {0: ("batch", 1, 4, 8), 2: ("height", 64, 224, 512)}}`` with name, least,
@@ -196,6 +216,8 @@ def build(
         opt_batch: The batch size to tune for; implies ``dynamic_batch``. One that is greater than
             the example's is the greatest that the engine takes.
         embed_graph: Keep the graph in the engine's file, so that another machine can compile it.
+        calibrator: For the int8 modes: what :func:`calibrate` gave, the file of a cache, batches
+            to calibrate with, or a :class:`~fwd_core.quantize.calibrate.Calibrator`.
         plugins: Packs to use; by default all that are installed.
         on_event: Called with every event of progress.
         options: Options of the backend, for example ``threads=2`` for OpenVINO.
@@ -224,6 +246,7 @@ def build(
         embed_graph=embed_graph,
         plugins=plugins,
         on_event=on_event,
+        calibrator=None if calibrator is None else calibrator_of(calibrator),
     )
     if isinstance(example_inputs, Mapping):
         inputs: Any = dict(example_inputs)

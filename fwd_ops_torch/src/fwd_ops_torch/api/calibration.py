@@ -1,0 +1,229 @@
+"""Calibration as scripts of the original project write it, and the short way."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Union
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fwd_core.backends.base import Port
+from fwd_core.builder import Builder
+from fwd_core.errors import CalibrationError, OptionError
+from fwd_core.events import Listener
+from fwd_core.importing import DynamicDims
+from fwd_core.plugins import Plugins
+from fwd_core.quantize import CalibrationCache
+from fwd_core.quantize.calibrate import DEFAULT_ALGORITHM, Calibrator
+
+PathLike = Union[str, "os.PathLike[str]"]
+
+
+class IPyBatchStream:
+    """Base of streams of calibration data. A subclass calls ``__init__`` and overrides the rest.
+
+    Batches are asked for until :meth:`next` says that there is none, or :meth:`getNumpyBatch`
+    gives ``None``.
+    """
+
+    def __init__(self) -> None:
+        """Nothing to do; the original's base class had to be initialised, so subclasses do it."""
+
+    def next(self) -> bool:
+        """Whether there is another batch."""
+        raise NotImplementedError("a stream has next(), which says whether there is a batch")
+
+    def getBatchSize(self) -> int:  # noqa: N802 - the interface's own name
+        """First size of the arrays."""
+        raise NotImplementedError("a stream has getBatchSize()")
+
+    def size(self) -> Sequence[int]:
+        """How many elements the array of each input has. Not asked for where it is not there."""
+        raise NotImplementedError("size() is not there")
+
+    def bytesPerBatch(self) -> Sequence[int]:  # noqa: N802
+        """How many bytes the array of each input has. Not asked for where it is not there."""
+        raise NotImplementedError("bytesPerBatch() is not there")
+
+    def getNumpyBatch(self) -> Sequence[NDArray[Any]] | None:  # noqa: N802
+        """An array for each input, in their order, flat or in shape; ``None`` for no more."""
+        raise NotImplementedError("a stream has getNumpyBatch()")
+
+
+class TrtInt8Calibrator(Calibrator):
+    """The calibrator of the original project.
+
+    ``TrtInt8Calibrator(stream, cache_file, algo)``, or ``TrtInt8Calibrator(cache_file, algo,
+    batch_size)`` for a cache or scales that are there.
+
+    A cache file that exists is used, and refused if it is of another model; otherwise the stream
+    is calibrated with and the file is written.
+
+    Args:
+        first: The stream, or the cache file.
+        second: The cache file, or the algorithm.
+        third: The algorithm, or the batch size, which nothing depends on.
+
+    Raises:
+        OptionError: The arguments are neither of the two.
+    """
+
+    def __init__(
+        self, first: IPyBatchStream | PathLike, second: PathLike, third: str | int
+    ) -> None:
+        if hasattr(first, "getNumpyBatch") and isinstance(third, str):
+            stream: Any = first
+            super().__init__(
+                lambda ports: _from_stream(stream, ports), algorithm=third, cache=second
+            )
+        elif (
+            isinstance(first, (str, os.PathLike))
+            and isinstance(second, str)
+            and isinstance(third, int)
+            and third > 0
+        ):
+            super().__init__(None, algorithm=second, cache=first)
+        else:
+            raise OptionError(
+                "arguments of TrtInt8Calibrator",
+                expected="(stream, cache_file, algo) or (cache_file, algo, batch_size)",
+                got=f"({type(first).__name__}, {second!r}, {third!r})",
+            )
+
+    def set_scale_file(self, path: PathLike) -> None:
+        """Take ranges from a file with lines ``tensor:range``.
+
+        See :meth:`fwd_core.quantize.CalibrationCache.load_scales`.
+        """
+        self.scales = path
+
+
+def _from_stream(stream: Any, ports: Sequence[Port]) -> Iterator[Mapping[str, NDArray[Any]]]:
+    while stream.next():
+        arrays = stream.getNumpyBatch()
+        if arrays is None:
+            return
+        if len(arrays) != len(ports):
+            raise CalibrationError(
+                "getNumpyBatch() gives another number of arrays than the model has inputs",
+                expected=", ".join(map(str, ports)),
+                got=len(arrays),
+            )
+        batch = int(stream.getBatchSize())
+        yield {
+            port.name: _in_shape(port, np.asarray(array), batch)
+            for port, array in zip(ports, arrays, strict=True)
+        }
+
+
+def _in_shape(port: Port, array: NDArray[Any], batch: int) -> NDArray[Any]:
+    """A flat array of any number type, in the shape and type of an input."""
+    if array.ndim != port.type.rank:
+        shape = [dim if isinstance(dim, int) else batch for dim in port.type.shape]
+        if any(not isinstance(dim, int) for dim in port.type.shape[1:]):
+            raise CalibrationError(
+                f"input {port.name!r} has dynamic sizes, which a flat array does not tell",
+                expected=port.type,
+                got=f"{array.dtype}{list(array.shape)}",
+                hint="give arrays in shape from getNumpyBatch()",
+            )
+        if array.size != int(np.prod(shape, dtype=np.int64)):
+            raise CalibrationError(
+                f"input {port.name!r}: getNumpyBatch() gives another number of elements",
+                expected=f"{shape}, of batch size {batch}",
+                got=array.size,
+            )
+        array = array.reshape(shape)
+    return array.astype(port.type.dtype.storage, copy=False)
+
+
+def calibrate(
+    model: Any,
+    batches: Iterable[Any],
+    *,
+    algorithm: str = DEFAULT_ALGORITHM,
+    example_inputs: Any = None,
+    dynamic: DynamicDims | None = None,
+    skip: Sequence[str] = (),
+    backend: str = "auto",
+    plugins: Plugins | None = None,
+    on_event: Listener | None = None,
+) -> CalibrationCache:
+    """Find the ranges of a model's tensors by running it on data.
+
+    Args:
+        model: As for :func:`build`.
+        batches: Any iterable, gone through once: a ``DataLoader``, tensors or arrays, sequences of
+            them in the order of the inputs, or mappings by input name.
+        algorithm: ``entropy``, ``entropy_2``, ``minmax``, ``percentile`` (``percentile=99.9``),
+            ``mse``, or what a pack adds.
+        example_inputs: As for :func:`build`; by default the first batch.
+        dynamic: As for :func:`build`, for batches whose sizes differ.
+        skip: Globs over module paths that stay in float.
+        backend: Runs the model.
+        plugins: Packs to use; by default all that are installed.
+        on_event: Called with every event of progress.
+
+    Returns:
+        Ranges by tensor. ``cache.save(path)`` writes TensorRT's format; ``build(...,
+        mode="int8", calibrator=cache)`` uses them; ``print(cache)`` shows them.
+
+    Raises:
+        CalibrationError: There are no batches, or a tensor holds NaN or infinity.
+        ForwardError: Another subclass, as :func:`build`.
+    """
+    items = iter(batches)
+    if example_inputs is None:
+        try:
+            first = next(items)
+        except StopIteration:
+            raise CalibrationError("there were no batches to calibrate with") from None
+        example_inputs = _as_tensors(first)
+        items = _chained(first, items)
+    inputs: Any = (
+        dict(example_inputs)
+        if isinstance(example_inputs, Mapping)
+        else tuple(example_inputs)
+        if isinstance(example_inputs, (list, tuple))
+        else (example_inputs,)
+    )
+    builder = Builder(backend=backend, plugins=plugins, on_event=on_event)
+    graph = builder.import_model(model, inputs, dynamic=dynamic)
+    return Calibrator(items, algorithm=algorithm, skip=skip).calibrate(graph, builder)
+
+
+def _chained(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
+    yield first
+    yield from rest
+
+
+def _as_tensors(batch: Any) -> Any:
+    """A batch as an importer's example: arrays become tensors."""
+    import torch
+
+    if isinstance(batch, Mapping):
+        return {name: _as_tensors(one) for name, one in batch.items()}
+    if isinstance(batch, (list, tuple)):
+        return tuple(_as_tensors(one) for one in batch)
+    return torch.from_numpy(batch) if isinstance(batch, np.ndarray) else batch
+
+
+def calibrator_of(given: Calibrator | CalibrationCache | PathLike | Iterable[Any]) -> Calibrator:
+    """What ``build(calibrator=...)`` takes: a calibrator, a cache or its file, or batches.
+
+    Raises:
+        OptionError: It is none of these.
+    """
+    if isinstance(given, Calibrator):
+        return given
+    if isinstance(given, (CalibrationCache, str, os.PathLike)):
+        return Calibrator(cache=given)
+    if isinstance(given, Iterable):
+        return Calibrator(given)
+    raise OptionError(
+        "argument 'calibrator'",
+        expected="a calibrator, a calibration cache or its file, or batches",
+        got=type(given).__name__,
+    )
