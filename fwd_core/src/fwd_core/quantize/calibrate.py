@@ -37,7 +37,8 @@ class Calibrator:
         batches: Any iterable: mappings by input name, sequences in the order of the inputs, or
             arrays where there is one input. It is gone through once. Or a function that gives one
             for the model's inputs.
-        algorithm: Name of the algorithm, or one of a pack's own.
+        algorithm: Name of the algorithm, or one of a pack's own; a cache that is read must be of
+            it. By default ``entropy_2``, and a cache of any.
         cache: A cache, or the file that one is read from and written to.
         scales: A file with ranges set by hand; tensors that it does not name stay in float.
         skip: Globs over names of nodes and module paths that stay in float.
@@ -51,7 +52,7 @@ class Calibrator:
         self,
         batches: Batches | None = None,
         *,
-        algorithm: str | Algorithm = DEFAULT_ALGORITHM,
+        algorithm: str | Algorithm | None = None,
         cache: CalibrationCache | PathLike | None = None,
         scales: PathLike | None = None,
         skip: Sequence[str] = (),
@@ -92,10 +93,11 @@ class Calibrator:
             return CalibrationCache.load_scales(self.scales)
         if isinstance(self.cache, CalibrationCache):
             return self.cache
-        algorithm = algorithm_of(builder.plugins, self.algorithm)
+        algorithm = algorithm_of(builder.plugins, self.algorithm or DEFAULT_ALGORITHM)
         path = None if self.cache is None else Path(self.cache)
         if path is not None and path.exists():
-            return CalibrationCache.load(path, algorithm=algorithm.name)
+            wanted = None if self.algorithm is None else algorithm.name
+            return CalibrationCache.load(path, algorithm=wanted)
         if self.batches is None:
             raise CalibrationError(
                 f"there is no calibration cache {path}",
