@@ -167,6 +167,8 @@ class Histogram:
         dtype = np.float32 if fits else np.float64
         with np.errstate(over="ignore", invalid="ignore"):
             scaled: Array = np.multiply(values, dtype(factor), dtype=dtype)
+        if factor < 1.0:  # what float64 rounds to zero lies in the first bin
+            scaled[(scaled == 0) & (values != 0)] = 0.5
         return np.abs(scaled, out=scaled)
 
     def _grow(self, exponent: int) -> None:
