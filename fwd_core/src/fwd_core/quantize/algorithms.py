@@ -171,7 +171,7 @@ class Mse(Algorithm):
         top = histogram.maximum / histogram.width if histogram.width else 0.0
         if top < _STEPS:  # so small that float64 hardly holds it
             return histogram.maximum
-        tried = np.arange(1, 2049) * (top / 2048)
+        tried: Floats = np.arange(1.0, 2049.0) * (top / 2048)
         tried = tried[tried >= _STEPS]
         errors = squared_errors(histogram.counts, tried)
         least = errors.min()

@@ -130,10 +130,9 @@ def parse_scales(path: str | os.PathLike[str]) -> tuple[str, str | None, dict[st
         place = f"{os.fspath(path)}:{number}"
         name, mark, value = line.rpartition(":")
         value = value.strip()
-        if not (mark and name and _NUMBER.fullmatch(value)):
-            raise _wrong_scale(place, line, _HEX.fullmatch(value) is not None)
-        if len(value) == 8 and _HEX.fullmatch(value):
-            raise _wrong_scale(place, line, True)
+        is_hex = len(value) == 8 and _HEX.fullmatch(value) is not None
+        if is_hex or not (mark and name and _NUMBER.fullmatch(value)):
+            raise _wrong_scale(place, line, is_hex)
         amax = float(value)
         check_range(name, amax, place)
         if not amax:

@@ -30,7 +30,7 @@ def entropy_range(histogram: Histogram) -> float:
     """
     counts = histogram.resampled(BINS)
     counts[0] = counts[1]
-    cut = _best_cut(counts, _even_levels(BINS, 128))
+    cut = _best_cut(counts, even_levels(BINS, 128))
     return min(histogram.maximum, (cut + 0.5) * histogram.maximum / BINS)
 
 
@@ -45,19 +45,19 @@ def entropy_2_range(histogram: Histogram) -> float:
     """
     counts = histogram.resampled(BINS)
     counts[0] = 0.0
-    cut = _best_cut(counts, _centred_levels(BINS, 127))
+    cut = _best_cut(counts, centred_levels(BINS, 127))
     return (cut - 0.5) * histogram.maximum / BINS
 
 
 @lru_cache
-def _even_levels(bins: int, levels: int) -> Counts:
+def even_levels(bins: int, levels: int) -> Counts:
     """Where each level begins, for each cut: bin b of i is in level floor(b * levels / i)."""
     cuts = np.arange(levels, bins + 1)[:, None]
     return -(-np.arange(levels + 1) * cuts // levels)
 
 
 @lru_cache
-def _centred_levels(bins: int, levels: int) -> Counts:
+def centred_levels(bins: int, levels: int) -> Counts:
     """The same for levels that end in the middle of bin i - 1, by the middles of bins."""
     cuts = np.arange(levels, bins + 1)[:, None]
     starts = -((levels - np.arange(levels + 1) * (2 * cuts - 1)) // (2 * levels))

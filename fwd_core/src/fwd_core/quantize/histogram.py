@@ -130,8 +130,10 @@ class Histogram:
         A bin that is cut is taken to hold its values evenly, so these counts may be fractions.
         """
         below = np.concatenate([[0], np.cumsum(self.counts)])
-        places = np.linspace(0.0, self.maximum, bins + 1)
-        at: Floats = np.interp(places, self.edges, below)
+        # In units of bins, so that no difference is too small for float64.
+        top = self.maximum / self.width if self.width else 0.0
+        edges = np.minimum(np.arange(BINS + 1), top)
+        at: Floats = np.interp(np.linspace(0.0, top, bins + 1), edges, below)
         at[-1] = below[-1]
         return np.diff(at)
 
@@ -167,6 +169,8 @@ class Histogram:
         dtype = np.float32 if fits else np.float64
         with np.errstate(over="ignore", invalid="ignore"):
             scaled: Array = np.multiply(values, dtype(factor), dtype=dtype)
+        if factor < 1.0:  # what float64 rounds to zero lies in the first bin
+            scaled[(scaled == 0) & (values != 0)] = 0.5
         return np.abs(scaled, out=scaled)
 
     def _grow(self, exponent: int) -> None:

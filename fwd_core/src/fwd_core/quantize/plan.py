@@ -88,6 +88,8 @@ class _Planner:
             self.given.add(node.output)
             self.near.add(node.output)
         elif isinstance(op, rules.PRODUCTS) or (isinstance(op, ops.Attention) and self.attention):
+            if not node.output.type.dtype.is_float:
+                return
             why = self._refusal(node)
             if why is not None:
                 self.plan.floats[node.name] = why

@@ -33,6 +33,7 @@ from fwd_ops_torch.converters import (
     normalization,
     padding,
     pooling,
+    quantization,
     ranges,
     ranking_losses,
     recurrent,
@@ -102,6 +103,7 @@ FAMILIES = (
     ranking_losses,
     class_losses,
     windows,
+    quantization,
 )
 
 __all__ = ["FAMILIES"]

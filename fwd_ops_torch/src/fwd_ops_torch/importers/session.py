@@ -23,6 +23,7 @@ from fwd_ops_torch.converting.context import ConversionContext, UnsupportedArgum
 from fwd_ops_torch.converting.schemas import Argument, Schema
 from fwd_ops_torch.converting.table import ConverterTable
 from fwd_ops_torch.importers import (
+    byte_weights,
     journal,
     multiples,
     numbers,
@@ -59,6 +60,11 @@ _UNINITIALIZED = frozenset(
 )
 
 
+#: What operators raise; those that are written in Python check by asserting.
+_EAGER_ERRORS = (
+    *(RuntimeError, IndexError, ValueError, TypeError, NotImplementedError),
+    *(AssertionError, ArithmeticError),
+)
 #: Checks that a tensor holds true.
 ASSERTIONS = frozenset({"aten::_assert_async"})
 
@@ -196,7 +202,9 @@ class Session:
             return known
         refs = tensors_in(arguments)
         if all(ref.constant is not None for ref in refs) and not _has_dims(arguments):
-            result = self._eager(schema, arguments)
+            # What quantizes weights stays, or engines would not have them in 8 bits.
+            kept = schema.name in self.table and byte_weights.is_kept(schema, arguments)
+            result = None if kept else self._eager(schema, arguments)
             if result is not None:
                 return views.wrap(self, schema, arguments, result, where)
         return views.wrap(self, schema, arguments, self.convert(schema, arguments, where), where)
@@ -255,7 +263,7 @@ class Session:
         try:
             with torch.no_grad():
                 result = function(**plain)
-        except (RuntimeError, IndexError, ValueError, TypeError, NotImplementedError) as error:
+        except _EAGER_ERRORS as error:
             raise ConversionError(
                 f"{schema.name} fails in torch itself", details=[str(error).splitlines()[0]]
             ) from None

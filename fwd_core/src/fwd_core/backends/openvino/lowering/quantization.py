@@ -24,20 +24,22 @@ if TYPE_CHECKING:
     from openvino import Output
 
 
-def integers_are_read(_ctx: OpenVINOLowering, op: ops.Quantize) -> str | None:
-    """FakeQuantize takes constant ranges, and what is read as integers is computed exactly."""
+def not_in_a_pair(_ctx: OpenVINOLowering, op: ops.Quantize) -> str | None:
+    """FakeQuantize takes one constant range; what is read as integers is computed exactly."""
     if any(value is not None and value.constant is None for value in (op.scale, op.zero_point)):
         return "its scale and zero point must be constants"
+    if op.axis is not None:
+        return "FakeQuantize of an activation has one range: several are taken along some axes only"
     node = next(user for user in op.x.users if user.op is op)
     if node.output in node.output.graph.outputs or not _is_dequantized(node.output):
         return "its integers are read by others than Dequantize"
     return None
 
 
-@lowering("openvino", ops.Quantize, unless=integers_are_read)
+@lowering("openvino", ops.Quantize, unless=not_in_a_pair)
 def quantize(ctx: OpenVINOLowering, op: ops.Quantize) -> Output:
     """FakeQuantize to integers, of as many levels as OpenVINO has integer kernels for."""
-    scale = _numbers(op.scale, op)
+    scale = _numbers(op.scale, op)  # of rank 0
     zero = np.float32(0) if op.zero_point is None else _numbers(op.zero_point, op)
     least, greatest = op.dtype.limits
     # Other ranges are cut first: only whole bytes, or those without -128, become kernels.
