@@ -28,6 +28,7 @@ from fwd_core.importing import (
     check_dynamic,
     hidden,
 )
+from fwd_core.ir import ops
 from fwd_core.ir.graph import Graph
 from fwd_core.plugins import Plugins
 from fwd_core.plugins.advice import pip_install, to_have_torch
@@ -157,6 +158,8 @@ class Builder:
     ) -> EngineType:
         """An engine from a graph. The graph is changed; import or load it again to reuse it."""
         backend, options = self._target()
+        if self.mode in _INT8:  # before fusions, so that names are the same with any packs
+            self._quantize(graph)
         embedded = _copy(graph, self.plugins) if self.embed_graph else None
         self._prepare(graph, backend)
         inputs = [Port(value.name, value.type) for value in graph.inputs]
@@ -261,8 +264,6 @@ class Builder:
         return Builder(backend=name, options=options, plugins=self.plugins)
 
     def _prepare(self, graph: Graph, backend: Backend) -> None:
-        if self.mode in _INT8:
-            self._quantize(graph)
         with self.events.phase("rewrite", detail="fusion"):
             rewrite.run(graph, self._rewrites("fusion"))
             rewrite.run(graph, self._rewrites("clean-up"))
@@ -274,12 +275,15 @@ class Builder:
                 rewrite.run(graph, self._rewrites("clean-up"))
 
     def _quantize(self, graph: Graph) -> None:
-        """Calibrate, and in mode ``int8`` write it into the graph, which has no fusions yet."""
+        """Calibrate, and in mode ``int8`` write it into the graph."""
         calibrator = self.calibrator
         if calibrator is None:
+            if any(isinstance(node.op, ops.Quantize) for node in graph):
+                return  # it was trained so, or quantized before it was embedded in an engine
             raise CalibrationError(
                 f"mode {self.mode!r} needs a calibrator",
-                hint="Builder(mode='int8', calibrator=Calibrator(batches))",
+                hint="Builder(mode='int8', calibrator=Calibrator(batches)); "
+                "a model that was trained with fake quantization needs none",
             )
         if self.mode == "int8_calib":
             calibrator.calibrate(graph, self)

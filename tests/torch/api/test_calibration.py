@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("openvino")
 
 import forward
+from fwd_core import Builder
 from fwd_core.errors import CalibrationError, OptionError
 from fwd_core.quantize import CalibrationCache
 from fwd_core.quantize.calibrate import Calibrator
@@ -201,3 +202,38 @@ def test_a_stream_says_what_is_missing() -> None:
     for name in ("next", "getBatchSize", "size", "bytesPerBatch", "getNumpyBatch"):
         with pytest.raises(NotImplementedError, match=name):
             getattr(stream, name)()
+
+
+def test_an_engine_with_its_graph_is_compiled_again_without_data(net: Any, tmp_path: Path) -> None:
+    x = _data(1)[0]
+    engine = forward.build(
+        net, x, mode="int8", backend="openvino", calibrator=_data(), embed_graph=True
+    )
+    engine.save(tmp_path / "net.engine")
+    graph = forward.load(tmp_path / "net.engine").engine.graph
+    assert graph is not None
+    kinds = [node.op.kind() for node in graph]
+    assert kinds.count("fwd.Quantize") == 2
+    again = Builder(backend="openvino", mode="int8").compile(graph)
+    torch.testing.assert_close(torch.from_numpy(again.run_list([x.numpy()])[0]), engine(x))
+
+
+class Trained(torch.nn.Module):
+    """As quantization-aware training leaves a model."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.randn(4, 8))
+
+    def forward(self, x: Any) -> Any:
+        scales, zeros = self.weight.detach().abs().amax(1) / 127, torch.zeros(4, dtype=torch.int32)
+        weight = torch.fake_quantize_per_channel_affine(self.weight, scales, zeros, 0, -127, 127)
+        x = torch.fake_quantize_per_tensor_affine(x, 0.03, 0, -128, 127)
+        return torch.nn.functional.linear(x, weight)
+
+
+def test_a_model_trained_in_int8_needs_no_calibration() -> None:
+    torch.manual_seed(2)
+    model, x = Trained().eval(), _data(1)[0]
+    engine = forward.build(model, x, mode="int8", backend="openvino")
+    torch.testing.assert_close(engine(x), model(x), rtol=2e-2, atol=2e-2)
