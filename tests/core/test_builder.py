@@ -11,7 +11,13 @@ from toy_backend import Layers
 
 from fwd_core import Builder, Engine, OptBatch, Plugins, hookimpl
 from fwd_core.builder import MODES, parse_mode
-from fwd_core.errors import BuildError, InputError, OptionError, UnsupportedModelError
+from fwd_core.errors import (
+    BuildError,
+    CalibrationError,
+    InputError,
+    OptionError,
+    UnsupportedModelError,
+)
 from fwd_core.events import Event
 from fwd_core.ir import Emitter, Graph, Node, Value, ops
 from fwd_core.plugins.registers import CONVERTER_KEYS
@@ -139,8 +145,8 @@ class TestModes:
     def test_unknown(self) -> None:
         with pytest.raises(
             OptionError,
-            match="there is no mode 'flaot32'\n  expected: float32 or float16 .int8 and int8_calib "
-            "are not in this version.\n  Hint: did you mean 'float32'",
+            match="there is no mode 'flaot32'\n  expected: float32, float16, int8_calib, int8\n"
+            "  Hint: did you mean 'float32'",
         ):
             _builder(mode="flaot32")
 
@@ -160,10 +166,10 @@ class TestModes:
             parse_mode(Type())  # type: ignore[arg-type]
 
     @pytest.mark.parametrize("mode", ["int8", "int8_calib"])
-    def test_not_yet(self, mode: str) -> None:
+    def test_int8_needs_a_calibrator(self, mode: str) -> None:
         assert mode in MODES
-        with pytest.raises(OptionError, match=f"mode '{mode}' is not in this version"):
-            _builder(mode=mode)
+        with pytest.raises(CalibrationError, match=f"mode '{mode}' needs a calibrator"):
+            _builder(mode=mode).build(MODEL, (X,))
 
     def test_a_backend_that_is_told_the_precision_gets_the_graph_as_it_is(self) -> None:
         engine = _builder(mode="float16").build(MODEL, (X,))
@@ -237,7 +243,7 @@ class TestArguments:
     @pytest.mark.parametrize(
         ("given", "text"),
         [
-            ({"mode": None}, "argument 'mode'\n  expected: float32 or .*\n  got:      None"),
+            ({"mode": None}, "argument 'mode'\n  expected: float32, .*\n  got:      None"),
             ({"mode": ["half"]}, r"argument 'mode'\n  .*\n  got:      \['half'\]"),
             ({"backend": None}, "argument 'backend'\n  expected: the name .*\n  got:      None"),
             ({"options": 5}, "argument 'options'\n  expected: options .*\n  got:      5"),
