@@ -70,6 +70,7 @@ VALUES = st.builds(
 
 def test_the_core_brings_five() -> None:
     assert list(PLUGINS.algorithms) == NAMES
+    assert NAMES == ["entropy", "entropy_2", "minmax", "percentile", "mse"]
     assert {PLUGINS.algorithms.owner(name) for name in NAMES} == {"core"}
     assert repr(PLUGINS.algorithms["mse"]) == "<Mse mse>"
 
