@@ -40,7 +40,7 @@ class Algorithm(ABC):
 
     @abstractmethod
     def range_of(self, histogram: Histogram) -> float:
-        """The range, ``amax``: above 0, at most the greatest value that was seen.
+        """The range, ``amax``, above 0.
 
         Args:
             histogram: What was collected; at least one value of it is not zero.
