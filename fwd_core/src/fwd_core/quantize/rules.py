@@ -68,7 +68,7 @@ _REASONS: tuple[tuple[tuple[type[Operator], ...], str], ...] = (
     ),
     ((ops.AdaptiveAveragePool,), "reductions stay in float"),
     (ACTIVATIONS, "fuses with what is before it, and the pair comes after it"),
-    ((ops.MaxPool, *_MOVES, ops.Concat, ops.Pad, ops.Resize), "what it moves is in float here"),
+    ((ops.MaxPool, *_MOVES, ops.Concat, ops.Pad), "what it moves is in float here"),
     ((ops.AveragePool,), "what it averages is in float here"),
     ((ops.Add,), "not an addition between a product in int8 and a result in int8"),
 )
@@ -77,15 +77,14 @@ _REASONS: tuple[tuple[tuple[type[Operator], ...], str], ...] = (
 def passed_on(op: Operator) -> tuple[Value, ...]:
     """The operands whose numbers an operator hands on unchanged, so that int8 can pass it.
 
-    None of them if it changes, sums or makes numbers.
+    None of them if it changes, sums or makes numbers. Nearest neighbours would be handed on too,
+    but TensorRT-RTX 1.7 computes a convolution in half when the pair stands before them.
     """
     if isinstance(op, (ops.MaxPool, *_MOVES)):
         return (op.x,)
     if isinstance(op, ops.Concat):
         return op.values
     if isinstance(op, ops.Pad) and (op.mode != "constant" or op.value == 0):
-        return (op.x,)
-    if isinstance(op, ops.Resize) and op.mode.startswith("nearest"):
         return (op.x,)
     return ()
 
