@@ -202,3 +202,14 @@ def test_parts_of_one_tensor_read_its_pair() -> None:
         "joined = Concat(at2, relu/dequantized)",
     ]
     assert placement.shared == (("whole", "at0", "at2", "relu", "joined"),)
+
+
+def test_long_chains_are_placed() -> None:
+    net = Net()
+    x = net.conv(net.input(1, 4, 4, 4), "one")
+    for _ in range(3000):
+        x = net.add(ops.Transpose(x, (0, 1, 3, 2)), "swapped")
+    graph = net.finish(net.conv(x, "two"))
+    placement = place(graph, {"x": 1.0, "one": 2.0})
+    assert list(placement.scales) == ["x", "one"]
+    assert len(placement.shared[0]) == 3001

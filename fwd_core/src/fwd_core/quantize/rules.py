@@ -9,7 +9,8 @@ low-precision transformations carry on (OpenVINO documentation, "Low Precision T
 - activations have one scale, weights one per output channel, and everything is symmetric;
 - no pair stands between a product and the activation or addition that fuses with it;
 - of an addition after a product the *other* input is quantized, since its type decides the type
-  that the fused kernel writes; a pair on both would part the product from its addition;
+  that the fused kernel writes; a pair on both would part the product from its addition. Of
+  other additions between tensors in int8 both are, which makes one kernel of int8;
 - pairs move over what only moves or picks numbers, whose scale stays what it was.
 """
 
@@ -70,7 +71,7 @@ _REASONS: tuple[tuple[tuple[type[Operator], ...], str], ...] = (
     (ACTIVATIONS, "fuses with what is before it, and the pair comes after it"),
     ((ops.MaxPool, *_MOVES, ops.Concat, ops.Pad), "what it moves is in float here"),
     ((ops.AveragePool,), "what it averages is in float here"),
-    ((ops.Add,), "not an addition between a product in int8 and a result in int8"),
+    ((ops.Add,), "what it adds, or its result, is in float here"),
 )
 
 
