@@ -61,6 +61,7 @@ class _Planner:
         self.graph = graph
         self.ranges = ranges
         self.skipped = skipped
+        self.kept = frozenset(skipped)
         self.attention = attention
         self.plan = Plan()
         self.outputs = frozenset(graph.outputs)
@@ -245,7 +246,7 @@ class _Planner:
     def _folded(self, node: Node) -> Node | None:
         """The product that a batch normalization is, or will be, a part of."""
         before = folded_product(node)
-        return None if before is None or {node.name, before.name} & set(self.skipped) else before
+        return None if before is None or {node.name, before.name} & self.kept else before
 
     def _becomes_int8(self, value: Value) -> bool:
         while value not in self.plan.pairs:

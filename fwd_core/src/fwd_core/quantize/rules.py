@@ -1,8 +1,8 @@
 """What each operator is to int8: tables that :mod:`.plan` decides by.
 
 The rules follow NVIDIA's recommendations for explicit precision (TensorRT Developer Guide,
-"Explicit Quantization" and "Q/DQ Layer-Placement Recommendations") and what OpenVINO's
-low-precision transformations carry on (OpenVINO documentation, "Low Precision Transformations"):
+"Explicit Quantization" and "Q/DQ Layer-Placement Recommendations"; of residual networks also
+TensorFlow Quantization Toolkit, "Add Custom QDQ Insertion Case") and what OpenVINO's low-precision transformations carry on (OpenVINO documentation, "Low Precision Transformations"):
 
 - all inputs of weighted operators are quantized, and their outputs are not: an output becomes
   int8 because a reader's pair fuses with what computes it;
