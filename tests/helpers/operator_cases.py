@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import operator_cases_of_axes
+import quantization_cases
 import spatial_cases
 from control_graphs import IFS
 from operator_case import (
@@ -480,6 +481,7 @@ _CONTROL = [
 ]
 CASES: list[Case] = [
     *operator_cases_of_axes.CASES,
+    *quantization_cases.CASES,
     *_CONTROL,
     *_UNARY,
     *_BINARY,

@@ -7,10 +7,11 @@ import re
 import pytest
 from toy_program import CLASH, Broken, Clash, fwd, plugins
 
+from fwd_core import core_pack
 from fwd_core.cli.codes import ExitCode
 from fwd_core.cli.plugins import _short
 from fwd_core.ir import ops
-from fwd_core.plugins import Pack
+from fwd_core.plugins import Pack, Plugins
 
 CORE_OPERATORS = len(ops.core_operators())
 
@@ -85,6 +86,11 @@ def test_json() -> None:
     }
     assert broken["registers"] == {}
     assert broken["failure"].startswith("fwd_register_rewrites: OSError: no such thing (")
+
+
+def test_calibration_algorithms_are_listed() -> None:
+    result = fwd("plugins", packs=Plugins({"core": core_pack}))
+    assert "\n  algorithms  5: entropy, entropy_2, minmax, percentile, mse\n" in result.out
 
 
 @pytest.mark.parametrize("form", ["text", "json"])

@@ -70,6 +70,7 @@ VALUES = st.builds(
 
 def test_the_core_brings_five() -> None:
     assert list(PLUGINS.algorithms) == NAMES
+    assert NAMES == ["entropy", "entropy_2", "minmax", "percentile", "mse"]
     assert {PLUGINS.algorithms.owner(name) for name in NAMES} == {"core"}
     assert repr(PLUGINS.algorithms["mse"]) == "<Mse mse>"
 
@@ -82,7 +83,8 @@ def test_the_core_brings_five() -> None:
 def test_ranges_are_within_what_was_seen(name: str, values: np.ndarray) -> None:
     assume(values.any())
     amax = _amax(name, values)
-    assert 0 < amax <= np.abs(values).max()
+    beyond = 0.5 / 2048 if name.startswith("entropy") else 0.0
+    assert 0 < amax <= np.abs(values).max() * (1 + beyond)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Callable
 from fractions import Fraction
 
@@ -133,7 +134,7 @@ def test_entropy_is_the_published_search(kind: str) -> None:
         for kept in range(128, 2049)
     ]
     cut = 128 + _last_least(found)
-    expected = min(histogram.maximum, (cut + 0.5) * histogram.maximum / 2048)
+    expected = (cut + 0.5) * histogram.maximum / 2048
     assert entropy.entropy_range(histogram) == pytest.approx(expected, rel=1e-12)
 
 
@@ -147,7 +148,7 @@ def test_entropy_2_is_the_described_search(kind: str) -> None:
         levels = np.minimum(126, (2 * np.arange(kept) + 1) * 127 // (2 * kept - 1))
         found.append(_quick(counts, kept, levels) if counts[:kept].any() else math.inf)
     cut = 127 + _last_least(found)
-    expected = (cut - 0.5) * histogram.maximum / 2048
+    expected = (cut + 0.5) * histogram.maximum / 2048
     assert entropy.entropy_2_range(histogram) == pytest.approx(expected, rel=1e-12)
 
 
@@ -156,3 +157,32 @@ def test_only_noise_is_not_clipped() -> None:
     histogram = _histogram(np.array([1e-6] * 100 + [1.0]))
     assert entropy.entropy_2_range(histogram) == pytest.approx(1.0, rel=1e-3)
     assert entropy.entropy_range(histogram) == pytest.approx(1.0, rel=1e-3)
+
+
+def _scale_bits(amax: float) -> str:
+    return struct.pack(">f", amax / 127).hex()
+
+
+@pytest.mark.parametrize("search", [entropy.entropy_range, entropy.entropy_2_range])
+def test_an_input_that_is_not_clipped_has_the_scale_that_tensorrt_gives_it(
+    search: Callable[[Histogram], float],
+) -> None:
+    # In caches that TensorRT 7, 8 and 10 wrote, inputs and probabilities up to 1 are 3c010a14, and
+    # images normalized as for ImageNet, up to (1 - 0.406) / 0.225, are 3caa54fc.
+    rng = np.random.default_rng(5)
+    assert _scale_bits(search(_histogram(np.append(rng.random(400_000), 1.0)))) == "3c010a14"
+    channels = [(0.485, 0.229), (0.456, 0.224), (0.406, 0.225)]
+    images = [(np.append(rng.random(100_000), 1.0) - mean) / std for mean, std in channels]
+    images.append(rng.uniform(2.2, 2.64, 40_000))  # skies
+    assert _scale_bits(search(_histogram(np.concatenate(images)))) == "3caa54fc"
+
+
+@pytest.mark.parametrize("search", [entropy.entropy_range, entropy.entropy_2_range])
+def test_padding_with_gray_is_where_tensorrt_cuts_too(
+    search: Callable[[Histogram], float],
+) -> None:
+    # Images for YOLO are padded with 114: a cache of TensorRT 8.6 has 3b66eddc for such an input.
+    rng = np.random.default_rng(6)
+    image = np.clip(rng.normal(115, 65, 200_000), 0, 255).round()
+    padded = np.append(image, np.full(300_000, 114)).astype(np.float32) / np.float32(255)
+    assert _scale_bits(search(_histogram(padded))) == "3b66eddc"

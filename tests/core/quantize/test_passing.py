@@ -18,10 +18,6 @@ def _pair(name: str) -> list[str]:
     return [line.format(name) for line in _PAIR]
 
 
-def _resized(net: Net, x: Value) -> Value:
-    return net.add(ops.Resize(x, (8, 8), "nearest"), "p")
-
-
 @pytest.mark.parametrize(
     "make",
     [
@@ -30,7 +26,6 @@ def _resized(net: Net, x: Value) -> Value:
         lambda net, x: net.add(ops.Reshape(x, (1, 4, 2, 8)), "p"),
         lambda net, x: net.add(ops.Slice(x, 2, 0, 2), "p"),
         lambda net, x: net.add(ops.Pad(x, (0, 0, 1, 1), (0, 0, 1, 1)), "p"),
-        _resized,
     ],
 )
 def test_the_pair_stands_before_what_moves_the_numbers_of_a_kernel(
@@ -78,6 +73,15 @@ def test_the_pair_stays_behind_what_moves_floats() -> None:
     placement = place(graph, {"softmax": 1.0})  # which bounds what is moved
     assert list(placement.scales) == ["moved"]
     assert placement.floats["softmax"] == "exponentials stay in float"
+
+
+def test_the_pair_stays_behind_what_resizes() -> None:
+    net = Net()
+    one = net.conv(net.input(1, 2, 4, 4), "one")
+    graph = net.finish(net.conv(net.add(ops.Resize(one, (8, 8), "nearest"), "wide"), "two"))
+    placement = place(graph, everything(graph))
+    assert list(placement.scales) == ["x", "wide"]
+    assert placement.quantized == {"one": "Convolution", "two": "Convolution"}
 
 
 def test_padding_stays_part_of_its_convolution() -> None:
@@ -198,3 +202,14 @@ def test_parts_of_one_tensor_read_its_pair() -> None:
         "joined = Concat(at2, relu/dequantized)",
     ]
     assert placement.shared == (("whole", "at0", "at2", "relu", "joined"),)
+
+
+def test_long_chains_are_placed() -> None:
+    net = Net()
+    x = net.conv(net.input(1, 4, 4, 4), "one")
+    for _ in range(3000):
+        x = net.add(ops.Transpose(x, (0, 1, 3, 2)), "swapped")
+    graph = net.finish(net.conv(x, "two"))
+    placement = place(graph, {"x": 1.0, "one": 2.0})
+    assert list(placement.scales) == ["x", "one"]
+    assert len(placement.shared[0]) == 3001

@@ -26,7 +26,7 @@ def test_a_placement_prints_as_a_table() -> None:
         "  head.conv  kept in float by 'head.*'",
         "other operators in float:",
         "      1  fuses with what is before it, and the pair comes after it",
-        "      1  not an addition between a product in int8 and a result in int8",
+        "      1  what it adds, or its result, is in float here",
         "      1  exponentials stay in float",
         "tensors without a usable range:",
         "  two  it was always 0",

@@ -47,9 +47,7 @@ def test_an_addition_stays_in_float_where_its_result_is() -> None:
     graph = net.finish(_block(net))
     placement = place(graph, everything(graph))
     assert lines(graph, ops.Add) == ["sum = Add(main, x0)"]
-    assert placement.floats["sum"] == (
-        "not an addition between a product in int8 and a result in int8"
-    )
+    assert placement.floats["sum"] == "what it adds, or its result, is in float here"
 
 
 def test_an_addition_stays_in_float_where_its_product_is() -> None:
@@ -70,24 +68,32 @@ def test_an_addition_without_a_range_for_the_other_side_stays_in_float() -> None
     assert placement.unquantized == {"other": "it has no range"}
 
 
-@pytest.mark.parametrize("case", ["itself", "narrower", "constant", "read twice", "sums"])
+def test_an_addition_behind_an_activation_reads_both_in_int8() -> None:
+    net = Net()
+    x = net.input(1, 4, 4, 4)
+    relu = net.add(ops.Relu(net.conv(x, "main")), "relu")
+    graph = net.finish(net.conv(net.add(ops.Add(relu, x), "sum"), "next"))
+    placement = place(graph, everything(graph))
+    assert lines(graph, ops.Add) == ["sum = Add(relu/dequantized, x/dequantized)"]
+    assert placement.quantized["sum"] == "addition"
+    assert list(placement.scales) == ["x", "relu", "sum"]
+
+
+@pytest.mark.parametrize("case", ["itself", "narrower", "constant", "of floats"])
 def test_other_additions_stay_in_float(case: str) -> None:
     net = Net()
     x = net.input(1, 4, 4, 4)
     main = net.conv(x, "main")
-    extra: list[Value] = []
     if case == "itself":
         total = net.add(ops.Add(main, main), "sum")
     elif case == "narrower":
         total = net.add(ops.Add(main, net.input(1, 4, 1, 1, name="b")), "sum")
     elif case == "constant":
         total = net.add(ops.Add(main, net.constant(1, 4, 4, 4)), "sum")
-    elif case == "read twice":
-        extra = [main]
-        total = net.add(ops.Add(main, x), "sum")
     else:
-        total = net.add(ops.Add(net.add(ops.Relu(main), "relu"), x), "sum")
-    graph = net.finish(net.conv(total, "next"), *extra)
+        other = net.add(ops.Softmax(main, 1), "softmax")
+        total = net.add(ops.Add(net.add(ops.Relu(main), "relu"), other), "sum")
+    graph = net.finish(net.conv(total, "next"))
     placement = place(graph, everything(graph))
     assert "dequantized" not in lines(graph, ops.Add)[0]
     assert "sum" in placement.floats

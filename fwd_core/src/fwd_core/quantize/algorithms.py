@@ -40,7 +40,7 @@ class Algorithm(ABC):
 
     @abstractmethod
     def range_of(self, histogram: Histogram) -> float:
-        """The range, ``amax``: above 0, at most the greatest value that was seen.
+        """The range, ``amax``, above 0.
 
         Args:
             histogram: What was collected; at least one value of it is not zero.
@@ -86,7 +86,10 @@ class Algorithm(ABC):
 
 
 class Entropy(Algorithm):
-    """TensorRT's entropy calibrator as published. See :func:`.entropy.entropy_range`."""
+    """TensorRT's entropy calibrator, as its authors published it in 2017.
+
+    The module :mod:`fwd_core.quantize.entropy` says what is published of both.
+    """
 
     name = ENTROPY_CALIBRATION
 
@@ -96,7 +99,7 @@ class Entropy(Algorithm):
 
 
 class Entropy2(Algorithm):
-    """TensorRT's entropy calibrator 2 as far as public. See :func:`.entropy.entropy_2_range`."""
+    """TensorRT's entropy calibrator 2, as far as it is public."""
 
     name = ENTROPY_CALIBRATION_2
 

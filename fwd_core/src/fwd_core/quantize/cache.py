@@ -129,7 +129,7 @@ class CalibrationCache(Mapping[str, float]):
 
     def text(self) -> str:
         """What :meth:`save` writes."""
-        lines = [f"{name}: {scale_bits(amax):08x}" for name, amax in self.items()]
+        lines = [f"{name}: {scale_bits(amax):x}" for name, amax in self.items()]
         return "\n".join([self.header, *lines, ""])
 
     # --- use ------------------------------------------------------------------------------------

@@ -61,6 +61,7 @@ class _Planner:
         self.graph = graph
         self.ranges = ranges
         self.skipped = skipped
+        self.kept = frozenset(skipped)
         self.attention = attention
         self.plan = Plan()
         self.outputs = frozenset(graph.outputs)
@@ -211,28 +212,29 @@ class _Planner:
         )
 
     def _add(self, node: Node, op: ops.Add) -> None:
-        """Quantize what is added to a product, if the sum is quantized.
+        """Quantize what is added, if the sum is quantized.
 
-        The type of the other operand decides the type that the fused kernel writes. Of two
-        products the later one fuses the addition, since the other must be there by then.
+        Of an addition to a product the other operand decides the type that the fused kernel
+        writes. Of two products the later one fuses the addition, since the other must be there
+        by then. Where neither fuses, as behind an activation, both are read in int8.
         """
-        if op.a is op.b or not self._becomes_int8(node.output):
+        if op.a is op.b or op.a.type != op.b.type or not self._becomes_int8(node.output):
             return
         fusing = [name for name in ("a", "b") if self._fuses(node, getattr(op, name))]
-        if not fusing:
-            return
+        names = ["a", "b"] if not fusing else ["b" if fusing == ["a"] else "a"]
         if len(fusing) == 2:
-            other = "a" if self.places[op.a] < self.places[op.b] else "b"
-        else:
-            other = "b" if fusing == ["a"] else "a"
-        value = getattr(op, other)
-        if value.constant is not None or value.type != node.output.type:
+            names = ["a" if self.places[op.a] < self.places[op.b] else "b"]
+        values = {name: getattr(op, name) for name in names}
+        if any(value.constant is not None for value in values.values()):
             return
-        if value not in self.given:
-            if not self._can(value):
-                return
-            self._want(value, Read(node, other))
-        self.plan.quantized[node.name] = "residual addition"
+        if not fusing and not all(self._is_int8(value) for value in values.values()):
+            return
+        if not all(value in self.given or self._can(value) for value in values.values()):
+            return
+        for name, value in values.items():
+            if value not in self.given:
+                self._want(value, Read(node, name))
+        self.plan.quantized[node.name] = "residual addition" if fusing else "addition"
 
     def _fuses(self, node: Node, value: Value) -> bool:
         """Whether an operand comes straight, and only here, out of a product in int8."""
@@ -244,7 +246,7 @@ class _Planner:
     def _folded(self, node: Node) -> Node | None:
         """The product that a batch normalization is, or will be, a part of."""
         before = folded_product(node)
-        return None if before is None or {node.name, before.name} & set(self.skipped) else before
+        return None if before is None or {node.name, before.name} & self.kept else before
 
     def _becomes_int8(self, value: Value) -> bool:
         while value not in self.plan.pairs:

@@ -21,8 +21,10 @@ class Groups:
         first, second = self.of(a), self.of(b)
         if first is second:
             return
+        if len(first) < len(second):
+            first, second = second, first
         first.extend(second)
-        for value in first:
+        for value in second:
             self._of[value] = first
 
     def of(self, value: Value) -> list[Value]:

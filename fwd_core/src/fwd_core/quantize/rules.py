@@ -1,15 +1,16 @@
 """What each operator is to int8: tables that :mod:`.plan` decides by.
 
 The rules follow NVIDIA's recommendations for explicit precision (TensorRT Developer Guide,
-"Explicit Quantization" and "Q/DQ Layer-Placement Recommendations") and what OpenVINO's
-low-precision transformations carry on (OpenVINO documentation, "Low Precision Transformations"):
+"Explicit Quantization" and "Q/DQ Layer-Placement Recommendations"; of residual networks also
+TensorFlow Quantization Toolkit, "Add Custom QDQ Insertion Case") and what OpenVINO's low-precision transformations carry on (OpenVINO documentation, "Low Precision Transformations"):
 
 - all inputs of weighted operators are quantized, and their outputs are not: an output becomes
   int8 because a reader's pair fuses with what computes it;
 - activations have one scale, weights one per output channel, and everything is symmetric;
 - no pair stands between a product and the activation or addition that fuses with it;
 - of an addition after a product the *other* input is quantized, since its type decides the type
-  that the fused kernel writes; a pair on both would part the product from its addition;
+  that the fused kernel writes; a pair on both would part the product from its addition. Of
+  other additions between tensors in int8 both are, which makes one kernel of int8;
 - pairs move over what only moves or picks numbers, whose scale stays what it was.
 """
 
@@ -68,24 +69,23 @@ _REASONS: tuple[tuple[tuple[type[Operator], ...], str], ...] = (
     ),
     ((ops.AdaptiveAveragePool,), "reductions stay in float"),
     (ACTIVATIONS, "fuses with what is before it, and the pair comes after it"),
-    ((ops.MaxPool, *_MOVES, ops.Concat, ops.Pad, ops.Resize), "what it moves is in float here"),
+    ((ops.MaxPool, *_MOVES, ops.Concat, ops.Pad), "what it moves is in float here"),
     ((ops.AveragePool,), "what it averages is in float here"),
-    ((ops.Add,), "not an addition between a product in int8 and a result in int8"),
+    ((ops.Add,), "what it adds, or its result, is in float here"),
 )
 
 
 def passed_on(op: Operator) -> tuple[Value, ...]:
     """The operands whose numbers an operator hands on unchanged, so that int8 can pass it.
 
-    None of them if it changes, sums or makes numbers.
+    None of them if it changes, sums or makes numbers. Nearest neighbours would be handed on too,
+    but TensorRT-RTX 1.7 computes a convolution in half when the pair stands before them.
     """
     if isinstance(op, (ops.MaxPool, *_MOVES)):
         return (op.x,)
     if isinstance(op, ops.Concat):
         return op.values
     if isinstance(op, ops.Pad) and (op.mode != "constant" or op.value == 0):
-        return (op.x,)
-    if isinstance(op, ops.Resize) and op.mode.startswith("nearest"):
         return (op.x,)
     return ()
 

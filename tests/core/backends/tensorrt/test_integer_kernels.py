@@ -95,20 +95,3 @@ def test_a_transposed_convolution_compiles() -> None:
     made = ops.ConvolutionTranspose(q.pair(q.x), weight, None, (2, 2), (0, 0), (0, 0), (1, 1), 1)
     kernels = compiled(q.finish(q.graph.add(made)))
     assert [kernel for kernel in kernels if kernel.computes]
-
-
-def test_no_cast_is_between_half_products() -> None:
-    """Half is what Dequantize gives and Quantize takes."""
-    from fwd_core.rewrite.precision import to_half
-
-    graph = residual()
-    to_half(graph)
-    graph.verify()
-    kinds = [type(node.op) for node in graph]
-    assert kinds.count(ops.Cast) == 1  # the engine's output is float32
-    pairs = [node.op for node in graph if isinstance(node.op, ops.Dequantize)]
-    assert {op.dtype for op in pairs} == {DType.FLOAT16}
-    scales = {op.scale.type.dtype for op in pairs}
-    assert scales == {DType.FLOAT32}
-    convolutions = [node for node in graph if isinstance(node.op, ops.Convolution)]
-    assert {node.output.type.dtype for node in convolutions} == {DType.FLOAT16}

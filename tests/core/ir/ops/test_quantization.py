@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from values import B, kind
 
+from fwd_core import Builder
 from fwd_core.errors import GraphError
-from fwd_core.ir import DType, Graph, TensorType, Value, ops
+from fwd_core.ir import DType, Emitter, Graph, Tensor, TensorType, Value, ops
 
 
 def _constant(numbers: Any, dtype: Any = np.float32) -> Value:
@@ -60,3 +61,51 @@ def test_types() -> None:
 def test_refused(make: Any, text: str) -> None:
     with pytest.raises(GraphError, match=text):
         make().infer()
+
+
+#: Ties at a scale of 0.5, what is beyond, and infinities.
+X = np.array([[-np.inf, -64.25, -0.75], [-0.25, 0.25, 0.75], [1.24, 63.6, np.inf]], np.float32)
+SCALES, ZEROS = np.array([0.5, 0.25, 2.0], np.float32), np.array([3, 0, -7], np.int32)
+
+
+def _decomposed(graph: Graph, node_of: Any) -> Value:
+    """What an operator becomes where a backend has no lowering for it."""
+    value = graph.add(node_of)
+    assert value.producer is not None
+    emit = Emitter.before(value.producer)
+    made = value.producer.op.decompose(emit)
+    assert isinstance(made, Value)
+    graph.replace_node(value.producer, made, renamed=emit.added)
+    return made
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1])
+@pytest.mark.parametrize("zero", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize(("low", "high", "made"), [(-128, 127, DType.INT8), (2, 200, DType.UINT8)])
+def test_decompositions_compute_the_definition(
+    axis: int | None, zero: bool, dtype: str, low: int, high: int, made: DType
+) -> None:
+    """As NumPy in float64 does, where rint rounds ties to even too."""
+    pytest.importorskip("openvino")
+    graph, kept = Graph("decomposed"), DType.of(dtype)
+    x = graph.add_input("x", TensorType(kept, X.shape))
+    chosen = 0 if axis is None else slice(None)
+    scale = graph.constant(np.asarray(SCALES[chosen]))
+    point = graph.constant(np.asarray(ZEROS[chosen])) if zero else None
+    q = _decomposed(graph, ops.Quantize(x, scale, point, axis, low, high, made))
+    y = _decomposed(graph, ops.Dequantize(q, scale, point, axis, kept))
+    assert (q.type, y.type) == (TensorType(made, X.shape), TensorType(kept, X.shape))
+    graph.set_outputs([q, y], ["q", "y"])
+    kinds = {type(node.op) for node in graph.verify()}
+    assert not kinds & {ops.Quantize, ops.Dequantize}
+    given = Tensor(X).astype(kept)
+    with Builder(backend="openvino").compile(graph) as engine:
+        integers, floats = engine.run_list([given.data])
+
+    along: Any = {None: (), 0: (3, 1), 1: (1, 3)}[axis]
+    by, at = SCALES[chosen].reshape(along), ZEROS[chosen].reshape(along) if zero else 0
+    wanted = np.clip(np.rint(given.numpy().astype(np.float64) / by) + at, low, high)
+    np.testing.assert_array_equal(integers, wanted.astype(made.storage), strict=True)
+    again = Tensor(((wanted - at) * by).astype(np.float32)).astype(kept)
+    np.testing.assert_array_equal(floats, again.data, strict=True)

@@ -111,3 +111,55 @@ def test_a_constant_that_was_large_before_may_move() -> None:
     large = graph.constant(np.zeros((GROWTH_LIMIT, 2), np.float32))
     finish(graph, graph.add(ops.Transpose(large, (1, 0))))
     assert apply(FoldConstants(), graph)[0] == 1
+
+
+@pytest.mark.parametrize("axis", [None, 0, 2])
+@pytest.mark.parametrize("zero", [None, -3, 5])
+@pytest.mark.parametrize(("low", "high", "dtype"), [(-127, 127, DType.INT8), (0, 255, DType.UINT8)])
+def test_weights_are_quantized(
+    axis: int | None, zero: int | None, low: int, high: int, dtype: DType
+) -> None:
+    """Ties go to even; what dequantizes them stays, so that backends get the integers."""
+    graph = Graph()
+    numbers = np.array([[[-np.inf, -0.75, -0.25]], [[0.25, 0.75, 99]]], np.float32)
+    shape = () if axis is None else (numbers.shape[axis],)
+    scale = graph.constant(np.full(shape, 0.5, np.float32))
+    point = None if zero is None else graph.constant(np.full(shape, zero, np.int32))
+    q = ops.Quantize(graph.constant(numbers), scale, point, axis, low, high, dtype)
+    held = graph.add(q, name="held")
+    finish(graph, graph.add(ops.Dequantize(held, scale, point, axis), name="weight"))
+    assert apply(FoldConstants(), graph)[0] == 1
+    found, weight = graph.value("held").constant, graph.value("weight")
+    assert found is not None
+    assert weight.constant is None
+    wanted = np.clip(np.array([[[-np.inf, -2, 0]], [[0, 2, 198]]]) + (zero or 0), low, high)
+    assert found.type == held.type
+    assert found.data.tolist() == wanted.astype(dtype.storage).tolist()
+
+
+def test_scales_are_each_along_their_axis() -> None:
+    graph = Graph()
+    scale = graph.constant(np.array([1, 2, 4], np.float32))
+    q = graph.add(ops.Quantize(graph.constant(DATA), scale, None, 2), name="q")
+    finish(graph, q)
+    assert apply(FoldConstants(), graph)[0] == 1
+    found = graph.value("q").constant
+    assert found is not None
+    assert found.data.tolist() == [[[0, 0, 0]], [[3, 2, 1]]]  # 2 / 4 and 1 / 2 are ties
+
+
+def test_weights_of_half_are_quantized() -> None:
+    graph = Graph()
+    half = graph.constant(Tensor(np.array([1.5, -2.25], np.float32)).astype(DType.BFLOAT16))
+    finish(graph, graph.add(ops.Quantize(half, graph.constant(np.float32(0.5))), name="q"))
+    assert apply(FoldConstants(), graph)[0] == 1
+    found = graph.value("q").constant
+    assert found is not None
+    assert found.data.tolist() == [3, -4]
+
+
+def test_a_nan_is_not_quantized_here() -> None:
+    graph = Graph()
+    broken = graph.constant(np.array([1, np.nan], np.float32))
+    finish(graph, graph.add(ops.Quantize(broken, graph.constant(np.float32(1)))))
+    assert apply(FoldConstants(), graph)[0] == 0
