@@ -82,7 +82,7 @@ class HostDeviceContext(Context):
     ) -> Pending:
         return HeldRun(self._executable, self.run_on(inputs, shapes, stream))
 
-    def idle(self) -> bool:
+    def idle(self, stream: int | None) -> bool:
         return self._executable.go_on.is_set()
 
 

@@ -169,7 +169,7 @@ def test_contexts_of_the_host_have_no_streams() -> None:
     engine = _build()
     context = engine.contexts.acquire()
     engine.contexts.release(context)
-    assert context.idle()
+    assert context.idle(None)
     assert engine.executable.bound == ((), ())
     for use in (
         lambda: context.accept([X], None),

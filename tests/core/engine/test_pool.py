@@ -94,14 +94,15 @@ def test_closing_waits_for_what_is_lent() -> None:
 
 
 class Worker:
-    """Works on after it was given back, until it is told to rest."""
+    """Works on after it was given back, until it is told to rest; on one thing, more fits in."""
 
     def __init__(self) -> None:
         self.busy = False
+        self.on: str | None = None
 
 
 def _workers(limit: int) -> Pool[Worker]:
-    return Pool(Worker, limit, lambda worker: not worker.busy)
+    return Pool(Worker, limit, lambda worker, asked: not worker.busy or worker.on == (asked or "-"))
 
 
 def test_an_idle_one_is_preferred() -> None:
@@ -127,6 +128,17 @@ def test_a_new_one_is_made_while_there_is_room() -> None:
     assert pool.acquire() is second
 
 
+def test_what_works_on_the_same_is_idle_for_it() -> None:
+    pool = _workers(3)
+    workers = [pool.acquire() for _ in range(2)]
+    for worker, stream in zip(workers, "ab", strict=True):
+        worker.busy, worker.on = True, stream
+        pool.release(worker)
+    assert pool.acquire("a") is workers[0]
+    assert pool.acquire("b") is workers[1]
+    assert pool.acquire("c") not in workers
+
+
 def test_the_oldest_is_the_one_given_back_first() -> None:
     pool = _workers(3)
     workers = [pool.acquire() for _ in range(3)]
@@ -137,7 +149,7 @@ def test_the_oldest_is_the_one_given_back_first() -> None:
 
 
 def test_a_failed_question_gives_the_place_back() -> None:
-    def ask(_worker: object) -> bool:
+    def ask(_worker: object, _asked: object) -> bool:
         raise OSError("the device failed")
 
     pool = Pool(object, 2, ask)

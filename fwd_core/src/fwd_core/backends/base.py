@@ -181,8 +181,13 @@ class Context(ABC):
         """Like :meth:`run_on`, and return before the run is over."""
         raise NotImplementedError
 
-    def idle(self) -> bool:
-        """Whether a run that is begun now would not wait for one before."""
+    def idle(self, stream: int | None) -> bool:
+        """Whether a run that is begun now would not wait for one on another stream.
+
+        Args:
+            stream: Handle of the stream of the run; ``None`` for the context's own.
+        """
+        del stream
         return True
 
 

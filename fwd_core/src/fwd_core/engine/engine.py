@@ -185,7 +185,7 @@ class Engine:
         """Run where arrays may be on the GPU: outputs, or a :class:`Pending` of them."""
         handle = None if stream is None else stream_handle(stream)
         pool = self.contexts
-        context = pool.acquire()
+        context = pool.acquire(handle)
         try:
             inputs = context.accept(given, handle)
             sizes = tuple([item.shape for item in inputs])
@@ -398,8 +398,8 @@ class Engine:
         return f"<Engine {backend} {mode} ({inputs}) -> ({outputs})>"
 
 
-def _is_idle(context: Context) -> bool:
-    return context.idle()
+def _is_idle(context: Context, stream: int | None) -> bool:
+    return context.idle(stream)
 
 
 def _closed() -> ForwardError:

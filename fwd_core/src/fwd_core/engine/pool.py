@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from fwd_core.errors import ForwardError, OptionError
 
@@ -21,14 +21,14 @@ class Pool(Generic[T]):
     Args:
         create: Makes one object.
         limit: How many there may be at once, 1 or more.
-        idle: Whether an object is idle; by default all are.
+        idle: Whether an object is idle for what is asked; by default all are.
 
     Raises:
         OptionError: The limit is less than 1.
     """
 
     def __init__(
-        self, create: Callable[[], T], limit: int, idle: Callable[[T], bool] | None = None
+        self, create: Callable[[], T], limit: int, idle: Callable[[T, Any], bool] | None = None
     ) -> None:
         if limit < 1:
             raise OptionError("a pool needs room for one context or more", got=limit)
@@ -44,8 +44,11 @@ class Pool(Generic[T]):
         #: The most that were lent at one time.
         self.peak = 0
 
-    def acquire(self) -> T:
+    def acquire(self, asked: Any = None) -> T:
         """An object that no other thread has; give it back with :meth:`release`.
+
+        Args:
+            asked: What it is wanted for, handed to ``idle``.
 
         Raises:
             ForwardError: The pool is closed.
@@ -56,7 +59,7 @@ class Pool(Generic[T]):
             with self._lock:
                 if self._closed:
                     raise ForwardError("the engine is closed", hint="build or load it again")
-                found = self._choose()  # asks the device, which may have failed
+                found = self._choose(asked)  # asks the device, which may have failed
                 self._lent += 1
                 self.peak = max(self.peak, self._lent)
                 if found is not None:
@@ -71,14 +74,14 @@ class Pool(Generic[T]):
             self._permits.release()
             raise
 
-    def _choose(self) -> T | None:
+    def _choose(self, asked: Any) -> T | None:
         """One that is there, or ``None`` where a new one is better."""
         if not self._idle:
             return None
-        if self._is_idle is None or self._is_idle(self._idle[-1]):
+        if self._is_idle is None or self._is_idle(self._idle[-1], asked):
             return self._idle.pop()
         for item in reversed(self._idle):
-            if self._is_idle(item):
+            if self._is_idle(item, asked):
                 self._idle.remove(item)
                 return item
         return None if self._made < self.limit else self._idle.popleft()

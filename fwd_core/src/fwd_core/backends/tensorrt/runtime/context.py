@@ -127,11 +127,11 @@ class DeviceContext(Context):
         self._owner.blocks.own.discard(self.stream)
         self._release()
 
-    def idle(self) -> bool:
-        """Whether no run is under way."""
-        if self.last is not None and cuda.is_over(self._done):
+    def idle(self, stream: int | None) -> bool:
+        """Whether no run is under way on another stream. See :meth:`Context.idle`."""
+        if self.last is not None and self.last != stream and cuda.is_over(self._done):
             self.last = None
-        return self.last is None
+        return self.last is None or self.last == stream
 
     def _finished(self, queued: Queued) -> list[Any]:
         cuda.call("cudaStreamSynchronize", queued.stream)

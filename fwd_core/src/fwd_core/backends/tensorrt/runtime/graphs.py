@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,18 +30,15 @@ class GraphWarning(UserWarning):
 class Recorded:
     """A recorded run, and the program whose memory it uses."""
 
-    __slots__ = ("_graph", "_program", "launch")
-
     def __init__(self, program: Program, graph: Any) -> None:
         self._program = program
-        self._graph = graph
         self.launch = graph
+        self._release = weakref.finalize(self, cuda.call, "cudaGraphExecDestroy", graph)
+        self._release.atexit = False  # the driver may be gone by then, and frees all itself
 
     def close(self) -> None:
         """Free it; it must not be running."""
-        if self._graph is not None:
-            cuda.call("cudaGraphExecDestroy", self._graph)
-            self._graph = None
+        self._release()
 
 
 @dataclass
