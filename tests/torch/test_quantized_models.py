@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -181,3 +184,47 @@ def test_rtx_has_integer_kernels_of_the_symmetric_one() -> None:
 
     layers = [CompiledLayer.from_json(document) for document in plan.manifest["layers"]]
     assert [layer.product_dtype for layer in layers if layer.is_product] == ["Int8"] * 3
+
+
+@pytest.mark.parametrize("form", ["traced", "exported"])
+def test_files_load_where_nothing_is_imported_yet(form: str, tmp_path: Path) -> None:
+    """Torch registers these operators only when a module of its own is imported."""
+    path = tmp_path / ("model.pt2" if form == "exported" else "model.pt")
+    made = FORMS[form](Converted().eval())
+    if form == "exported":
+        torch.export.save(made, path)
+    else:
+        made.save(path)
+    script = f"""
+import torch
+from fwd_core import Builder
+graph = Builder().import_model({str(path)!r}, (torch.zeros(2, 16, 12, 12),))
+print([type(node.op).__name__ for node in graph].count("Quantize"))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout.strip(), done.returncode) == ("2", 0), done.stderr
+
+
+def test_what_is_not_of_8_bits_is_computed() -> None:
+    class Wide(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("w", torch.tensor([0.123, 4.5]))
+            self.register_buffer("scale", torch.tensor([0.1, 0.2]))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            wide = torch.fake_quantize_per_tensor_affine(self.w, 1e-3, 0, -32768, 32767)
+            zero = torch.full((2,), 0.5)
+            return (
+                x
+                + wide
+                + torch.fake_quantize_per_channel_affine(self.w, self.scale, zero, 0, -128, 127)
+            )
+
+    graph = importing(traced(Wide(), (torch.ones(2),)), (torch.ones(2),))
+    assert {type(node.op) for node in graph} == {ops.Constant, ops.Add}
+    with Builder(backend="openvino").compile(graph) as engine:
+        (got,) = engine.run_list([np.ones(2, np.float32)])
+    np.testing.assert_allclose(got, Wide()(torch.ones(2)).numpy(), rtol=1e-6)
