@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ pytest.importorskip("tensorrt_rtx")
 from quantized_graphs import GRAPHS, Quantizing
 from tensorrt_networks import LIKE_10, network
 
-from fwd_core.backends.tensorrt.features import Features
+from fwd_core.backends.tensorrt.features import ROWS, Features
 from fwd_core.ir import DType, Graph, TensorType, Value, ops
 from fwd_core.rewrite.precision import to_half
 
@@ -36,6 +37,16 @@ def test_pairs_are_layers(name: str, features: Features | None, half: bool) -> N
     found = layers(graph, features)
     assert found["QUANTIZE"] == kinds[ops.Quantize]
     assert found["DEQUANTIZE"] == kinds[ops.Dequantize]
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_weights_are_quantized_by_the_library_where_it_must(name: str) -> None:
+    """TensorRT 8 has no constants of 8 bits: it is given the floats that integers stand for."""
+    graph = GRAPHS[name][0]()
+    kinds = Counter(type(node.op) for node in graph)
+    row = next(row for (flavour, _), row in ROWS.items() if flavour == "tensorrt_rtx")
+    found = layers(graph, replace(row, byte_constants=False))
+    assert found["QUANTIZE"] == found["DEQUANTIZE"] == kinds[ops.Dequantize]
 
 
 def _pair(

@@ -64,7 +64,7 @@ def dequantize(ctx: TensorRTLowering, op: ops.Dequantize) -> ITensor:
     constant = op.x.constant
     if constant is None:
         x = ctx[op.x]
-    elif ctx.features.typed_quantization:
+    elif ctx.features.byte_constants:
         held = Tensor((constant.data.astype(np.int32) - _further(constant.dtype)).astype(np.int8))
         ctx.kept.append(held)
         x = ctx("constant", held.shape, ctx.trt.Weights(held.data))
