@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+pytest.importorskip("openvino")
+
 from bounds import bound_graph
 from hypothesis import given
 from net_recipes import Recipe, made, recipes
