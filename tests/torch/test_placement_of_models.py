@@ -6,6 +6,10 @@ import time
 
 import pytest
 
+pytest.importorskip("transformers")
+pytest.importorskip("openvino")
+
+
 from benchmarks import models
 from fwd_core import Builder
 from fwd_core.ir import Graph, ops

@@ -37,6 +37,8 @@ def test_what_is_added_to_a_product_is_read_in_int8() -> None:
 def test_of_two_products_the_later_one_takes_the_addition_in() -> None:
     net = Net()
     graph = net.finish(net.conv(_block(net, shortcut=True), "next"))
+    assert quantizable(graph) == ["x", "x0", "main", "shortcut", "out"]
+    assert quantizable(graph, skip=["main"]) == ["x", "x0", "main", "out"]
     placement = place(graph, everything(graph))
     assert lines(graph, ops.Add) == ["sum = Add(main/dequantized, shortcut)"]
     assert placement.quantized["sum"] == "residual addition"

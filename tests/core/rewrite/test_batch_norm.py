@@ -6,6 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+
+pytest.importorskip("openvino")
+
 from cleaning import apply
 from nets import Net, lines
 from on_openvino import build

@@ -26,6 +26,8 @@ from fwd_core.rewrite.batch_norm import FoldBatchNorm
 def quantizable(graph: Graph, *, skip: Sequence[str] = (), attention: bool = False) -> list[str]:
     """Names of the tensors whose ranges :func:`place` can use, in the order of the graph.
 
+    With these it can place the graph whatever else is kept in float.
+
     Args:
         graph: Of floats, before any pack's fusions; it is not changed.
         skip: As for :func:`place`.
@@ -37,7 +39,7 @@ def quantizable(graph: Graph, *, skip: Sequence[str] = (), attention: bool = Fal
     """
     _refuse_placed(graph)
     plan = made(graph, Ranges(graph, None), matching(graph, skip), attention=attention)
-    wanted = set(plan.pairs)
+    wanted = {*plan.pairs, *plan.instead}
     for group in plan.groups.shared():
         wanted.update(group)
     return [one.name for one in graph.values() if one in wanted and one.constant is None]

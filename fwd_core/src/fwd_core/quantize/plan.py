@@ -39,6 +39,7 @@ class Plan:
         floats: Nodes of floats that do not, with the reason.
         unquantized: Tensors that would be quantized but cannot be, with the reason.
         groups: Tensors that share one scale.
+        instead: Tensors that get a pair once others are kept in float.
     """
 
     pairs: dict[Value, list[Read]] = field(default_factory=dict)
@@ -47,6 +48,7 @@ class Plan:
     floats: dict[str, str] = field(default_factory=dict)
     unquantized: dict[str, str] = field(default_factory=dict)
     groups: Groups = field(default_factory=Groups)
+    instead: set[Value] = field(default_factory=set)
 
 
 def made(graph: Graph, ranges: Ranges, skipped: Mapping[str, str], *, attention: bool) -> Plan:
@@ -224,6 +226,7 @@ class _Planner:
         names = ["a", "b"] if not fusing else ["b" if fusing == ["a"] else "a"]
         if len(fusing) == 2:
             names = ["a" if self.places[op.a] < self.places[op.b] else "b"]
+            self.plan.instead.update((op.a, op.b))
         values = {name: getattr(op, name) for name in names}
         if any(value.constant is not None for value in values.values()):
             return

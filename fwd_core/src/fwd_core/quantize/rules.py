@@ -2,7 +2,8 @@
 
 The rules follow NVIDIA's recommendations for explicit precision (TensorRT Developer Guide,
 "Explicit Quantization" and "Q/DQ Layer-Placement Recommendations"; of residual networks also
-TensorFlow Quantization Toolkit, "Add Custom QDQ Insertion Case") and what OpenVINO's low-precision transformations carry on (OpenVINO documentation, "Low Precision Transformations"):
+TensorFlow Quantization Toolkit, "Add Custom QDQ Insertion Case") and what OpenVINO carries on
+(OpenVINO documentation, "Low Precision Transformations"):
 
 - all inputs of weighted operators are quantized, and their outputs are not: an output becomes
   int8 because a reader's pair fuses with what computes it;

@@ -21,6 +21,7 @@ from fwd_ops_torch.importers.fx import FxInterpreter, location_of
 from fwd_ops_torch.importers.problems import CannotContinueError
 from fwd_ops_torch.importers.program_inputs import bind_symbols, match_program, user_inputs
 from fwd_ops_torch.importers.pytrees import structure_of
+from fwd_ops_torch.importers.registering import register_for
 from fwd_ops_torch.importers.scan_fx import scan_fx
 from fwd_ops_torch.importers.session import Session
 from fwd_ops_torch.importers.sniff import kind_of
@@ -51,6 +52,7 @@ class ExportImporter:
         assert isinstance(source, (str, os.PathLike))
         path = os.fspath(source)
         require_whole(path)
+        register_for(path)
         try:
             program = torch.export.load(path)
         except Exception as error:  # noqa: BLE001 - torch raises many kinds for damaged or newer files

@@ -17,6 +17,7 @@ import torch
 from torch.jit._trace import TopLevelTracedModule
 
 from fwd_core.errors import ConversionError, UnsupportedModelError
+from fwd_ops_torch.importers.registering import register_for
 
 #: Operators of two tensors that take a number for either.
 _TAKES_NUMBERS = frozenset(
@@ -45,6 +46,7 @@ def load(path: str | os.PathLike[str]) -> torch.jit.ScriptModule:
     Raises:
         UnsupportedModelError: Torch cannot read the file; the message holds its first line.
     """
+    register_for(path)
     try:
         with quiet():
             module: torch.jit.ScriptModule = torch.jit.load(  # type: ignore[no-untyped-call]

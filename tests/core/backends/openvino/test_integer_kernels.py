@@ -2,57 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
 import numpy as np
 import pytest
 
-openvino = pytest.importorskip("openvino")
+pytest.importorskip("openvino")
 
 from on_openvino import Pack, build
+from openvino_kernels import CAPABILITIES, integer_kernels, products
 from quantized_graphs import GRAPHS, Quantizing, residual
 
 from fwd_core import Builder, Plugins, hookimpl
 from fwd_core.backends.openvino.lowering import FAMILIES, quantization
-from fwd_core.ir import Dim, DType, Graph, Value, ops, symbol
+from fwd_core.ir import Dim, DType, Value, ops, symbol
 from fwd_core.plugins import registers as reg
 
 BATCH = symbol("batch", 1, 2, 4)
-BYTES = ("i8", "u8")
-KINDS = ("Convolution", "Deconvolution", "FullyConnected", "MatMul")
-CAPABILITIES = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-integer_kernels = pytest.mark.skipif(
-    "INT8" not in CAPABILITIES,
-    reason=f"OpenVINO has no int8 kernels for this CPU, only {CAPABILITIES}",
-)
-
-
-class Kernel(NamedTuple):
-    kind: str
-    dtype: str
-    layers: str
-
-    @property
-    def is_product(self) -> bool:
-        """Convolutions and matrix products, also as parts of generated kernels."""
-        return self.kind in KINDS or (self.kind == "Subgraph" and "matmul" in self.layers.lower())
-
-    @property
-    def is_of_integers(self) -> bool:
-        """A generated kernel says what it reads first: its integers may be made inside it."""
-        inside = self.kind == "Subgraph" and "DequantizationMultiply" in self.layers
-        return self.dtype in BYTES or inside
-
-
-def products(graph: Graph, mode: str = "float32") -> list[Kernel]:
-    """The products among the kernels that OpenVINO runs."""
-    plan: Any = build(graph, mode).plan
-    nodes = plan.compiled.get_runtime_model().get_ordered_ops()
-    keys = ("layerType", "runtimePrecision", "originalLayersNames")
-    infos = [node.get_rt_info() for node in nodes]
-    found = [Kernel(*(info[key].astype(str) for key in keys)) for info in infos]
-    return [kernel for kernel in found if kernel.is_product]
-
 
 #: Products that are in one kernel with others: all of a small stack, the two of attention.
 TOGETHER = {"stack": 2, "transformer": 1}
@@ -66,14 +30,14 @@ def test_products_are_of_integers(name: str, batch: Dim, mode: str) -> None:
     if mode == "float16" and not {"BF16", "FP16"} & set(CAPABILITIES):
         pytest.skip(f"this CPU has no half type, only {CAPABILITIES}")
     make, count = GRAPHS[name]
-    found = products(make(batch), mode)
+    found = products(build(make(batch), mode))
     assert count - TOGETHER.get(name, 0) <= len(found) <= count, found
     assert [kernel for kernel in found if not kernel.is_of_integers] == []
 
 
 @integer_kernels
 def test_what_relu_leaves_may_be_unsigned() -> None:
-    found = products(residual(unsigned=True))
+    found = products(build(residual(unsigned=True)))
     assert [kernel.dtype for kernel in found[1:]] == ["u8", "u8", "u8"] or {
         kernel.dtype for kernel in found
     } == {"u8"}, found  # without AMX all is made unsigned
@@ -104,7 +68,7 @@ def test_other_ranges_and_zero_points(low: int, high: int, dtype: DType, zero: i
 
     h = q.graph.add(ops.Relu(q.convolution(pair(q.x))))
     graph = q.finish(q.convolution(pair(h)))
-    found = products(graph)
+    found = products(build(graph))
     assert len(found) == 2
     assert [kernel for kernel in found if not kernel.is_of_integers] == []
 

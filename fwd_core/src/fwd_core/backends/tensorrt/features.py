@@ -39,8 +39,9 @@ class Features:
         attention: There is a fused attention layer.
         cumulative: There is a layer of cumulative sums.
         typed_quantization: Layers that quantize and dequantize are given the type that they make.
-        single_scales: Their scales may be float32 beside tensors of half; else scales are of the
-            tensors' type.
+        byte_constants: Constants may be integers of 8 bits, to be dequantized.
+        single_scales: Scales of such layers may be float32 beside tensors of half; else they are
+            of the tensors' type.
         typed_fill: Filled tensors are given an element type when they are made.
         progress_monitor: Builds report progress.
         half_flag: Half precision must be allowed by a flag of the builder.
@@ -63,6 +64,7 @@ class Features:
     attention: bool
     cumulative: bool
     typed_quantization: bool
+    byte_constants: bool
     single_scales: bool
     typed_fill: bool
     progress_monitor: bool
@@ -96,6 +98,7 @@ class Features:
             attention="add_attention" in network,
             cumulative="add_cumulative" in network,
             typed_quantization="to_type" in members("IQuantizeLayer"),
+            byte_constants="to_type" in members("IQuantizeLayer"),
             # Blocks came in with the same release. Weakly typed networks take float32 always.
             single_scales=not strong or "block_shape" in members("IQuantizeLayer"),
             typed_fill="is_alpha_beta_int64" in members("IFillLayer"),
@@ -225,6 +228,7 @@ _8_6 = Features(
     attention=False,
     cumulative=False,
     typed_quantization=False,
+    byte_constants=False,
     single_scales=True,
     typed_fill=False,
     progress_monitor=False,
@@ -242,6 +246,7 @@ _10_0 = replace(
     optional_types=frozenset(_OPTIONAL_TYPES),
     gelu=True,
     typed_quantization=True,
+    byte_constants=True,
     single_scales=False,
     typed_fill=True,
     progress_monitor=True,

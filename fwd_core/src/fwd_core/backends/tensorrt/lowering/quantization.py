@@ -27,6 +27,8 @@ def unquantizable(_ctx: LoweringContext[ITensor], op: ops.Quantize) -> str | Non
     reason = _reason(op, op.dtype)
     if reason is not None:
         return reason
+    if op.axis is not None:
+        return "TensorRT quantizes weights alone by several scales, and these are no constants"
     node = next(user for user in op.x.users if user.op is op)
     users = [user.op for user in node.output.users]
     if node.output in node.output.graph.outputs or not users:
@@ -62,7 +64,7 @@ def dequantize(ctx: TensorRTLowering, op: ops.Dequantize) -> ITensor:
     constant = op.x.constant
     if constant is None:
         x = ctx[op.x]
-    elif ctx.features.typed_quantization:
+    elif ctx.features.byte_constants:
         held = Tensor((constant.data.astype(np.int32) - _further(constant.dtype)).astype(np.int8))
         ctx.kept.append(held)
         x = ctx("constant", held.shape, ctx.trt.Weights(held.data))
@@ -96,14 +98,12 @@ def _quantized(
 
 
 def _within(ctx: TensorRTLowering, op: ops.Quantize, x: ITensor) -> ITensor:
-    scale, (least, greatest) = _numbers(op.scale), op.dtype.limits
+    scale, (least, greatest) = float(_numbers(op.scale)), op.dtype.limits
     rank, dtype = op.x.type.rank, op.x.type.dtype
     for operation, bound, limit in (("MAX", op.low, least), ("MIN", op.high, greatest)):
-        if bound == limit:
-            continue
-        number = np.asarray(_spread(op, scale) * (bound - _further(op.dtype)), np.float32)
-        number = number.reshape(number.shape or (1,) * rank)
-        x = ctx.elementwise(operation, x, ctx.constant(Tensor(number).astype(dtype)))
+        if bound != limit:
+            number = (bound - _further(op.dtype)) * scale
+            x = ctx.elementwise(operation, x, ctx.scalar(number, dtype, rank))
     return x
 
 
