@@ -30,9 +30,12 @@ UNSIGNED = [(0, 255), (0, 127), (3, 200)]
 
 
 def steps(*scales: float) -> dict[DType, Tolerance]:
-    """A step of the greatest scale."""
-    one = Tolerance(1e-2, max(scales) * 1.01, reason="a tie may be rounded the other way")
-    return dict.fromkeys(FLOATS, one)
+    """A step of the greatest scale; what is made of it is rounded to its dtype."""
+    digits = {DType.FLOAT32: 1e-6, DType.FLOAT16: 1e-3, DType.BFLOAT16: 8e-3}
+    return {
+        dtype: Tolerance(relative, max(scales), reason="a tie may be rounded the other way")
+        for dtype, relative in digits.items()
+    }
 
 
 def drawn(data: st.DataObject, powers: bool = False) -> tuple[Any, float, int, int, int]:
