@@ -11,7 +11,8 @@ pytest.importorskip("openvino")
 
 from on_openvino import Array, assert_same, build, dynamic_types, run
 
-from fwd_core.ir import DType, Graph, Value, ops
+from fwd_core import Builder
+from fwd_core.ir import DType, Graph, TensorType, Value, ops
 
 #: With a scale of 0.5: ties, what is beyond, and infinities.
 X = np.array([[-np.inf, -64.5, -64, -0.75], [-0.25, 0.25, 0.75, 1.24], [63, 63.6, 99, np.inf]])
@@ -140,3 +141,27 @@ def test_weights_stay_in_8_bits_in_the_model() -> None:
     (got,) = build(graph).run_list([x])
     weight = np.arange(-50, 50).reshape(4, 25) * SCALES[:, None]
     assert_same(got, (x @ weight.T).astype(np.float32), rtol=1e-5)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_attention_to_quantized_tensors(masked: bool) -> None:
+    def graph(quantized: bool) -> Graph:
+        made = Graph()
+        q, k, v = (made.add_input(n, TensorType(DType.FLOAT32, (1, 4, 16, 32))) for n in "qkv")
+        mask = made.add_input("m", TensorType(DType.FLOAT32, (1, 1, 1, 16))) if masked else None
+        if quantized:
+            scale = made.constant(np.array(4 / 127, np.float32))
+            q, k, v = (
+                made.add(ops.Dequantize(made.add(ops.Quantize(x, scale)), scale)) for x in (q, k, v)
+            )
+        made.set_outputs([made.add(ops.Attention(q, k, v, mask))], ["y"])
+        return made.verify()
+
+    numbers = np.random.default_rng(0)
+    feeds = [numbers.standard_normal((1, 4, 16, 32), np.float32) for _ in "qkv"]
+    if masked:
+        feeds.append(np.where(np.arange(16) < 12, 0, -1e9).astype(np.float32)[None, None, None])
+    builder = Builder(backend="openvino")
+    (wanted,), (found,) = (builder.compile(graph(q)).run_list(feeds) for q in (False, True))
+    noise = float(((wanted - found) ** 2).sum() / (wanted**2).sum())
+    assert 1e-6 < noise < 1e-3

@@ -18,6 +18,7 @@ from fwd_core.backends.openvino.types import element_type
 from fwd_core.ir.dtypes import DType
 from fwd_core.ir.graph import Value
 from fwd_core.ir.ops import quantization as ops
+from fwd_core.ir.ops.attention import Attention
 from fwd_core.plugins import lowering
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ def not_in_a_pair(_ctx: OpenVINOLowering, op: ops.Quantize) -> str | None:
     node = next(user for user in op.x.users if user.op is op)
     if node.output in node.output.graph.outputs or not _is_dequantized(node.output):
         return "its integers are read by others than Dequantize"
+    readers = (reader.op for user in node.output.users for reader in user.output.users)
+    if any(isinstance(reader, Attention) and reader.mask is not None for reader in readers):
+        # OpenVINO 2026.4 gives other numbers where query, key and value are all in 8 bits.
+        return "attention with a mask is wrong in integers"
     return None
 
 
