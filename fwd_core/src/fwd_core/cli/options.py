@@ -33,7 +33,13 @@ Inputs = Annotated[
     ),
 ]
 Mode = Annotated[
-    str, typer.Option("--mode", "-m", metavar="MODE", help="Precision: float32 or float16.")
+    str,
+    typer.Option(
+        "--mode",
+        "-m",
+        metavar="MODE",
+        help="Precision: float32, float16 or int8; int8_calib calibrates and builds in float32.",
+    ),
 ]
 BackendName = Annotated[
     str,

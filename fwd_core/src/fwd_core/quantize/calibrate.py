@@ -140,7 +140,7 @@ def _collected(
         with builder.events.phase("calibrate", detail=algorithm.name) as phase:
             for feeds in batches_of(items, ports):
                 collector.run(feeds, look)
-                phase.step()
+                phase.step(f"batch {collector.batches}")
     finally:
         collector.close()
     if not collector.batches:
