@@ -213,3 +213,67 @@ def test_check_does_not_take_the_mode() -> None:
     result = fwd("check", "model.layers", "-i", "2x4", "--mode", "int8", "--json")
     assert result.code == ExitCode.USAGE
     assert "what float32 converts, int8 does too" in result.json["error"]["what"]
+
+
+INSPECT = ["inspect", "model.layers", "-i", "2x4"]
+
+
+def test_tensors_that_need_ranges_are_those_of_the_cache() -> None:
+    found = fwd(*INSPECT, "--tensors", "--json").json["tensors"]
+    ranged = [one["name"] for one in found if one["range"]]
+    assert ranged == ["x", "layer1.relu"]
+    calibrate = ["--calibrate", "x.npy", "--cache", "m.cache"]
+    assert fwd(*BUILD, "--mode", "int8_calib", *calibrate).code == ExitCode.OK
+    assert list(CalibrationCache.load("m.cache")) == ranged
+
+
+def test_sensitivity() -> None:
+    measure = ["--sensitivity", "--calibrate", "x.npy"]
+    result = fwd(*INSPECT, *measure)
+    assert result.code == ExitCode.OK, result.err
+    _, title, table = result.out.partition("sensitivity: signal to noise in int8, worst first\n")
+    assert title
+    header, *rows = table.splitlines()[:3]
+    assert header.split() == ["SQNR", "layer", "operator", "module"]
+    assert sorted(row.split()[2:] for row in rows) == [
+        ["layer0.linear", "Linear", "layer0"],
+        ["layer2.linear", "Linear", "layer2"],
+    ]
+    assert result.err.endswith("calibrate: entropy_2\nsensitivity: 2 products\n")
+    found = fwd(*INSPECT, *measure, "--json").json["sensitivity"]
+    assert [f"{one['sqnr']:.1f}" for one in found] == [row.split()[0] for row in rows]
+    assert found[0]["sqnr"] <= found[1]["sqnr"]
+    only = fwd(*INSPECT, *measure, "--skip", "layer0", "--json").json["sensitivity"]
+    assert [one["name"] for one in only] == ["layer2.linear"]
+    none = fwd(*INSPECT, *measure, "--skip", "*")
+    assert "sensitivity: no product would be in int8\n" in none.out
+
+
+def test_sensitivity_with_scales_and_of_an_engine() -> None:
+    Path("m.scales").write_text("x:1.0\nlayer1.relu:0.1\n")
+    measure = ["--sensitivity", "--calibrate", "x.npy", "--scales", "m.scales"]
+    found = fwd(*INSPECT, *measure, "--json").json["sensitivity"]
+    assert found[0]["name"] == "layer2.linear"
+    assert found[0]["sqnr"] < 1, "a range that cuts nearly everything off"
+    assert fwd(*BUILD, "--embed-graph").code == ExitCode.OK
+    again = fwd("inspect", "m.engine", *measure, "--json").json["sensitivity"]
+    assert again == found
+    assert fwd(*BUILD).code == ExitCode.OK
+    result = fwd("inspect", "m.engine", *measure)
+    assert result.code == ExitCode.FAILED
+    assert result.err.startswith("error: m.engine holds no graph whose layers could be measured\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--sensitivity"], "--calibrate: --sensitivity needs data to run the model on"),
+        (["--calibrate", "x.npy"], "--calibrate: only --sensitivity needs it"),
+        (["--skip", "a"], "--skip: only --sensitivity needs it"),
+        (["--backend", "openvino"], "--backend: only --sensitivity needs it"),
+    ],
+)
+def test_options_of_inspecting_that_mean_nothing(arguments: list[str], text: str) -> None:
+    result = fwd(*INSPECT, *arguments, "--json")
+    assert result.code == ExitCode.USAGE
+    assert text in result.json["error"]["what"]

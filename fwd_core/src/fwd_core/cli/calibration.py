@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
@@ -104,6 +104,11 @@ def calibrator_of(
         scales=scales,
         skip=skip or (),
     )
+
+
+def given(values: Mapping[str, Any]) -> list[str]:
+    """Options that were given, of values by the names of parameters."""
+    return [f"--{name}" for name, value in values.items() if value not in (None, [])]
 
 
 def data(text: str) -> Any:
