@@ -97,7 +97,7 @@ Rebuild = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Write one JSON document to standard output.")]
 
 
-def checked_mode(mode: str) -> str:
+def checked_mode(mode: str, option: str = "--mode") -> str:
     """The mode, if there is one of that name.
 
     Raises:
@@ -110,7 +110,7 @@ def checked_mode(mode: str) -> str:
     except OptionError as error:
         hint = f"; {error.hint}" if error.hint else ""
         raise typer.BadParameter(
-            f"{error.what}. It is {error.expected}{hint}", param_hint="--mode"
+            f"{error.what}. It is {error.expected}{hint}", param_hint=option
         ) from None
 
 
