@@ -121,5 +121,8 @@ def test_commands(reference: ModuleType, plugins: Plugins) -> None:
         assert "| `--json` |" in section
     for dtype in DType:
         assert re.search(rf"\b{dtype}\b", page)
-    assert "| `--mode`, `-m` | Precision: float32 or float16. Default: float32. |" in page
+    assert (
+        "| `--mode`, `-m` | Precision: float32, float16 or int8; int8_calib calibrates and builds "
+        "in float32. Default: float32. |"
+    ) in page
     assert "| `--input`, `-i` | Example input, [NAME=]SHAPE[:DTYPE]" in page

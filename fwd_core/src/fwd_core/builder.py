@@ -160,7 +160,7 @@ class Builder:
         backend, options = self._target()
         if self.mode in _INT8:  # before fusions, so that names are the same with any packs
             self._quantize(graph)
-        embedded = _copy(graph, self.plugins) if self.embed_graph else None
+        embedded = copied(graph, self.plugins) if self.embed_graph else None
         self._prepare(graph, backend)
         inputs = [Port(value.name, value.type) for value in graph.inputs]
         outputs = [
@@ -373,7 +373,8 @@ def _closest(name: str, known: typing.Iterable[str]) -> str | None:
     return f"did you mean {found[0]!r}?" if found else None
 
 
-def _copy(graph: Graph, plugins: Plugins) -> Graph:
+def copied(graph: Graph, plugins: Plugins) -> Graph:
+    """The same graph again, with the same arrays: compiling changes one."""
     from fwd_core.ir.serialize import from_parts, to_parts
 
     document, tensors = to_parts(graph)

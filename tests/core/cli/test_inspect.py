@@ -63,7 +63,7 @@ def test_an_engine_with_its_graph() -> None:
     result = fwd("inspect", "m.engine", "--tensors")
     assert result.out == ENGINE.format(graph="model: 3 operators, 1 constant of SIZE") + (
         "tensors\n"
-        "  x              float32[n, 4]\n"
+        "  x              float32[n, 4]  int8 needs its range\n"
         "  layer0.linear  float32[n, 3]\n"
         "  layer1.relu    float32[n, 3]\n"
         "  layer2.relu    float32[n, 3]\n"
@@ -133,10 +133,10 @@ def test_tensors_of_a_model_as_json() -> None:
     document = fwd("inspect", "model.layers", "-i", "2x2", "--json", "--tensors").json
     assert document["kind"] == "model"
     assert document["tensors"] == [
-        {"name": "x", "dtype": "float32", "shape": [2, 2]},
-        {"name": "layer0.linear", "dtype": "float32", "shape": [2, 3]},
-        {"name": "layer1.relu", "dtype": "float32", "shape": [2, 3]},
-        {"name": "layer2.relu", "dtype": "float32", "shape": [2, 3]},
+        {"name": "x", "dtype": "float32", "shape": [2, 2], "range": True},
+        {"name": "layer0.linear", "dtype": "float32", "shape": [2, 3], "range": False},
+        {"name": "layer1.relu", "dtype": "float32", "shape": [2, 3], "range": False},
+        {"name": "layer2.relu", "dtype": "float32", "shape": [2, 3], "range": False},
     ]
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from fwd_core.cli import feeds, inputs, layer_times, options, output
+from fwd_core.cli import calibration, compare, feeds, inputs, layer_times, options, output
 from fwd_core.cli.build import summary, title
 from fwd_core.cli.progress import phases
 from fwd_core.cli.session import session_of
@@ -18,7 +18,9 @@ _SECONDS = 3.0
 
 def bench(
     ctx: typer.Context,
-    engine: options.EngineFile,
+    engine: Annotated[
+        str, typer.Argument(metavar="ENGINE", help="Engine file; with --modes, a model.")
+    ],
     input: Annotated[  # noqa: A002 - the option's own name
         Optional[list[str]],
         typer.Option(
@@ -50,16 +52,64 @@ def bench(
         ),
     ] = False,
     rebuild: options.Rebuild = False,
+    modes: Annotated[
+        Optional[str],
+        typer.Option(
+            metavar="MODES",
+            help="Build a model in each of these modes, as float32,float16,int8, measure them "
+            "beside each other and say which to choose.",
+        ),
+    ] = None,
+    min_sqnr: Annotated[
+        Optional[float],
+        typer.Option(
+            metavar="DB",
+            help="Signal to noise, against float32, that a mode needs to be chosen "
+            f"({compare.MIN_SQNR:g}).",
+        ),
+    ] = None,
+    calibrate: calibration.CalibrateOrRandom = None,
+    algorithm: calibration.Algorithm = None,
+    cache: calibration.Cache = None,
+    scales: calibration.Scales = None,
+    skip: calibration.Skip = None,
+    backend: options.BackendName = "auto",
+    option: options.BackendOptions = None,
     json: options.Json = False,
 ) -> None:
     """Measure latency and throughput of an engine.
 
     fwd bench model.engine --seconds 5
+
+    Or of a model in several modes, each with its error against float32:
+
+    fwd bench model.pth --input 1x3x224x224 --modes float32,float16,int8 --calibrate images/
     """
     session = session_of(ctx, json=json)
     specs = inputs.parse_all(input)
     if seconds is not None and iterations is not None:
         raise typer.BadParameter("give one of them", param_hint="--seconds and --iterations")
+    of_int8 = {"calibrate": calibrate, "algorithm": algorithm, "cache": cache}
+    of_int8 |= {"scales": scales, "skip": skip}
+    limit = seconds if seconds is not None else _SECONDS
+    if modes is not None:
+        if layers or rebuild:
+            raise typer.BadParameter(
+                "it is for engine files", param_hint="--layers" if layers else "--rebuild"
+            )
+        least = compare.MIN_SQNR if min_sqnr is None else min_sqnr
+        runs = compare.Runs(limit, iterations, warmup, threads, batch, least)
+        asked = options.given_options(option)
+        compared = compare.Comparison(session, compare.modes_of(modes), backend, asked, of_int8)
+        document = compared.run(engine, specs, runs)
+        session.emit(document) if session.json else compare.show(session, document)
+        return
+    more = {"min-sqnr": min_sqnr, "option": option}
+    more |= {"backend": None if backend == "auto" else backend}
+    if names := calibration.given({**of_int8, **more}):
+        raise typer.BadParameter(
+            "an engine is built already: only --modes needs it", param_hint=names[0]
+        )
     from fwd_core.engine import Engine
 
     with Engine.load(engine, plugins=session.plugins, rebuild=rebuild) as loaded:
@@ -76,7 +126,6 @@ def bench(
                 for _ in range(warmup):
                     loaded.run_list(arrays)
                     phase.step()
-            limit = seconds if seconds is not None else _SECONDS
             with events.phase("measure", iterations) as phase:
                 found = measure(loaded, arrays, threads, iterations, limit, phase)
         shapes = {name: f"{array.dtype}{list(array.shape)}" for name, array in values.items()}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fwd_core.cli import inputs, options, output
+from fwd_core.cli import calibration, inputs, options, output
 from fwd_core.cli.progress import phases
 from fwd_core.cli.session import session_of
 
@@ -32,6 +32,11 @@ def build(
     hint: options.Hint = None,
     workspace: options.Workspace = None,
     option: options.BackendOptions = None,
+    calibrate: calibration.Calibrate = None,
+    algorithm: calibration.Algorithm = None,
+    cache: calibration.Cache = None,
+    scales: calibration.Scales = None,
+    skip: calibration.Skip = None,
     embed_graph: Annotated[
         bool,
         typer.Option("--embed-graph", help="Keep the graph, so that another machine can rebuild."),
@@ -41,11 +46,22 @@ def build(
     """Compile a model to an engine file.
 
     fwd build model.pth --input 1x3x224x224 --mode float16 -o model.engine
+
+    fwd build model.pth --input 1x3x224x224 --mode int8 --calibrate images/ -o model.engine
     """
     session = session_of(ctx, json=json)
     asked = options.given_options(option, gpu=gpu, threads=threads, hint=hint, workspace=workspace)
     specs = inputs.parse_all(input)
     mode = options.checked_mode(mode)
+    calibrator = calibration.calibrator_of(
+        session,
+        mode,
+        calibrate=calibrate,
+        algorithm=algorithm,
+        cache=cache,
+        scales=scales,
+        skip=skip,
+    )
     from fwd_core.builder import Builder
 
     start = time.perf_counter()
@@ -60,6 +76,7 @@ def build(
             embed_graph=embed_graph,
             plugins=session.plugins,
             on_event=progress,
+            calibrator=calibrator,
         )
         with builder.events.phase("load", detail="packs"):
             builder.importer(model)
@@ -70,14 +87,18 @@ def build(
             engine.save(out)
     spent = time.perf_counter() - start
     count = os.path.getsize(out)
+    found = calibration.placed(calibrator) if calibrator and mode == "int8" else None
     if session.json:
-        session.emit(
-            {"engine": out, **summary(engine), "bytes": count, "seconds": spent}
-            | {"phases": progress.seconds}
-        )
+        document = {"engine": out, **summary(engine), "bytes": count, "seconds": spent}
+        document |= {} if found is None else {"int8": found}
+        session.emit(document | {"phases": progress.seconds})
         return
     text = f"built {out}: {title(engine.manifest)}, {output.size(count)}, {output.seconds(spent)}"
     output.print_text(session.out, text)
+    if found is not None:
+        calibration.show(session, found)
+    elif calibrator is not None:
+        output.print_text(session.out, calibration.ranges_of_a_cache(calibrator))
 
 
 def title(manifest: Any) -> str:

@@ -33,6 +33,12 @@ def check(
     session = session_of(ctx, json=json)
     specs = inputs.parse_all(input)
     mode = options.checked_mode(mode)
+    if mode in ("int8", "int8_calib"):
+        raise typer.BadParameter(
+            "int8 is written into a model with data, which is not read here; what float32 "
+            "converts, int8 does too",
+            param_hint="--mode",
+        )
     from fwd_core.builder import Builder
 
     examples, dynamic = inputs.examples(specs, dynamic_batch=dynamic_batch, opt_batch=opt_batch)

@@ -11,7 +11,7 @@ from fwd_core.errors import EngineFileError
 
 if TYPE_CHECKING:
     from fwd_core.backends import Port
-    from fwd_core.ir import Graph
+    from fwd_core.ir import Graph, Value
 
 _MANY = 8
 
@@ -63,6 +63,7 @@ def tensors(graph: Graph | None, file: str) -> list[dict[str, Any]]:
     """Values of a graph in order: inputs, then what is computed. Constants are left out.
 
     Those of a graph inside an operator follow the operator's results, its inputs left out.
+    ``range`` says whether int8 needs a range of one: caches and scale files hold those.
 
     Raises:
         EngineFileError: There is no graph.
@@ -73,7 +74,30 @@ def tensors(graph: Graph | None, file: str) -> list[dict[str, Any]]:
             hint="build it with --embed-graph, or inspect the model",
         )
     computed = [value for node in graph.walk() for value in node.outputs]
-    return [port(value) for value in (*graph.inputs, *computed) if value.constant is None]
+    ranged = _ranged(graph)
+    return [
+        port(value) | {"range": value in ranged}
+        for value in (*graph.inputs, *computed)
+        if value.constant is None
+    ]
+
+
+def tensor_rows(found: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """What :func:`tensors` says, as cells of a table."""
+    return [
+        [one["name"], type_text(one), "int8 needs its range" if one["range"] else ""]
+        for one in found
+    ]
+
+
+def _ranged(graph: Graph) -> frozenset[Value | None]:
+    from fwd_core.errors import CalibrationError
+    from fwd_core.quantize.placement import quantizable
+
+    try:
+        return frozenset(map(graph.find, quantizable(graph)))
+    except CalibrationError:  # it is in int8 already
+        return frozenset()
 
 
 def layer_rows(manifest: Mapping[str, Any]) -> list[list[str]]:
@@ -108,7 +132,7 @@ def profile_rows(manifest: Mapping[str, Any]) -> list[list[str]]:
     return [[str(index), shown(profile)] for index, profile in enumerate(profiles)]
 
 
-def type_text(one: dict[str, Any]) -> str:
+def type_text(one: Mapping[str, Any]) -> str:
     """The type of a port, as ``float32[batch, 3]``."""
     return f"{one['dtype']}[{', '.join(map(str, one['shape']))}]"
 

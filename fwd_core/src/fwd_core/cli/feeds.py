@@ -35,7 +35,7 @@ def by_name(ports: Sequence[Port], given: Examples) -> dict[str, Any]:
 
 
 def complete(
-    ports: Sequence[Port], given: Mapping[str, Any], batch: int | None
+    ports: Sequence[Port], given: Mapping[str, Any], batch: int | None, *, seed: int = SEED
 ) -> dict[str, NDArray[Any]]:
     """An array for every port: given values, and random ones.
 
@@ -46,6 +46,7 @@ def complete(
         ports: The engine's inputs.
         given: Arrays or specs with shapes by name.
         batch: Size of the batch, where the engine leaves it open.
+        seed: Of the random values.
 
     Raises:
         InputError: A name is unknown, a shape does not fit, or the batch is fixed.
@@ -71,7 +72,7 @@ def complete(
     for port in ports:
         for symbol in symbols(*port.type.shape):
             sizes.setdefault(symbol.name, symbol.opt)
-    generator = np.random.default_rng(SEED)
+    generator = np.random.default_rng(seed)
     feeds: dict[str, NDArray[Any]] = {}
     for port in ports:
         value = given.get(port.name)

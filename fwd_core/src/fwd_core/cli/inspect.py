@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fwd_core.cli import contents, inputs, options, output
+from fwd_core.cli import calibration, contents, inputs, options, output, sensitivity
 from fwd_core.cli.build import title
 from fwd_core.cli.progress import phases
 from fwd_core.cli.session import Session, session_of
@@ -30,8 +30,21 @@ def inspect(
     opt_batch: options.OptBatch = None,
     tensors: Annotated[
         bool,
-        typer.Option("--tensors", help="List the graph's values: calibration caches name them."),
+        typer.Option("--tensors", help="List the graph's values, and which int8 needs ranges of."),
     ] = False,
+    layers: Annotated[
+        bool,
+        typer.Option(
+            "--sensitivity",
+            help="List the layers that lose most in int8, measured on --calibrate data.",
+        ),
+    ] = False,
+    calibrate: calibration.Calibrate = None,
+    algorithm: calibration.Algorithm = None,
+    cache: calibration.Cache = None,
+    scales: calibration.Scales = None,
+    skip: calibration.Skip = None,
+    backend: options.BackendName = "auto",
     json: options.Json = False,
 ) -> None:
     """Show what is in an engine, a graph or a model.
@@ -41,9 +54,21 @@ def inspect(
     Of a model it shows the graph that Forward makes of it, for which it needs --input:
 
     fwd inspect model.pth --input 1x3x224x224
+
+    fwd inspect model.pth --input 1x3x224x224 --sensitivity --calibrate images/
     """
     session = session_of(ctx, json=json)
     specs = inputs.parse_all(input)
+    measured = sensitivity.Wanted.of(
+        session,
+        layers,
+        backend,
+        calibrate=calibrate,
+        algorithm=algorithm,
+        cache=cache,
+        scales=scales,
+        skip=skip,
+    )
     from fwd_core import files
     from fwd_core.engine import file as engines
     from fwd_core.ir import serialize
@@ -70,10 +95,13 @@ def inspect(
         document["graph"] = contents.operators(graph)
     if tensors:
         document["tensors"] = contents.tensors(graph, file)
+    if measured is not None:
+        document["sensitivity"] = measured.of_graph(session, graph, file)
     if session.json:
         session.emit(document)
         return
-    _print(session, document, graph if kind != engines.FORMAT and not tensors else None)
+    shown = kind != engines.FORMAT and not tensors and measured is None
+    _print(session, document, graph if shown else None)
 
 
 def _imported(
@@ -122,8 +150,9 @@ def _print(session: Session, document: dict[str, Any], graph: Graph | None) -> N
         output.print_text(out, str(graph))
     if "tensors" in document:
         output.print_text(out, "tensors")
-        rows = [[one["name"], contents.type_text(one)] for one in document["tensors"]]
-        output.print_table(out, [], rows, indent=2)
+        output.print_table(out, [], contents.tensor_rows(document["tensors"]), indent=2)
+    if "sensitivity" in document:
+        sensitivity.show(session, document["sensitivity"])
     if document["graph"] is not None:
         output.print_text(out, "operators")
         rows = [[f"{count:,}", name] for name, count in document["graph"]["operators"].items()]

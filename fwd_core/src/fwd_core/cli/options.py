@@ -33,7 +33,13 @@ Inputs = Annotated[
     ),
 ]
 Mode = Annotated[
-    str, typer.Option("--mode", "-m", metavar="MODE", help="Precision: float32 or float16.")
+    str,
+    typer.Option(
+        "--mode",
+        "-m",
+        metavar="MODE",
+        help="Precision: float32, float16 or int8; int8_calib calibrates and builds in float32.",
+    ),
 ]
 BackendName = Annotated[
     str,
@@ -91,7 +97,7 @@ Rebuild = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Write one JSON document to standard output.")]
 
 
-def checked_mode(mode: str) -> str:
+def checked_mode(mode: str, option: str = "--mode") -> str:
     """The mode, if there is one of that name.
 
     Raises:
@@ -104,7 +110,7 @@ def checked_mode(mode: str) -> str:
     except OptionError as error:
         hint = f"; {error.hint}" if error.hint else ""
         raise typer.BadParameter(
-            f"{error.what}. It is {error.expected}{hint}", param_hint="--mode"
+            f"{error.what}. It is {error.expected}{hint}", param_hint=option
         ) from None
 
 

@@ -108,15 +108,23 @@ class Calibrator:
             found.save(path)
         return found
 
-    def quantize(self, graph: Graph, builder: Builder) -> Placement:
-        """Write int8 into a graph, in place.
+    def ranges(self, graph: Graph, builder: Builder) -> dict[str, float]:
+        """The ranges that int8 needs, checked against the graph, which is not changed.
 
         Raises:
             CalibrationError: As :meth:`calibrate`, or ranges are of another model.
         """
         cache = self.calibrate(graph, builder)
         tensors = [value.name for value in graph.values() if value.constant is None]
-        ranges = cache.require(self.names(graph), known=tensors)
+        return cache.require(self.names(graph), known=tensors)
+
+    def quantize(self, graph: Graph, builder: Builder) -> Placement:
+        """Write int8 into a graph, in place.
+
+        Raises:
+            CalibrationError: As :meth:`calibrate`, or ranges are of another model.
+        """
+        ranges = self.ranges(graph, builder)
         self.placement = place(graph, ranges, skip=self.skip, attention=self.attention)
         return self.placement
 
@@ -140,7 +148,7 @@ def _collected(
         with builder.events.phase("calibrate", detail=algorithm.name) as phase:
             for feeds in batches_of(items, ports):
                 collector.run(feeds, look)
-                phase.step()
+                phase.step(f"batch {collector.batches}")
     finally:
         collector.close()
     if not collector.batches:

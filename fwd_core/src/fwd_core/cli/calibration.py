@@ -1,0 +1,189 @@
+"""Options of the int8 modes, which several commands share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from fwd_core.cli import output
+from fwd_core.cli.dataset import RANDOM, Dataset, random_batches
+from fwd_core.cli.session import Session
+
+if TYPE_CHECKING:
+    from fwd_core.quantize.calibrate import Calibrator
+
+_DATA = "Data to calibrate with: a .npy or .npz file (arrays by input name), or a folder of them."
+Calibrate = Annotated[Optional[str], typer.Option("--calibrate", metavar="DATA", help=_DATA)]
+Data = Annotated[str, typer.Option("--calibrate", metavar="DATA", help=_DATA)]
+CalibrateOrRandom = Annotated[
+    Optional[str],
+    typer.Option(
+        "--calibrate",
+        metavar="DATA",
+        help=f"{_DATA[:-1]}; or random, which tells speed but not quality. (random)",
+    ),
+]
+Algorithm = Annotated[
+    Optional[str],
+    typer.Option(
+        metavar="NAME",
+        help="How ranges are chosen: entropy_2, entropy, minmax, percentile, percentile=99.9, mse, "
+        "or a pack's. (entropy_2)",
+    ),
+]
+Cache = Annotated[
+    Optional[str],
+    typer.Option(
+        metavar="FILE",
+        help="Calibration cache: read if it is there, else written after calibrating.",
+    ),
+]
+Scales = Annotated[
+    Optional[str],
+    typer.Option(metavar="FILE", help="Ranges set by hand, a line TENSOR:RANGE each."),
+]
+Skip = Annotated[
+    Optional[list[str]],
+    typer.Option(
+        "--skip",
+        metavar="PATTERN",
+        help="Keep in float what matches: a glob over module paths and names of nodes, as 'head.*';"
+        " repeatable.",
+    ),
+]
+_INT8 = ("int8", "int8_calib")
+
+
+def calibrator_of(
+    session: Session,
+    mode: str,
+    *,
+    calibrate: str | None = None,
+    algorithm: str | None = None,
+    cache: str | None = None,
+    scales: str | None = None,
+    skip: Sequence[str] | None = None,
+) -> Calibrator | None:
+    """What the options say, or ``None`` where the mode is one of floats.
+
+    Raises:
+        typer.BadParameter: One means nothing here, or there is nothing to have ranges from.
+        InputError: There is no data.
+        OptionError: There is no such algorithm.
+    """
+    given = {
+        "--calibrate": calibrate,
+        "--algorithm": algorithm,
+        "--cache": cache,
+        "--scales": scales,
+        "--skip": skip or None,
+    }
+    if mode not in _INT8:
+        for name, value in given.items():
+            if value is not None:
+                raise typer.BadParameter(
+                    f"mode {mode} computes in floats and needs no ranges; --mode int8 does",
+                    param_hint=name,
+                )
+        return None
+    _require_sense(mode, given)
+    from fwd_core.quantize.algorithms import algorithm_of
+    from fwd_core.quantize.calibrate import Calibrator
+
+    if algorithm is not None:
+        algorithm_of(session.plugins, algorithm)  # a misspelt one is told before the import
+    if cache is not None:
+        _tell_of_cache(session, cache, calibrate)
+    return Calibrator(
+        None if calibrate is None else data(calibrate),
+        algorithm=algorithm,
+        cache=cache,
+        scales=scales,
+        skip=skip or (),
+    )
+
+
+def given(values: Mapping[str, Any]) -> list[str]:
+    """Options that were given, of values by the names of parameters."""
+    return [f"--{name}" for name, value in values.items() if value not in (None, [])]
+
+
+def data(text: str) -> Any:
+    """Batches that ``--calibrate`` names."""
+    return random_batches if text == RANDOM and not os.path.exists(text) else Dataset(text)
+
+
+def ranges_of_a_cache(calibrator: Calibrator) -> str:
+    """One line about the cache that mode ``int8_calib`` read or wrote."""
+    from fwd_core.quantize import CalibrationCache
+
+    found = CalibrationCache.load(str(calibrator.cache))
+    return f"{calibrator.cache}: {found.header}, {output.plural(len(found), 'tensor')}"
+
+
+def placed(calibrator: Calibrator) -> dict[str, Any]:
+    """What of a model is in int8, as JSON."""
+    placement = calibrator.placement
+    assert placement is not None, "it was built in int8"
+    return {
+        "products": len(placement.products),
+        "quantized": sum(name in placement.quantized for name in placement.products),
+        "floats": {
+            name: placement.floats[name] for name in placement.products if name in placement.floats
+        },
+    }
+
+
+def show(session: Session, found: dict[str, Any]) -> None:
+    """Print what :func:`placed` says."""
+    count = output.plural(found["products"], "product")
+    output.print_text(session.out, f"int8: {found['quantized']} of {count}")
+    if found["floats"]:
+        output.print_text(session.out, "in float")
+        rows = [[name, why] for name, why in found["floats"].items()]
+        output.print_table(session.out, [], rows, indent=2)
+
+
+def _require_sense(mode: str, given: dict[str, Any]) -> None:
+    if given["--calibrate"] == RANDOM and not os.path.exists(RANDOM):
+        raise typer.BadParameter(
+            "an engine that is calibrated with random data is of no use; `fwd bench --modes` "
+            "takes it, to measure speed",
+            param_hint="--calibrate",
+        )
+    if mode == "int8_calib":
+        if given["--cache"] is None:
+            raise typer.BadParameter(
+                "mode int8_calib writes a calibration cache: give the file to write",
+                param_hint="--cache",
+            )
+        if given["--scales"] is not None:
+            raise typer.BadParameter(
+                "mode int8_calib calibrates, and scales are set by hand; --mode int8 takes them",
+                param_hint="--scales",
+            )
+    if given["--scales"] is not None:
+        for name in ("--calibrate", "--algorithm", "--cache"):
+            if given[name] is not None:
+                raise typer.BadParameter(
+                    "--scales gives all ranges, so this would not be used", param_hint=name
+                )
+    elif given["--calibrate"] is None and given["--cache"] is None:
+        raise typer.BadParameter(
+            f"mode {mode} needs data: a .npy or .npz file or a folder of them; or --cache, or "
+            "--scales",
+            param_hint="--calibrate",
+        )
+
+
+def _tell_of_cache(session: Session, cache: str, calibrate: str | None) -> None:
+    """Say that a cache that is there takes the place of calibrating."""
+    if not os.path.exists(cache):
+        if calibrate is not None:
+            output.require_writable(cache)
+        return
+    if calibrate is not None:
+        session.note(f"{cache} is there and is used: delete it to calibrate with {calibrate}")
