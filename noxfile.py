@@ -36,7 +36,7 @@ TWO_PROCESSES = ["-n", "2", "--dist", "worksteal"]
 TEST_TOOLS = ["pytest", "hypothesis", "pytest-xdist", "pytest-cov"]
 #: mkdocstrings formats signatures with ruff.
 DOCS_TOOLS = ["mkdocs", "mkdocs-material", "mkdocstrings", "mkdocstrings-python", "ruff"]
-PEERS = ["onnx", "onnxruntime", "onnxscript"]
+PEERS = ["nncf", "onnx", "onnxruntime", "onnxscript"]
 
 nox.options.sessions = ["lint", "types", "tests", "core", "docs"]
 nox.options.reuse_existing_virtualenvs = True
