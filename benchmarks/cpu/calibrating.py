@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from fwd_core import Builder
     from fwd_core.ir.graph import Graph
 
-_ROUNDS = 5
+_ROUNDS = 3
 
 
 def times(name: str, count: int, threads: int) -> dict[str, Any]:
