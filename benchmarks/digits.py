@@ -138,7 +138,7 @@ def _trained(name: str, digits: Digits, epochs: int) -> nn.Module:
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 6e-3, total_steps=steps)
     for _ in range(epochs):
-        for chosen in torch.randperm(len(digits.labels)).split(_BATCH):
+        for chosen in torch.split(torch.randperm(len(digits.labels)), _BATCH):
             optimizer.zero_grad()
             nn.functional.cross_entropy(
                 model(digits.images[chosen]), digits.labels[chosen]
@@ -160,7 +160,7 @@ def scored(
         algorithm: For mode ``int8``, by which it is calibrated.
         options: Of the build, as for ``forward.build``.
     """
-    batches = digits.images.split(_BATCH)[:_CALIBRATION_BATCHES]
+    batches = torch.split(digits.images, _BATCH)[:_CALIBRATION_BATCHES]
     calibrator = None if algorithm is None else Calibrator(batches, algorithm=algorithm)
     # Batches to calibrate with are smaller than what is held out, which runs at once.
     engine = forward.build(
