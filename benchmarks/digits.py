@@ -140,9 +140,9 @@ def _trained(name: str, digits: Digits, epochs: int) -> nn.Module:
     for _ in range(epochs):
         for chosen in torch.split(torch.randperm(len(digits.labels)), _BATCH):
             optimizer.zero_grad()
-            nn.functional.cross_entropy(
-                model(digits.images[chosen]), digits.labels[chosen]
-            ).backward()
+            scores = model(digits.images[chosen])
+            loss = nn.functional.cross_entropy(scores, digits.labels[chosen])
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
     return model.eval()
