@@ -33,10 +33,11 @@ PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 TORCH_FLOOR = ["2.13.0"]
 #: One whose own half is done takes from the other's: a few files take minutes.
 TWO_PROCESSES = ["-n", "2", "--dist", "worksteal"]
-TEST_TOOLS = ["pytest", "hypothesis", "pytest-xdist", "pytest-cov"]
+#: scikit-learn ships real data of its own, on which int8 must stay accurate.
+TEST_TOOLS = ["pytest", "hypothesis", "pytest-xdist", "pytest-cov", "scikit-learn"]
 #: mkdocstrings formats signatures with ruff.
 DOCS_TOOLS = ["mkdocs", "mkdocs-material", "mkdocstrings", "mkdocstrings-python", "ruff"]
-PEERS = ["onnx", "onnxruntime", "onnxscript"]
+PEERS = ["nncf", "onnx", "onnxruntime", "onnxscript"]
 
 nox.options.sessions = ["lint", "types", "tests", "core", "docs"]
 nox.options.reuse_existing_virtualenvs = True
@@ -187,16 +188,16 @@ def docs(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Latency, import time, call overhead and kernels beside the peers. `-- NAME …` picks some.
 
-    Numbers go to .nox/bench/NAME.json too.
+    `int8` (speed, nearness and calibrating beside the peers) and `digits` (accuracy in int8 on real
+    data) are run when they are named. Numbers go to .nox/bench/NAME.json too.
     """
     workspace = Workspace(session, *PEERS)
     names = session.posargs or ["latency", "importing", "overhead", "kernels"]
     folder = ROOT / ".nox" / "bench"
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
-        workspace.run(
-            *("python", "-m", f"benchmarks.cpu.{name}", "--json", str(folder / f"{name}.json"))
-        )
+        module = "benchmarks.digits" if name == "digits" else f"benchmarks.cpu.{name}"
+        workspace.run("python", "-m", module, "--json", str(folder / f"{name}.json"))
 
 
 @nox.session(name="bench-gpu", venv_backend="none")

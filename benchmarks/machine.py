@@ -10,7 +10,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
-LIBRARIES = ("fwd-core", "torch", "transformers", "openvino", "onnxruntime", "numpy")
+LIBRARIES = ("fwd-core", "torch", "transformers", "openvino", "nncf", "onnxruntime", "numpy")
 
 
 def describe() -> dict[str, str]:

@@ -74,6 +74,25 @@ def make(name: str, layers: int | None = None, batch: int = 1) -> tuple[torch.nn
     return (MODELS | EAGER)[name](**chosen, batch=batch)
 
 
+def calibration_data(name: str, count: int = 64) -> list[Inputs]:
+    """Inputs of batch 1 to calibrate a model with, the same in every process.
+
+    Images are normal and token ids uniform, as the inputs of :func:`make` are, which are not among
+    them; masks are those of :func:`make`.
+    """
+    _, inputs = make(name, layers=1)
+    drawn = torch.Generator().manual_seed(1)
+    return [tuple(_another(tensor, drawn) for tensor in inputs) for _ in range(count)]
+
+
+def _another(tensor: torch.Tensor, drawn: torch.Generator) -> torch.Tensor:
+    if tensor.is_floating_point():
+        return torch.randn(tensor.shape, generator=drawn)
+    if tensor.max() > 1:
+        return torch.randint(0, 30_000, tensor.shape, generator=drawn)
+    return tensor.clone()
+
+
 def _images(batch: int) -> Inputs:
     return (torch.randn(batch, 3, 224, 224),)
 

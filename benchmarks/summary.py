@@ -23,6 +23,17 @@ def difference(result: Any, expected: Any) -> tuple[float, float]:
     return float(np.abs(a - b).max() / np.abs(b).max()), cosine
 
 
+def sqnr(result: Any, expected: Any) -> float:
+    """Signal to quantization noise in dB: how much more power what is expected has than the error.
+
+    Infinite where nothing differs.
+    """
+    a = np.asarray(result, np.float64).ravel()
+    b = np.asarray(expected, np.float64).ravel()
+    noise = float(((a - b) ** 2).sum())
+    return 10.0 * float(np.log10((b**2).sum() / noise)) if noise else float("inf")
+
+
 def latencies(seconds: Any) -> dict[str, float]:
     """Median and 99th percentile, in milliseconds, and how many samples there were."""
     samples = np.asarray(seconds, np.float64) * 1e3

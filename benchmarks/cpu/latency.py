@@ -68,8 +68,14 @@ class Worker:
         self.process.wait()
 
 
-def measure(model: str, routes: Sequence[str], threads: int, seconds: float) -> dict[str, Any]:
-    """All routes on one model."""
+def measure(
+    model: str,
+    routes: Sequence[str],
+    threads: int,
+    seconds: float,
+    ours: Sequence[str] = OURS,
+) -> dict[str, Any]:
+    """All routes on one model; those of ours are compared with each."""
     workers = []
     failures: dict[str, Any] = {}
     for route in routes:  # one after the other: building takes all cores
@@ -89,18 +95,18 @@ def measure(model: str, routes: Sequence[str], threads: int, seconds: float) -> 
             times = worker.run(counts[worker])
             worker.rounds.append(float(np.median(times)))
             spent += sum(times)
-    result = {worker.route: _row(worker, workers) for worker in workers}
+    result = {worker.route: _row(worker, workers, ours) for worker in workers}
     for worker in workers:
         worker.close()
     return result | failures
 
 
-def _row(worker: Worker, workers: Sequence[Worker]) -> dict[str, Any]:
+def _row(worker: Worker, workers: Sequence[Worker], ours: Sequence[str]) -> dict[str, Any]:
     rounds = np.array(worker.rounds)
     row: dict[str, Any] = {**worker.facts, "median_ms": float(np.median(rounds)) * 1e3}
     row["rounds"] = len(rounds)
     for other in workers:
-        if other.route in OURS:
+        if other.route in ours:
             row[f"{other.route} / this"] = ratio(np.array(other.rounds), rounds)
     return row
 

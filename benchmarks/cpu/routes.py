@@ -31,12 +31,24 @@ def forward_float16(model: torch.nn.Module, inputs: Inputs, threads: int) -> tup
 
 def openvino(model: torch.nn.Module, inputs: Inputs, threads: int) -> tuple[Call, str]:
     """OpenVINO's own PyTorch front end, told to compute in float32."""
+    return openvino_call(openvino_model(model, inputs), inputs, threads)
+
+
+def openvino_model(model: torch.nn.Module, inputs: Inputs) -> Any:
+    """The model as OpenVINO's front end reads it, with the shapes of the inputs."""
     import openvino as ov
 
-    converted = ov.convert_model(_traced(model, inputs), example_input=inputs)
+    converted = ov.convert_model(traced(model, inputs), example_input=inputs)
     for port, tensor in zip(converted.inputs, inputs, strict=True):
         port.get_node().set_partial_shape(ov.PartialShape(list(tensor.shape)))
     converted.validate_nodes_and_infer_types()
+    return converted
+
+
+def openvino_call(converted: Any, inputs: Inputs, threads: int) -> tuple[Call, str]:
+    """A bound request of an OpenVINO model whose floats are float32."""
+    import openvino as ov
+
     compiled = ov.Core().compile_model(
         converted,
         "CPU",
@@ -60,9 +72,14 @@ def openvino(model: torch.nn.Module, inputs: Inputs, threads: int) -> tuple[Call
 
 def onnxruntime(model: torch.nn.Module, inputs: Inputs, threads: int) -> tuple[Call, str]:
     """ONNX Runtime on the graph that torch.onnx exports, all optimizations on."""
+    content, floats = onnx_program(model, inputs)
+    return onnxruntime_call(content, inputs, threads), floats
+
+
+def onnxruntime_call(content: bytes, inputs: Inputs, threads: int) -> Call:
+    """A session of ONNX Runtime with all optimizations."""
     import onnxruntime as ort
 
-    content, floats = onnx_program(model, inputs)
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
@@ -70,7 +87,7 @@ def onnxruntime(model: torch.nn.Module, inputs: Inputs, threads: int) -> tuple[C
     feeds = {
         port.name: tensor.numpy() for port, tensor in zip(session.get_inputs(), inputs, strict=True)
     }
-    return lambda: session.run(None, feeds)[0], floats
+    return lambda: session.run(None, feeds)[0]
 
 
 def torch_eager(model: torch.nn.Module, inputs: Inputs, threads: int) -> tuple[Call, str]:
@@ -122,13 +139,14 @@ def _forward(model: torch.nn.Module, inputs: Inputs, threads: int, mode: str) ->
     import forward
 
     engine = forward.build(
-        _traced(model, inputs), inputs, mode=mode, backend="openvino", threads=threads
+        traced(model, inputs), inputs, mode=mode, backend="openvino", threads=threads
     ).engine
     arrays = [tensor.numpy() for tensor in inputs]
     return lambda: engine.run_list(arrays)[0], str(engine.manifest["compute"])
 
 
-def _traced(model: torch.nn.Module, inputs: Inputs) -> torch.jit.ScriptModule:
+def traced(model: torch.nn.Module, inputs: Inputs) -> torch.jit.ScriptModule:
+    """TorchScript, which Forward and OpenVINO's front end both read."""
     from fwd_ops_torch.importers import jit
 
     return jit.trace(model, inputs)

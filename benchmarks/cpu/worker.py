@@ -12,9 +12,11 @@ import sys
 import time
 from typing import Any
 
+from benchmarks.cpu.int8_routes import ROUTES as INT8_ROUTES
+from benchmarks.cpu.int8_routes import MissingPeerError
 from benchmarks.cpu.routes import ROUTES
 from benchmarks.models import make
-from benchmarks.summary import difference
+from benchmarks.summary import difference, sqnr
 from fwd_core.errors import ForwardError
 
 
@@ -36,17 +38,25 @@ def main() -> None:
         expected = model(*inputs)[0].numpy()
     begin = time.perf_counter()
     try:
-        call, precision = ROUTES[route](model, inputs, threads)
+        if route in INT8_ROUTES:
+            call, precision = INT8_ROUTES[route](model_name, model, inputs, threads)
+        else:
+            call, precision = ROUTES[route](model, inputs, threads)
     except ForwardError as error:  # a CPU without a half type
         answer({"failed": error.what})
         return
-    distance, cosine = difference(call(), expected)
+    except MissingPeerError as error:  # a peer that is not installed
+        answer({"failed": str(error)})
+        return
+    result = call()
+    distance, cosine = difference(result, expected)
     answer(
         {
             "precision": precision,
             "build_s": time.perf_counter() - begin,
             "error": distance,
             "cosine": cosine,
+            "sqnr_db": sqnr(result, expected),
             "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         }
     )

@@ -1,0 +1,153 @@
+"""The page of measurements in int8 from what ``nox -s bench -- int8 digits`` wrote.
+
+``python -m benchmarks.cpu.int8_report FOLDER … > docs/benchmarks/int8.md``: a chapter per folder,
+which holds the JSON files of one machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.cpu import calibrating
+
+OURS = "forward int8"
+#: The best of these is what int8 is measured against.
+FLOAT_PEERS = ("openvino", "onnxruntime")
+HALF = "forward float16"
+NNCF = "openvino + nncf"
+HEAD = """# Measurements in int8
+
+Made by `nox -s bench -- int8 digits` and `python -m benchmarks.cpu.int8_report`; nothing here is
+typed by hand. Batch 1, images of 224 x 224, BERT with 128 tokens, 2 threads, random weights. Every
+route in int8 is calibrated with the same 64 inputs, among which the measured one is not. Routes run
+in one session, each in a process of its own, in short rounds whose order is drawn anew. Numbers are
+medians over rounds; a ratio is the time of Forward's int8 over that route's, round by round, with
+the 95 % bootstrap interval of its median: below 1 Forward is faster. SQNR is the power of torch's
+float32 result over that of the error, in dB: more is nearer. Machines are shared and noisy, so
+compare ratios and not milliseconds.
+
+`forward int8` calibrates by `entropy_2`, the default, which clips rare great values. Random weights
+and normal inputs have none that are noise, so ranges that clip nothing (`forward int8 minmax`, and
+NNCF) come nearer to torch here; trained networks on real data are in the tables of the digits.
+"""
+
+
+def goals(rows: dict[str, Any]) -> Iterator[tuple[str, str, str, bool]]:
+    """What one model is held to: goal, bound, what was found, whether it is reached."""
+
+    def time(route: str) -> float:
+        return float(rows[route][f"{OURS} / this"][0])
+
+    peers = [route for route in FLOAT_PEERS if _measured(rows, route)]
+    if peers:
+        worst = max(peers, key=time)
+        yield f"time / best float32 peer ({worst})", "0.40", *_most(time(worst), 0.4)
+    if _measured(rows, HALF):
+        yield "time / float16", "1.00", *_most(time(HALF), 1.0)
+    if _measured(rows, NNCF):
+        yield "time / NNCF", "1.05", *_most(time(NNCF), 1.05)
+        for route in (OURS, f"{OURS} minmax"):
+            if _measured(rows, route):
+                below = rows[NNCF]["sqnr_db"] - rows[route]["sqnr_db"]
+                name = "" if route == OURS else ", ours by minmax"
+                yield f"dB below NNCF{name}", "1.0", f"{below:.1f}", below <= 1.0
+
+
+def models(document: dict[str, Any]) -> Iterator[str]:
+    """A table per model, and what it is held to."""
+    yield "### Latency and nearness"
+    for model, rows in document.items():
+        yield f"\n**{model}**\n"
+        yield f"| route | computes in | ms | {OURS} / route | SQNR dB | cosine | build s |"
+        yield "|---|---|---:|---:|---:|---:|---:|"
+        for route, row in rows.items():
+            if "failed" in row:
+                yield f"| {route} | *{row['failed']}* | | | | | |"
+                continue
+            found = row.get(f"{OURS} / this")
+            ratio = "" if found is None else "{:.3f} [{:.3f}, {:.3f}]".format(*found)
+            yield (
+                f"| {route} | {row['precision']} | {row['median_ms']:.2f} | {ratio} "
+                f"| {row['sqnr_db']:.1f} | {row['cosine']:.6f} | {row['build_s']:.1f} |"
+            )
+        if _measured(rows, OURS):
+            yield from _table(
+                ("goal", "at most", "found", "reached"),
+                [(*cells, "yes" if met else "**no**") for *cells, met in goals(rows)],
+            )
+
+
+def digits(document: dict[str, Any]) -> Iterator[str]:
+    """Accuracy on real data."""
+    yield "\n### Accuracy on handwritten digits\n"
+    yield (
+        "scikit-learn's digits: small networks learn two thirds of the 1797 images from a fixed "
+        "seed and are asked about the other 599. One image is 0.17 points; int8 may lose 0.5."
+    )
+    for model, rows in document.items():
+        yield f"\n**{model}**"
+        cells = [
+            (name, f"*{row['failed']}*", "", "", "")
+            if "failed" in row
+            else (
+                *(name, row["precision"], f"{row['accuracy']:.2f}"),
+                *(f"{row['drop']:.2f}", f"{row['sqnr_db']:.1f}"),
+            )
+            for name, row in rows.items()
+        ]
+        yield from _table(("mode", "computes in", "accuracy %", "points lost", "SQNR dB"), cells)
+
+
+def chapter(folder: Path) -> Iterator[str]:
+    """All that was measured on one machine."""
+    documents = {
+        name: json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+        for name in ("int8", "digits")
+        if (folder / f"{name}.json").exists()
+    }
+    machine = next(iter(documents.values()))["machine"]
+    yield f"\n## {machine['processor']}\n"
+    yield ", ".join(f"{name} {value}" for name, value in machine.items() if name != "processor")
+    yield ""
+    if "int8" in documents:
+        results = documents["int8"]["results"]
+        yield from models(results["models"])
+        if "calibrating" in results:
+            yield "\n### Calibrating\n"
+            yield calibrating.told(results["calibrating"])
+            yield "The goals are at most 3 times the time, and at most twice the memory."
+    if "digits" in documents:
+        yield from digits(documents["digits"]["results"])
+
+
+def _measured(rows: dict[str, Any], route: str) -> bool:
+    return route in rows and "failed" not in rows[route]
+
+
+def _most(found: float, bound: float) -> tuple[str, bool]:
+    return f"{found:.3f}", found <= bound
+
+
+def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    yield ""
+    yield f"| {' | '.join(titles)} |"
+    yield f"|---|{'---|' * (len(titles) - 1)}"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+
+
+def main() -> None:
+    """Print the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folders", nargs="+", type=Path)
+    print(HEAD.rstrip())
+    for folder in parser.parse_args().folders:
+        print("\n".join(chapter(folder)))
+
+
+if __name__ == "__main__":
+    main()

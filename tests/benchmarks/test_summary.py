@@ -1,0 +1,30 @@
+"""Numbers that benchmarks share, and the data that they calibrate with."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+pytest.importorskip("transformers")
+torch = pytest.importorskip("torch")
+
+from benchmarks.models import calibration_data
+from benchmarks.summary import sqnr
+
+
+def test_sqnr_is_ten_decibels_per_power_of_ten() -> None:
+    expected = np.array([3.0, 4.0])
+    assert sqnr(expected + [0.3, -0.4], expected) == pytest.approx(20.0)
+    assert sqnr(expected + [0.03, 0.04], expected) == pytest.approx(40.0)
+    assert sqnr(expected, expected) == math.inf
+
+
+@pytest.mark.parametrize(("name", "kind"), [("mobilenet_v2", "f"), ("bert_base", "i")])
+def test_calibration_data_is_the_same_each_time_and_differs_within(name: str, kind: str) -> None:
+    first, second = calibration_data(name, 2), calibration_data(name, 2)
+    for one, other in zip(first, second, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+    assert not torch.equal(first[0][0], first[1][0])
+    assert first[0][0].numpy().dtype.kind == kind
