@@ -20,7 +20,7 @@ from fwd_core import __version__, hookimpl
 from fwd_core.cli.codes import MEANINGS, ExitCode
 from fwd_core.errors import InputError
 
-COMMANDS = ["build", "check", "run", "bench", "inspect", "plugins", "doctor"]
+COMMANDS = ["build", "check", "run", "bench", "quantize", "inspect", "plugins", "doctor"]
 
 
 class Swirls:
@@ -107,10 +107,10 @@ def test_without_a_command() -> None:
         (["build", "m.layers", "-o", "e", "-i", "3xq"], "'3xq' is malformed: no size at 'q'."),
         (
             ["build", "m.layers", "-o", "e", "--mode", "fp16"],
-            "there is no mode 'fp16'. It is float32 or float16 (int8 and int8_calib are not in "
-            "this version); did you mean 'float16'?",
+            "there is no mode 'fp16'. It is float32, float16, int8, int8_calib; did you mean "
+            "'float16'?",
         ),
-        (["check", "m.layers", "--mode", "int8"], "mode 'int8' is not in this version"),
+        (["check", "m.layers", "--mode", "int8"], "int8 is written into a model with data"),
     ],
 )
 def test_usage(arguments: list[str], text: str) -> None:
