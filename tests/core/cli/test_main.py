@@ -107,7 +107,7 @@ def test_without_a_command() -> None:
         (["build", "m.layers", "-o", "e", "-i", "3xq"], "'3xq' is malformed: no size at 'q'."),
         (
             ["build", "m.layers", "-o", "e", "--mode", "fp16"],
-            "there is no mode 'fp16'. It is float32, float16, int8, int8_calib; did you mean "
+            "there is no mode 'fp16'. It is float32, float16, int8_calib, int8; did you mean "
             "'float16'?",
         ),
         (["check", "m.layers", "--mode", "int8"], "int8 is written into a model with data"),
