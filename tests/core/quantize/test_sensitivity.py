@@ -11,14 +11,15 @@ import pytest
 pytest.importorskip("openvino")
 
 from nets import Net
+from values import kind
 
 from fwd_core import Builder
 from fwd_core.builder import copied
 from fwd_core.errors import CalibrationError
-from fwd_core.ir import Graph, ops
+from fwd_core.ir import Graph, ops, symbol
 from fwd_core.quantize.calibrate import Calibrator
 from fwd_core.quantize.fidelity import Fidelity, decibels
-from fwd_core.quantize.sensitivity import LayerLoss, sensitivity
+from fwd_core.quantize.sensitivity import LayerLoss, _with_twins, sensitivity
 
 NUMBERS = np.random.default_rng(11)
 
@@ -125,6 +126,45 @@ def test_products_of_images() -> None:
     assert sorted(one.name for one in losses) == ["head", "left", "stem"]
     assert all(15 < one.sqnr < 60 for one in losses), losses
     assert str(graph) == before
+
+
+def test_products_of_activations_and_dynamic_sizes() -> None:
+    graph = Graph("products")
+    x = graph.add_input("x", kind(symbol("n", 1, 4, 8), 6))
+    weight = graph.constant(NUMBERS.standard_normal((6, 6)).astype(np.float32), name="weight")
+    y = graph.add(ops.Linear(x, weight), name="linear")
+    z = graph.add(ops.Transpose(graph.add(ops.Relu(y), name="relu"), (1, 0)), name="transpose")
+    graph.set_outputs([graph.add(ops.MatMul(y, z), name="scores")], ["scores"])
+    data = [NUMBERS.standard_normal((rows, 6)).astype(np.float32) for rows in (2, 7)]
+    losses = sensitivity(graph, _ranges(graph, data), data, _builder())
+    assert sorted((one.name, one.operator) for one in losses) == [
+        ("linear", "Linear"),
+        ("scores", "MatMul"),
+    ]
+    assert all(15 < one.sqnr < 60 for one in losses), losses
+
+
+def test_products_of_attention() -> None:
+    net = Net(2)
+    query, key, value = (net.input(1, 2, 8, 4, name=name) for name in "qkv")
+    graph = net.finish(net.add(ops.Attention(query, key, value), "attention"))
+    shape = (1, 2, 8, 4)
+    data = [[NUMBERS.standard_normal(shape).astype(np.float32) for _ in "qkv"] for _ in range(2)]
+    calibrator = Calibrator(data, algorithm="minmax", attention=True)
+    ranges = calibrator.calibrate(graph, _builder())
+    assert sensitivity(graph, ranges, data, _builder()) == []
+    (loss,) = sensitivity(graph, ranges, data, _builder(), attention=True)
+    assert (loss.name, loss.operator) == ("attention", "Attention")
+    assert 15 < loss.sqnr < 60
+
+
+def test_memory_is_bounded() -> None:
+    """What is looked at are single numbers, whatever the sizes of the model's tensors."""
+    graph, data = _image(), _data(_image())
+    changed, pairs = _with_twins(graph, _ranges(graph, data), _builder(), (), False)
+    sums = [changed.find(name) for names in pairs.values() for name in names]
+    assert len(sums) == 6
+    assert all(one is not None and one.type.shape == () for one in sums)
 
 
 def test_what_is_skipped_is_not_measured() -> None:
