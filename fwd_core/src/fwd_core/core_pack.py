@@ -60,12 +60,13 @@ def fwd_register_calibration_algorithms(register: reg.AlgorithmRegister) -> None
 @hookimpl
 def fwd_register_commands(register: reg.CommandRegister) -> None:
     """The subcommands of ``fwd``."""
-    from fwd_core.cli import bench, build, check, doctor, inspect, plugins, run
+    from fwd_core.cli import bench, build, check, doctor, inspect, plugins, quantize, run
 
     register.add(build.build, name="build")
     register.add(check.check, name="check")
     register.add(run.run, name="run")
     register.add(bench.bench, name="bench")
+    register.add(quantize.quantize, name="quantize")
     register.add(inspect.inspect, name="inspect")
     register.add(plugins.plugins, name="plugins")
     register.add(doctor.doctor, name="doctor")

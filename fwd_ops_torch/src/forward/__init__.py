@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         build,
         calibrate,
         load,
+        quantize,
     )
 
 #: Names of calibration algorithms, for the int8 modes.
@@ -38,11 +39,12 @@ __all__ = [
     "build",
     "calibrate",
     "load",
+    "quantize",
 ]
 #: What needs PyTorch.
 _API = (
     *("IPyBatchStream", "TorchBuilder", "TorchEngine", "TrtInt8Calibrator"),
-    *("build", "calibrate", "load"),
+    *("build", "calibrate", "load", "quantize"),
 )
 
 

@@ -20,7 +20,7 @@ from fwd_core import __version__, hookimpl
 from fwd_core.cli.codes import MEANINGS, ExitCode
 from fwd_core.errors import InputError
 
-COMMANDS = ["build", "check", "run", "bench", "inspect", "plugins", "doctor"]
+COMMANDS = ["build", "check", "run", "bench", "quantize", "inspect", "plugins", "doctor"]
 
 
 class Swirls:
@@ -110,6 +110,7 @@ def test_without_a_command() -> None:
             "there is no mode 'fp16'. It is float32, float16, int8_calib, int8; did you mean "
             "'float16'?",
         ),
+        (["check", "m.layers", "--mode", "int8"], "int8 is written into a model with data"),
     ],
 )
 def test_usage(arguments: list[str], text: str) -> None:

@@ -25,7 +25,7 @@ def test_text() -> None:
     assert re.sub(r"\(.*:\d+\)", "(FILE)", result.out) == (
         "core\n"
         "  hooks     register_commands\n"
-        "  commands  7: build, check, run, bench, inspect, plugins, doctor\n"
+        "  commands  8: build, check, run, bench, quantize, inspect, plugins, doctor\n"
         "toy\n"
         "  hooks       register_backends, register_converters, register_importers, "
         "register_lowerings, register_operators, register_rewrites\n"
@@ -71,7 +71,7 @@ def test_json() -> None:
     assert document["clashes"] == []
     core, toy, files, broken = document["packs"]
     assert core["registers"] == {
-        "commands": ["build", "check", "run", "bench", "inspect", "plugins", "doctor"]
+        "commands": ["build", "check", "run", "bench", "quantize", "inspect", "plugins", "doctor"]
     }
     assert toy["registers"]["converters"] == ["toy::add", "toy::linear", "toy::relu"]
     assert toy["registers"]["lowerings"][0] == "toy:fwd.Add", "in order, as the text has them"

@@ -89,7 +89,7 @@ def bench(
     specs = inputs.parse_all(input)
     if seconds is not None and iterations is not None:
         raise typer.BadParameter("give one of them", param_hint="--seconds and --iterations")
-    of_int8 = {"calibrate": calibrate, "algorithm": algorithm, "cache": cache}
+    of_int8: dict[str, Any] = {"calibrate": calibrate, "algorithm": algorithm, "cache": cache}
     of_int8 |= {"scales": scales, "skip": skip}
     limit = seconds if seconds is not None else _SECONDS
     if modes is not None:
@@ -104,7 +104,7 @@ def bench(
         document = compared.run(engine, specs, runs)
         session.emit(document) if session.json else compare.show(session, document)
         return
-    more = {"min-sqnr": min_sqnr, "option": option}
+    more: dict[str, Any] = {"min-sqnr": min_sqnr, "option": option}
     more |= {"backend": None if backend == "auto" else backend}
     if names := calibration.given({**of_int8, **more}):
         raise typer.BadParameter(

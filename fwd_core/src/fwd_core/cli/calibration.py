@@ -14,6 +14,7 @@ from fwd_core.cli.session import Session
 
 if TYPE_CHECKING:
     from fwd_core.quantize.calibrate import Calibrator
+    from fwd_core.quantize.report import Placement
 
 _DATA = "Data to calibrate with: a .npy or .npz file (arrays by input name), or a folder of them."
 Calibrate = Annotated[Optional[str], typer.Option("--calibrate", metavar="DATA", help=_DATA)]
@@ -128,6 +129,11 @@ def placed(calibrator: Calibrator) -> dict[str, Any]:
     """What of a model is in int8, as JSON."""
     placement = calibrator.placement
     assert placement is not None, "it was built in int8"
+    return described(placement)
+
+
+def described(placement: Placement) -> dict[str, Any]:
+    """What a placement did with products, as JSON."""
     return {
         "products": len(placement.products),
         "quantized": sum(name in placement.quantized for name in placement.products),

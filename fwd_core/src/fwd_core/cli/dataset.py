@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from fwd_core.cli import feeds
 from fwd_core.cli.arrays import read_arrays
 from fwd_core.errors import ForwardWarning, InputError
-from fwd_core.ir.dims import single_symbol
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -99,6 +98,8 @@ def _cut(
     file: str, ports: Sequence[Port], arrays: dict[str, NDArray[Any]]
 ) -> Iterator[Mapping[str, Any]]:
     """Batches of arrays that hold many rows: as many as the model takes, or is tuned for."""
+    from fwd_core.ir.dims import single_symbol
+
     rows = {len(array) if array.ndim else 0 for array in arrays.values()}
     first = ports[0].type
     batch = first.shape[0] if first.rank else 0

@@ -103,7 +103,7 @@ class Calibrator:
                 f"there is no calibration cache {path}",
                 hint="give batches to calibrate with, or the path of a cache",
             )
-        found = _collected(graph, names, self.batches, algorithm, builder)
+        found = collected(graph, names, self.batches, algorithm, builder)
         if path is not None:
             found.save(path)
         return found
@@ -129,13 +129,18 @@ class Calibrator:
         return self.placement
 
 
-def _collected(
+def collected(
     graph: Graph,
     names: Sequence[str],
     batches: Batches,
     algorithm: Algorithm,
     builder: Builder,
 ) -> CalibrationCache:
+    """Ranges of tensors of a float graph, found by running batches.
+
+    Raises:
+        CalibrationError: There are no batches, or a tensor holds NaN or infinity.
+    """
     histograms = {name: Histogram(name) for name in names}
 
     def look(name: str, array: NDArray[Any]) -> None:

@@ -53,7 +53,7 @@ class Fidelity:
 
     @property
     def sqnr(self) -> float:
-        """10 log10(sum(exact²) / sum((exact − found)²)), in dB."""
+        """10 log10(sum(exact²) / sum((exact - found)²)), in dB."""
         return decibels(self.signal, self.noise) if self.noise != math.inf else -math.inf
 
     @property

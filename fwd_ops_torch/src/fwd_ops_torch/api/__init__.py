@@ -3,6 +3,7 @@
 from fwd_ops_torch.api.builder import TorchBuilder, build
 from fwd_ops_torch.api.calibration import IPyBatchStream, TrtInt8Calibrator, calibrate
 from fwd_ops_torch.api.engine import TorchEngine, load
+from fwd_ops_torch.api.quantizing import quantize
 
 __all__ = [
     "IPyBatchStream",
@@ -12,4 +13,5 @@ __all__ = [
     "build",
     "calibrate",
     "load",
+    "quantize",
 ]

@@ -182,16 +182,17 @@ def calibrate(
             raise CalibrationError("there were no batches to calibrate with") from None
         example_inputs = _as_tensors(first)
         items = _chained(first, items)
-    inputs: Any = (
-        dict(example_inputs)
-        if isinstance(example_inputs, Mapping)
-        else tuple(example_inputs)
-        if isinstance(example_inputs, (list, tuple))
-        else (example_inputs,)
-    )
     builder = Builder(backend=backend, plugins=plugins, on_event=on_event)
-    graph = builder.import_model(model, inputs, dynamic=dynamic)
+    graph = builder.import_model(model, as_inputs(example_inputs), dynamic=dynamic)
     return Calibrator(items, algorithm=algorithm, skip=skip).calibrate(graph, builder)
+
+
+def as_inputs(example_inputs: Any) -> tuple[Any, ...] | dict[str, Any]:
+    """Example inputs as a builder takes them: one tensor is the only one."""
+    if isinstance(example_inputs, Mapping):
+        return dict(example_inputs)
+    several = isinstance(example_inputs, (list, tuple))
+    return tuple(example_inputs) if several else (example_inputs,)
 
 
 def _chained(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
