@@ -48,7 +48,8 @@ def openvino_nncf(
 ) -> tuple[Call, str]:
     """OpenVINO's front end, then NNCF's post-training quantization with what it advises.
 
-    Its defaults, and for transformers the scheme that its documentation asks for.
+    Its defaults, and for transformers the scheme that its documentation asks for. What stays in
+    floats is in the CPU's half type if it has one, as OpenVINO chooses itself and Forward does.
     """
     try:
         import nncf
@@ -61,7 +62,7 @@ def openvino_nncf(
         model_type=nncf.ModelType.TRANSFORMER if name in TRANSFORMERS else None,
         subset_size=len(data),
     )
-    call, floats = openvino_call(quantized, inputs, threads)
+    call, floats = openvino_call(quantized, inputs, threads, precision=None)
     return call, f"int8, {floats}"
 
 

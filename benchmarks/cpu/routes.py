@@ -45,17 +45,19 @@ def openvino_model(model: torch.nn.Module, inputs: Inputs) -> Any:
     return converted
 
 
-def openvino_call(converted: Any, inputs: Inputs, threads: int) -> tuple[Call, str]:
-    """A bound request of an OpenVINO model whose floats are float32."""
+def openvino_call(
+    converted: Any, inputs: Inputs, threads: int, precision: str | None = "f32"
+) -> tuple[Call, str]:
+    """A bound request of an OpenVINO model, in a precision or in what OpenVINO chooses itself."""
     import openvino as ov
 
     compiled = ov.Core().compile_model(
         converted,
         "CPU",
         {
-            "INFERENCE_PRECISION_HINT": "f32",
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": threads,
+            **({} if precision is None else {"INFERENCE_PRECISION_HINT": precision}),
         },
     )
     request = compiled.create_infer_request()
