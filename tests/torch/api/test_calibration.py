@@ -237,3 +237,13 @@ def test_a_model_trained_in_int8_needs_no_calibration() -> None:
     model, x = Trained().eval(), _data(1)[0]
     engine = forward.build(model, x, mode="int8", backend="openvino")
     torch.testing.assert_close(engine(x), model(x), rtol=2e-2, atol=2e-2)
+
+
+@pytest.mark.parametrize("skip", ["first", "head"])
+def test_narrow_products_beside_ones_in_float(net: Any, skip: str) -> None:
+    calibrator = Calibrator(_data(), algorithm="minmax", skip=[skip])
+    x = _data(1)[0]
+    engine = forward.build(net, x, mode="int8", backend="openvino", calibrator=calibrator)
+    wanted = net(x)
+    noise = (engine(x) - wanted).square().sum() / wanted.square().sum()
+    assert 0 < noise < 1e-3

@@ -45,7 +45,7 @@ class Calibrator:
         attention: Quantize the products of attention too.
 
     Raises:
-        OptionError: Both a cache and a scale file are given, or no source of ranges is.
+        OptionError: No source of ranges is given, or ``skip`` is one pattern alone.
     """
 
     def __init__(
