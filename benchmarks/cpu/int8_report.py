@@ -30,9 +30,9 @@ the 95 % bootstrap interval of its median: below 1 Forward is faster. SQNR is th
 float32 result over that of the error, in dB: more is nearer. Machines are shared and noisy, so
 compare ratios and not milliseconds.
 
-`forward int8` calibrates by `entropy_2`, the default, which clips rare great values. Random weights
-and normal inputs have none that are noise, so ranges that clip nothing (`forward int8 minmax`, and
-NNCF) come nearer to torch here; trained networks on real data are in the tables of the digits.
+SQNR and cosine are over eight inputs. `forward int8` calibrates by `entropy_2`, the default.
+Networks with random weights amplify errors, so SQNR compares routes and promises nothing of trained
+ones: for those, see the tables of the digits.
 """
 
 

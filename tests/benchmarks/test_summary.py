@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("transformers")
 torch = pytest.importorskip("torch")
 
-from benchmarks.models import calibration_data
+from benchmarks.models import calibration_data, further_inputs, make, settle
 from benchmarks.summary import sqnr
 
 
@@ -28,3 +28,13 @@ def test_calibration_data_is_the_same_each_time_and_differs_within(name: str, ki
         assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
     assert not torch.equal(first[0][0], first[1][0])
     assert first[0][0].numpy().dtype.kind == kind
+
+
+def test_a_settled_cnn_gives_different_results_for_different_inputs() -> None:
+    model, _ = make("mobilenet_v2")
+    settle(model)
+    assert not any(module.training for module in model.modules())
+    with torch.inference_mode():
+        results = torch.stack([model(*one)[0] for one in further_inputs("mobilenet_v2", 2)])
+    varying = ((results - results.mean(0)) ** 2).sum() / (results**2).sum()
+    assert float(varying) > 0.1
