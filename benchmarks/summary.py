@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from fwd_core.quantize.fidelity import Fidelity
+
 
 def ratio(ours: Any, theirs: Any) -> list[float]:
     """Median of the ratios round by round, with the bounds of its 95 % bootstrap interval."""
@@ -24,14 +26,10 @@ def difference(result: Any, expected: Any) -> tuple[float, float]:
 
 
 def sqnr(result: Any, expected: Any) -> float:
-    """Signal to quantization noise in dB: how much more power what is expected has than the error.
-
-    Infinite where nothing differs.
-    """
-    a = np.asarray(result, np.float64).ravel()
-    b = np.asarray(expected, np.float64).ravel()
-    noise = float(((a - b) ** 2).sum())
-    return 10.0 * float(np.log10((b**2).sum() / noise)) if noise else float("inf")
+    """Signal to quantization noise in dB; infinite where nothing differs."""
+    found = Fidelity()
+    found.add(np.asarray(expected), np.asarray(result))
+    return found.sqnr
 
 
 def latencies(seconds: Any) -> dict[str, float]:

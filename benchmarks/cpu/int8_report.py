@@ -6,13 +6,13 @@ which holds the JSON files of one machine.
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.cpu import calibrating
+from benchmarks.cpu.report import main
 
 OURS = "forward int8"
 #: The best of these is what int8 is measured against.
@@ -140,14 +140,5 @@ def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str
         yield f"| {' | '.join(row)} |"
 
 
-def main() -> None:
-    """Print the page."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folders", nargs="+", type=Path)
-    print(HEAD.rstrip())
-    for folder in parser.parse_args().folders:
-        print("\n".join(chapter(folder)))
-
-
 if __name__ == "__main__":
-    main()
+    main(HEAD, chapter, __doc__)

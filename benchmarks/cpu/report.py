@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -112,14 +112,14 @@ def _ratio(found: list[float] | None) -> str:
     return "" if found is None else "{:.3f} [{:.3f}, {:.3f}]".format(*found)
 
 
-def main() -> None:
-    """Print the page."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(head: str, chapter: Callable[[Path], Iterable[str]], description: str | None) -> None:
+    """Print a page: its head, then a chapter for each folder that the command line names."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("folders", nargs="+", type=Path)
-    print(HEAD.rstrip())
+    print(head.rstrip())
     for folder in parser.parse_args().folders:
         print("\n".join(chapter(folder)))
 
 
 if __name__ == "__main__":
-    main()
+    main(HEAD, chapter, __doc__)

@@ -77,5 +77,7 @@ def test_a_model_gives_what_torch_gives(name: str, kind: str, mode: str, folder:
     print(f"{name} {kind} {mode}: error {error:.2e}, cosine {cosine:.6f}, {share}")
     assert error <= BOUNDS[mode][0]
     assert cosine >= BOUNDS[mode][1]
-    if mode == "float16":
+    if mode == "float16" and share.products:
         assert share.share >= 0.95
+    elif mode == "float16":  # TensorRT 8 tells nothing of a transformer, which is one layer
+        assert share.opaque

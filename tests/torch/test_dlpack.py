@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import subprocess
-import sys
 import weakref
 from typing import Any
 
@@ -14,6 +12,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+import late_borrowers
 from host_memory import Lender
 
 from fwd_core.engine import dlpack
@@ -78,27 +77,11 @@ def test_tensors_without_a_device_are_not_on_a_gpu() -> None:
 
 #: A tensor in a place that Python clears after the module of the capsules.
 _AT_THE_END = """
-import sys
-import numpy as np
 import torch
-from fwd_core.engine import dlpack
-from fwd_core.ir import DType
-
-class Lender:
-    def __init__(self):
-        self.array = np.arange(4.0)
-    def __dlpack__(self, **options):
-        return dlpack.lend(self, self.array.ctypes.data, (4,), DType.FLOAT64, (dlpack.CPU, 0))
-    def __dlpack_device__(self):
-        return (dlpack.CPU, 0)
-
 here, sys.late = torch.from_dlpack(Lender()), torch.from_dlpack(Lender())
 print(float(here.sum() + sys.late.sum()))
 """
 
 
 def test_a_tensor_may_outlive_python() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", _AT_THE_END], check=False, capture_output=True, text=True
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "12.0\n", "")
+    assert late_borrowers.run(_AT_THE_END) == (0, "12.0\n", "")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import gc
-import subprocess
 import sys
 import weakref
 from typing import Any
 
+import late_borrowers
 import numpy as np
 import pytest
 from host_memory import Lender
@@ -190,19 +190,6 @@ def test_a_capsule_is_taken_once() -> None:
 
 #: What outlives the module: in ``sys`` and ``builtins``, which Python clears last.
 _AT_THE_END = """
-import builtins, sys
-import numpy as np
-from fwd_core.engine import dlpack
-from fwd_core.ir import DType
-
-class Lender:
-    def __init__(self):
-        self.array = np.arange(4.0)
-    def __dlpack__(self, **options):
-        return dlpack.lend(self, self.array.ctypes.data, (4,), DType.FLOAT64, (dlpack.CPU, 0))
-    def __dlpack_device__(self):
-        return (dlpack.CPU, 0)
-
 here = np.from_dlpack(Lender())
 sys.late = np.from_dlpack(Lender())
 builtins.later = np.from_dlpack(Lender())
@@ -212,7 +199,4 @@ print(here.sum() + sys.late.sum())
 
 
 def test_a_borrower_may_outlive_python() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", _AT_THE_END], check=False, capture_output=True, text=True
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "12.0\n", "")
+    assert late_borrowers.run(_AT_THE_END) == (0, "12.0\n", "")

@@ -66,9 +66,7 @@ def build(
 
     start = time.perf_counter()
     examples, dynamic = inputs.examples(specs, dynamic_batch=dynamic_batch, opt_batch=opt_batch)
-    output.require_writable(out)
-    output.require_other(out, [model], "the model itself")
-    output.require_replaceable(out)
+    output.require_engine(out, model)
     with phases(session) as progress:
         builder = Builder(
             backend=backend,
@@ -78,9 +76,7 @@ def build(
             on_event=progress,
             calibrator=calibrator,
         )
-        with builder.events.phase("load", detail="packs"):
-            builder.importer(model)
-            builder.options = options.backend_options(builder, asked)
+        options.load(builder, model, asked)
         with inputs.advising(specs):
             engine = builder.build(model, examples, dynamic=dynamic)
         with builder.events.phase("save", detail=out):

@@ -157,6 +157,17 @@ def byte_count(text: str) -> int:
     return int(found[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[found[2].upper()]
 
 
+def load(builder: Builder, model: str, asked: Mapping[str, str | int]) -> None:
+    """Find the packs that read a model and build for it, and give the builder its options.
+
+    Raises:
+        ForwardError: A subclass: nothing reads the model, or an option is refused.
+    """
+    with builder.events.phase("load", detail="packs"):
+        builder.importer(model)
+        builder.options = backend_options(builder, asked)
+
+
 def backend_options(builder: Builder, options: Mapping[str, str | int]) -> dict[str, Any]:
     """Options as values of the types that the builder's backend declares.
 

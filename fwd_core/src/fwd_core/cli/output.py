@@ -129,6 +129,18 @@ def _print(console: Console, table: RenderableType, indent: int) -> None:
     console.file.write("".join(f"{line}\n" for line in lines))
 
 
+def require_engine(path: str, model: str) -> None:
+    """Check before long work that an engine may be written to a path.
+
+    Raises:
+        EngineFileError: It cannot be written there, is the model itself, or would take the place
+            of another kind of file.
+    """
+    require_writable(path)
+    require_other(path, [model], "the model itself")
+    require_replaceable(path)
+
+
 def require_writable(path: str) -> None:
     """Check before long work that its result can be written.
 

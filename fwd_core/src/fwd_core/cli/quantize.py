@@ -70,9 +70,7 @@ def quantize(
 
     start = time.perf_counter()
     examples, dynamic = inputs.examples(specs, dynamic_batch=dynamic_batch, opt_batch=opt_batch)
-    output.require_writable(out)
-    output.require_other(out, [model], "the model itself")
-    output.require_replaceable(out)
+    output.require_engine(out, model)
     with phases(session) as progress:
         worth = metric_of(metric)
         builder = Builder(
@@ -82,9 +80,7 @@ def quantize(
             on_event=progress,
             calibrator=calibrator,
         )
-        with builder.events.phase("load", detail="packs"):
-            builder.importer(model)
-            builder.options = options.backend_options(builder, asked)
+        options.load(builder, model, asked)
         with inputs.advising(specs):
             graph = builder.import_model(model, examples, dynamic=dynamic)
         found = search(graph, builder, worth, bound)

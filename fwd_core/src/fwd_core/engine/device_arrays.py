@@ -7,6 +7,7 @@ Neither side needs the other's library: memory is handed over by the CUDA array 
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -75,7 +76,7 @@ class DeviceArray:
     @property
     def nbytes(self) -> int:
         """Size in bytes."""
-        return _count(self.shape) * self.dtype.itemsize
+        return math.prod(self.shape) * self.dtype.itemsize
 
     @property
     def stream(self) -> int | None:
@@ -108,7 +109,7 @@ class DeviceArray:
             "version": 3,
             "shape": self.shape,
             "typestr": self.dtype.storage.str,
-            "data": (self.address if _count(self.shape) else 0, False),
+            "data": (self.address if math.prod(self.shape) else 0, False),
             "strides": None,
             "stream": (stream or DEFAULT_STREAM) if stream is not None else None,
         }
@@ -126,7 +127,7 @@ class DeviceArray:
         Args:
             stream: The consumer's stream, which is made to wait: a handle, 1 for the default
                 stream (also ``None``), 2 for the thread's own default, -1 to wait for nothing.
-            max_version: Ignored: capsules are those that every version reads.
+            max_version: Any: capsules are of the kind that every version reads.
             dl_device: The device that it is wanted on; only the array's own.
             copy: Whether a copy is wanted; only ``None`` and ``False``.
 
@@ -184,7 +185,7 @@ class Given:
     @property
     def nbytes(self) -> int:
         """Size in bytes."""
-        return _count(self.shape) * self.dtype.itemsize
+        return math.prod(self.shape) * self.dtype.itemsize
 
 
 def on_device(given: Any) -> bool:
@@ -316,13 +317,6 @@ def _strided(port: Port, shape: tuple[int, ...]) -> InputError:
         got=f"{list(shape)} with other strides",
         hint="make it so on the GPU (tensor.contiguous(), cupy.ascontiguousarray(array))",
     )
-
-
-def _count(shape: tuple[int, ...]) -> int:
-    count = 1
-    for size in shape:
-        count *= size
-    return count
 
 
 def stream_handle(stream: Any) -> int:

@@ -13,11 +13,11 @@ from numpy import ndarray
 from fwd_core.backends.base import Backend, Context, Executable, Pending, Plan, Port
 from fwd_core.engine.calls import told, without_fixed
 from fwd_core.engine.device_arrays import stream_handle
-from fwd_core.engine.inputs import as_array, bind, collect
+from fwd_core.engine.inputs import as_array, collect
 from fwd_core.engine.pending import InThread, Named
 from fwd_core.engine.pool import Pool
+from fwd_core.engine.shapes import OutputShapes
 from fwd_core.errors import ForwardError, InputError
-from fwd_core.ir.dims import evaluate
 from fwd_core.ir.fixed import FixedArgument
 from fwd_core.ir.structure import LEAF, Structure, describe, flatten, unflatten
 
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
     from fwd_core.ir.graph import Graph
     from fwd_core.plugins import Plugins
-
-#: Shape combinations whose checks are remembered; a model that sees more forgets them all.
-_REMEMBERED = 256
 
 
 class Engine:
@@ -77,7 +74,7 @@ class Engine:
         self._threads: ThreadPoolExecutor | None = None
         self._closed = False
         self._graph: Graph | Callable[[], Graph] | None = None
-        self._known: dict[tuple[tuple[int, ...], ...], list[tuple[int, ...]]] = {}
+        self._shapes = OutputShapes(self.inputs, self.outputs)
         if load:
             self._load()
 
@@ -171,10 +168,7 @@ class Engine:
                 return results
             self._no_stream(stream)
         arrays = [as_array(port, item) for port, item in zip(self.inputs, given, strict=True)]
-        sizes = tuple([array.shape for array in arrays])
-        shapes = self._known.get(sizes)
-        if shapes is None:
-            shapes = self._output_shapes(sizes)
+        shapes = self._shapes(tuple([array.shape for array in arrays]))
         context = self.contexts.acquire()
         try:
             return context.run(arrays, shapes)
@@ -188,10 +182,7 @@ class Engine:
         context = pool.acquire(handle)
         try:
             inputs = context.accept(given, handle)
-            sizes = tuple([item.shape for item in inputs])
-            shapes = self._known.get(sizes)
-            if shapes is None:
-                shapes = self._output_shapes(sizes)
+            shapes = self._shapes(tuple([item.shape for item in inputs]))
             run = context.run_on if wait else context.submit
             return run(inputs, shapes, handle)
         finally:
@@ -336,28 +327,6 @@ class Engine:
     def structures(self) -> tuple[Structure | None, Structure | None]:
         """How the source model nests its inputs and outputs; ``None`` for a flat tuple."""
         return (self._input_structure, self._output_structure)
-
-    def _output_shapes(self, sizes: tuple[tuple[int, ...], ...]) -> list[tuple[int, ...]]:
-        try:
-            values = bind(self.inputs, sizes)
-            shapes = [tuple([evaluate(dim, values) for dim in p.type.shape]) for p in self.outputs]
-        except ZeroDivisionError:
-            raise self._impossible("the model divides by a size that is 0", sizes) from None
-        for port, shape in zip(self.outputs, shapes, strict=True):
-            if any(size < 0 for size in shape):
-                raise self._impossible(f"output {port.name!r} would be {list(shape)}", sizes)
-        if len(self._known) >= _REMEMBERED:
-            self._known = {}
-        self._known[sizes] = shapes
-        return shapes
-
-    def _impossible(self, what: str, sizes: tuple[tuple[int, ...], ...]) -> InputError:
-        return InputError(
-            f"{what} for these inputs",
-            expected=", ".join(map(str, self.inputs)),
-            got=", ".join(str(list(shape)) for shape in sizes),
-            hint="give other sizes: for these the model itself raises an exception",
-        )
 
     def close(self) -> None:
         """Free the backend's resources now instead of with the last reference.

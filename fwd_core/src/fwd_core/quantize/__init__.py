@@ -14,6 +14,7 @@ from fwd_core.quantize.algorithms import (
     algorithm_of,
 )
 from fwd_core.quantize.cache import CalibrationCache
+from fwd_core.quantize.calibrate import Calibrator
 from fwd_core.quantize.histogram import Histogram
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "PERCENTILE_CALIBRATION",
     "Algorithm",
     "CalibrationCache",
+    "Calibrator",
     "Histogram",
     "algorithm_of",
 ]

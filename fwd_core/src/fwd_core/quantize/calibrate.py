@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
 from numpy.typing import NDArray
 
-from fwd_core.backends.base import Port
 from fwd_core.errors import CalibrationError, OptionError
 from fwd_core.ir.graph import Graph
 from fwd_core.quantize.algorithms import Algorithm, algorithm_of
 from fwd_core.quantize.cache import CalibrationCache
-from fwd_core.quantize.collect import Collector, batches_of
+from fwd_core.quantize.collect import Batches, watch
 from fwd_core.quantize.histogram import Histogram
 from fwd_core.quantize.placement import place, quantizable
 from fwd_core.quantize.report import Placement
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
 DEFAULT_ALGORITHM = "entropy_2"
 PathLike = Union[str, "os.PathLike[str]"]
-Batches = Union[Iterable[Any], Callable[[Sequence[Port]], Iterable[Any]]]
 
 
 class Calibrator:
@@ -146,20 +144,7 @@ def collected(
     def look(name: str, array: NDArray[Any]) -> None:
         histograms[name].update(array)
 
-    ports = [Port(value.name, value.type) for value in graph.inputs]
-    items = batches(ports) if callable(batches) else batches
-    collector = Collector(graph, names, builder.for_calibration())
-    try:
-        with builder.events.phase("calibrate", detail=algorithm.name) as phase:
-            for feeds in batches_of(items, ports):
-                collector.run(feeds, look)
-                phase.step(f"batch {collector.batches}")
-    finally:
-        collector.close()
-    if not collector.batches:
-        raise CalibrationError(
-            "there were no batches to calibrate with",
-            hint="an iterator can be gone through once: make it anew",
-        )
+    detail, to = algorithm.name, "to calibrate with"
+    watch(graph, names, batches, builder, look, phase="calibrate", detail=detail, to=to)
     ranges = {name: algorithm.amax(histogram) for name, histogram in histograms.items()}
     return CalibrationCache(ranges, algorithm.name)

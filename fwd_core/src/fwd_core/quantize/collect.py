@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Union
 
 from numpy.typing import NDArray
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from fwd_core.builder import Builder
     from fwd_core.engine.engine import Engine
 
+#: What :func:`batches_of` takes, or a function that gives it for the inputs of a model.
+Batches = Union[Iterable[Any], Callable[[Sequence[Port]], Iterable[Any]]]
 #: Takes the name of a tensor and what it held in one run.
 Look = Callable[[str, NDArray[Any]], None]
 #: Bytes of activations that may be there at once beside the weights, where these are few.
@@ -110,6 +112,50 @@ class Collector:
             # Inputs tell the sizes of later pieces too, so they stay to the end.
             piece.done = [name for name in piece.done if name not in kept]
             self._pieces.append((piece, self._builder.compile(piece.graph)))
+
+
+def watch(
+    graph: Graph,
+    names: Iterable[str],
+    batches: Batches,
+    builder: Builder,
+    look: Look,
+    *,
+    phase: str,
+    detail: str,
+    to: str,
+) -> None:
+    """Run batches and show tensors to a function, with progress.
+
+    Args:
+        graph: Of floats; it is not changed.
+        names: Names of the tensors to show.
+        batches: What :func:`batches_of` takes, or a function that gives it for the inputs.
+        builder: Told of progress; what runs is built as it says.
+        look: Called with every tensor of every batch.
+        phase: What is going on, for progress.
+        detail: A few words more.
+        to: What batches are wanted for, as in ``to calibrate with``.
+
+    Raises:
+        CalibrationError: There are no batches.
+        InputError: One does not fit the model.
+    """
+    ports = [Port(value.name, value.type) for value in graph.inputs]
+    items = batches(ports) if callable(batches) else batches
+    collector = Collector(graph, names, builder.for_calibration())
+    try:
+        with builder.events.phase(phase, detail=detail) as running:
+            for feeds in batches_of(items, ports):
+                collector.run(feeds, look)
+                running.step(f"batch {collector.batches}")
+    finally:
+        collector.close()
+    if not collector.batches:
+        raise CalibrationError(
+            f"there were no batches {to}",
+            hint="an iterator can be gone through once: make it anew",
+        )
 
 
 def batches_of(items: Iterable[Any], ports: list[Port]) -> Iterable[Mapping[str, Any]]:

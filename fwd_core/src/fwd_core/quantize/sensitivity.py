@@ -15,13 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from fwd_core.backends.base import Port
 from fwd_core.builder import copied
-from fwd_core.errors import CalibrationError
 from fwd_core.ir import ops
 from fwd_core.ir.graph import Graph, Node, Value
 from fwd_core.quantize import rules
-from fwd_core.quantize.collect import Collector, batches_of
+from fwd_core.quantize.collect import watch
 from fwd_core.quantize.fidelity import decibels
 from fwd_core.quantize.patterns import matching
 from fwd_core.quantize.placement import place
@@ -87,20 +85,8 @@ def sensitivity(
     def look(name: str, array: NDArray[Any]) -> None:
         sums[name] += float(array)
 
-    ports = [Port(value.name, value.type) for value in graph.inputs]
-    collector = Collector(exact, sums, builder.for_calibration())
-    try:
-        with builder.events.phase("sensitivity", detail=f"{len(pairs)} products") as phase:
-            for feeds in batches_of(batches, ports):
-                collector.run(feeds, look)
-                phase.step(f"batch {collector.batches}")
-    finally:
-        collector.close()
-    if not collector.batches:
-        raise CalibrationError(
-            "there were no batches to measure sensitivity with",
-            hint="an iterator can be gone through once: make it anew",
-        )
+    detail, to = f"{len(pairs)} products", "to measure sensitivity with"
+    watch(exact, sums, batches, builder, look, phase="sensitivity", detail=detail, to=to)
     found = []
     for node, (signal, noise) in pairs.items():
         kind = type(node.op).__name__

@@ -15,7 +15,7 @@ from fwd_core.ir.tensor import Tensor
 from fwd_core.testing.compare import Tolerance, as_tensor
 
 _SINE = Tolerance(0.0, 5e-7, reason="the GPU's own sine is within 2**-21.4 in half a turn")
-_TANGENT = Tolerance(3e-5, 1e-6, reason="a quotient of the GPU's own sine and cosine")
+_TANGENT = Tolerance(3e-5, 1e-6, reason="estimated: a quotient of the GPU's own sine and cosine")
 _TANH = Tolerance(1.2e-5, 1.2e-5, reason="TensorRT 8's tanh, measured: 1e-5 of the result")
 #: By backend and kind of operator.
 APPROXIMATIONS: Mapping[str, Mapping[str, Tolerance]] = {

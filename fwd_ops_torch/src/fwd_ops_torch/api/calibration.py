@@ -40,11 +40,11 @@ class IPyBatchStream:
         raise NotImplementedError("a stream has getBatchSize()")
 
     def size(self) -> Sequence[int]:
-        """How many elements the array of each input has. Not asked for where it is not there."""
+        """How many elements the array of each input has. Never asked: the arrays tell."""
         raise NotImplementedError("size() is not there")
 
     def bytesPerBatch(self) -> Sequence[int]:  # noqa: N802
-        """How many bytes the array of each input has. Not asked for where it is not there."""
+        """How many bytes the array of each input has. Never asked: the arrays tell."""
         raise NotImplementedError("bytesPerBatch() is not there")
 
     def getNumpyBatch(self) -> Sequence[NDArray[Any]] | None:  # noqa: N802

@@ -52,8 +52,7 @@ def fake_quantize_per_tensor_affine_cachemask(
 
     The same, and where nothing was cut off.
     """
-    made = _fake_quantized(ctx, x, scale, zero_point, None, quant_min, quant_max)
-    return made, _kept(ctx, x, scale, zero_point, None, quant_min, quant_max)
+    return _with_mask(ctx, x, scale, zero_point, None, quant_min, quant_max)
 
 
 @converts("aten::_fake_quantize_per_tensor_affine_cachemask_tensor_qparams")
@@ -71,8 +70,7 @@ def fake_quantize_per_tensor_affine_cachemask_tensor_qparams(
     The same, if a constant says so; else x as it is.
     """
     if _known(ctx, fake_quant_enabled, "fake_quant_enabled"):
-        made = _fake_quantized(ctx, x, scale, zero_point, None, quant_min, quant_max)
-        return made, _kept(ctx, x, scale, zero_point, None, quant_min, quant_max)
+        return _with_mask(ctx, x, scale, zero_point, None, quant_min, quant_max)
     return x, ctx.emit(ops.Full(x.type.shape, True, DType.BOOL), "mask")
 
 
@@ -109,8 +107,7 @@ def fake_quantize_per_channel_affine_cachemask(
     The same, and where nothing was cut off.
     """
     along = _checked(ctx, x, scale, zero_point, axis, quant_min, quant_max)
-    made = _fake_quantized(ctx, x, scale, zero_point, along, quant_min, quant_max)
-    return made, _kept(ctx, x, scale, zero_point, along, quant_min, quant_max)
+    return _with_mask(ctx, x, scale, zero_point, along, quant_min, quant_max)
 
 
 @converts("quantized_decomposed::quantize_per_tensor")
@@ -220,7 +217,7 @@ def _fake_quantized(
     return ctx.emit(ops.Dequantize(held, at, zero, axis, x.type.dtype))
 
 
-def _kept(
+def _with_mask(
     ctx: ConversionContext,
     x: Value,
     scale: Scalar,
@@ -228,8 +225,9 @@ def _kept(
     axis: int | None,
     low: int,
     high: int,
-) -> Value:
-    """Where x is within the integers' range."""
+) -> tuple[Value, Value]:
+    """Fake quantized, and where x is within the integers' range."""
+    made = _fake_quantized(ctx, x, scale, zero_point, axis, low, high)
 
     def along(value: Value) -> Value:
         single = ctx.cast(value, DType.FLOAT32)
@@ -244,7 +242,7 @@ def _kept(
     least, greatest = (ctx.number(bound, DType.FLOAT32) for bound in (low, high))
     above = ctx.emit(ops.GreaterEqual(moved, least), "above")
     below = ctx.emit(ops.LessEqual(moved, greatest), "below")
-    return ctx.emit(ops.And(above, below), "mask")
+    return made, ctx.emit(ops.And(above, below), "mask")
 
 
 def _checked(

@@ -177,14 +177,14 @@ def test_the_full_library_does_not_build_without_a_gpu(
     # All that is asked of it before the GPU is: its version, and names that it does not have.
     (tmp_path / "tensorrt.py").write_text('__version__ = "10.13"\n')
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "tensorrt", raising=False)
+    monkeypatch.setitem(sys.modules, "tensorrt", None)  # so that what is there now comes back
+    del sys.modules["tensorrt"]
     message = r"no flavour of TensorRT can build here\n  tensorrt 10.13 builds on a GPU: no GPU"
     with pytest.raises(BuildError, match=message):
         build(_relu(), flavour="tensorrt")
     assert build(_relu(), flavour="auto").manifest["flavour"] == "tensorrt_rtx"
     with pytest.raises(OptionError, match=r"tensorrt_rtx cannot build for sm_90"):
         build(_relu(), flavour="auto", gpu="sm_90")
-    monkeypatch.delitem(sys.modules, "tensorrt")
 
 
 def test_a_flavour_that_is_not_installed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

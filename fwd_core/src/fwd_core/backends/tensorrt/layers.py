@@ -7,6 +7,7 @@ Loaded engines of every flavour tell the same: see :mod:`fwd_core.backends.tenso
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -106,8 +107,8 @@ class CompiledLayer:
         Weights may be integers that are only held in 8 bits: multiplied they are if an input is of
         integers too. Where neither is told, what the kernel's name says.
         """
-        weights = [constant for constant in self.constants if _count(constant.shape) > 1]
-        weights.sort(key=lambda constant: -_count(constant.shape))
+        weights = [constant for constant in self.constants if _size(constant) > 1]
+        weights.sort(key=lambda constant: -_size(constant))
         floats = [tensor for tensor in (*weights, *self.inputs) if tensor.dtype not in _NO_FLOATS]
         if floats:
             read = [tensor.dtype for tensor in floats if tensor in self.inputs]
@@ -204,8 +205,6 @@ def _tensors(text: str) -> tuple[CompiledTensor, ...]:
     )
 
 
-def _count(shape: tuple[int, ...]) -> int:
-    count = 1
-    for size in shape:
-        count *= abs(size)
-    return count
+def _size(tensor: CompiledTensor) -> int:
+    """Elements of a tensor, or what there are at least where sizes are dynamic."""
+    return math.prod(map(abs, tensor.shape))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -154,7 +155,7 @@ class DeviceContext(Context):
         ]
         graphs = self.graphs[owner.profile(sizes)]
         lengths = [
-            _count(shape) * b.itemsize for b, shape in zip(owner.outputs, shapes, strict=True)
+            math.prod(shape) * b.itemsize for b, shape in zip(owner.outputs, shapes, strict=True)
         ]
         pool = owner.pinned if host else owner.blocks
         blocks = [pool.lend(length, stream) for length in lengths]
@@ -248,10 +249,3 @@ class DeviceContext(Context):
 def _destroy(stream: int, event: Any) -> None:
     cuda.call("cudaStreamDestroy", stream)
     cuda.call("cudaEventDestroy", event)
-
-
-def _count(shape: Shape) -> int:
-    count = 1
-    for size in shape:
-        count *= size
-    return count

@@ -97,17 +97,20 @@ def give(function: str, addresses: list[int]) -> None:
 
 def to_device(target: int, source: int, size: int, stream: int) -> None:
     """Queue a copy of bytes of the host to the device."""
-    call("cudaMemcpyAsync", target, source, size, runtime().cudaMemcpyKind(1), stream)
+    kind = runtime().cudaMemcpyKind.cudaMemcpyHostToDevice
+    call("cudaMemcpyAsync", target, source, size, kind, stream)
 
 
 def to_host(target: int, source: int, size: int, stream: int) -> None:
     """Queue a copy of bytes of the device to the host."""
-    call("cudaMemcpyAsync", target, source, size, runtime().cudaMemcpyKind(2), stream)
+    kind = runtime().cudaMemcpyKind.cudaMemcpyDeviceToHost
+    call("cudaMemcpyAsync", target, source, size, kind, stream)
 
 
 def within(target: int, source: int, size: int, stream: int) -> None:
     """Queue a copy of bytes from one place of the device to another."""
-    call("cudaMemcpyAsync", target, source, size, runtime().cudaMemcpyKind(3), stream)
+    kind = runtime().cudaMemcpyKind.cudaMemcpyDeviceToDevice
+    call("cudaMemcpyAsync", target, source, size, kind, stream)
 
 
 def is_over(event: Any) -> bool:

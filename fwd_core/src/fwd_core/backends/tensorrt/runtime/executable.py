@@ -186,7 +186,7 @@ class TensorRTExecutable(DeviceExecutable):
             record=plan.manifest.get("cuda_graph") != "off",
         )
 
-    def program(self, profile: int, memory: int, stream: int) -> Program:
+    def program(self, profile: int, memory: int, stream: int) -> TensorRTProgram:
         """An execution context of TensorRT. See :meth:`DeviceExecutable.program`."""
         names = [binding.name for binding in self.bindings]
         ports = [binding.port for binding in self.inputs]

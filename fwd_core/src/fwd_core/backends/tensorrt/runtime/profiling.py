@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fwd_core.backends.layer_times import LayerTime
-from fwd_core.backends.tensorrt import inspector, profiles
+from fwd_core.backends.tensorrt import inspector
 from fwd_core.backends.tensorrt.layers import CompiledLayer
-from fwd_core.backends.tensorrt.logger import Record, listen
+from fwd_core.backends.tensorrt.logger import listen
 from fwd_core.backends.tensorrt.runtime import conversion, cuda
 from fwd_core.backends.tensorrt.runtime.buffers import DeviceBuffer
-from fwd_core.errors import BuildError, InputError
+from fwd_core.engine.shapes import OutputShapes
 
 if TYPE_CHECKING:
     from fwd_core.backends.tensorrt.runtime.executable import TensorRTExecutable
@@ -57,15 +57,13 @@ def measure(owner: TensorRTExecutable, inputs: Sequence[Any], runs: int) -> list
         InputError: It refuses a shape.
         DeviceError: A CUDA call failed, or TensorRT could not run.
     """
-    cuda.call("cudaSetDevice", owner.gpu.ordinal)
-    buffers = {binding.name: DeviceBuffer() for binding in owner.bindings}
-    stream = cuda.call("cudaStreamCreate")
+    owner.enter()
+    stream = int(cuda.call("cudaStreamCreate"))
+    buffers = [DeviceBuffer() for _ in range(1 + len(owner.bindings))]
     try:
-        with listen(owner.library.trt) as record:
-            # In a function of its own, so that the context goes before the recorder that it uses.
-            return _measured(owner, inputs, runs, buffers, stream, record)
+        return _measured(owner, inputs, runs, buffers, stream)
     finally:
-        for buffer in buffers.values():
+        for buffer in buffers:
             buffer.free()
         cuda.call("cudaStreamDestroy", stream)
 
@@ -74,46 +72,31 @@ def _measured(
     owner: TensorRTExecutable,
     inputs: Sequence[Any],
     runs: int,
-    buffers: Mapping[str, DeviceBuffer],
-    stream: Any,
-    record: Record,
+    buffers: Sequence[DeviceBuffer],
+    stream: int,
 ) -> list[LayerTime]:
-    context = owner.engine.create_execution_context()
-    if context is None:
-        raise BuildError("TensorRT makes no execution context", details=record.problems())
-    context.error_recorder = record.recorder
-    if stated := owner.manifest.get("profiles"):
-        ports, sizes = [binding.port for binding in owner.inputs], [one.shape for one in inputs]
-        index = profiles.required(stated, ports, sizes)
-        context.set_optimization_profile_async(index, int(stream))
-        cuda.call("cudaStreamSynchronize", stream)
-    to_device = cuda.runtime().cudaMemcpyKind.cudaMemcpyHostToDevice
-    kept = []  # what copies read until the stream has done them
-    for binding, array in zip(owner.inputs, inputs, strict=True):
-        staged = np.empty(array.shape, binding.dtype.storage)
-        conversion.fill(staged, array, binding.port, binding.dtype)
+    scratch, *places = buffers
+    sizes = tuple([array.shape for array in inputs])
+    sides = ([binding.port for binding in side] for side in (owner.inputs, owner.outputs))
+    shapes = OutputShapes(*sides)(sizes)
+    addresses, kept = [], []  # what copies read until the stream has done them
+    for binding, shape, place in zip(owner.bindings, (*sizes, *shapes), places, strict=True):
+        staged = np.empty(shape, binding.dtype.storage)
+        addresses.append(place.reserve(staged.nbytes))
         kept.append(staged)
-        address = buffers[binding.name].reserve(staged.nbytes)
-        cuda.call("cudaMemcpyAsync", address, staged.ctypes.data, staged.nbytes, to_device, stream)
-        if not context.set_input_shape(binding.name, array.shape):
-            raise InputError(
-                f"TensorRT refuses the shape of input {binding.port.name!r}",
-                expected=binding.port,
-                got=list(array.shape),
-                details=record.problems(),
-            )
-        context.set_tensor_address(binding.name, address)
-    for binding in owner.outputs:
-        size = int(context.get_max_output_size(binding.name))
-        context.set_tensor_address(binding.name, buffers[binding.name].reserve(size))
+    for binding, array, staged, address in zip(owner.inputs, inputs, kept, addresses, strict=False):
+        conversion.fill(staged, array, binding.port, binding.dtype)
+        cuda.to_device(address, staged.ctypes.data, staged.nbytes, stream)
+    memory = scratch.reserve(owner.activation_bytes)
+    program = owner.program(owner.profile(sizes), memory, stream)
+    program.prepare(sizes, addresses, stream)
     watch = profiler(owner.library.trt)
     for run in range(runs + 1):
         if run == 1:  # the first is a warm-up, and tells nothing
-            context.profiler = watch
-        if not context.execute_async_v3(int(stream)):
-            raise cuda.DeviceError("TensorRT could not run", details=record.problems())
+            program.context.profiler = watch
+        program.enqueue(stream)
         cuda.call("cudaStreamSynchronize", stream)
-    return layer_times(watch.milliseconds, _layers(owner, context, record), runs)
+    return layer_times(watch.milliseconds, _layers(owner, program.context), runs)
 
 
 def layer_times(
@@ -140,7 +123,8 @@ def layer_times(
     return times
 
 
-def _layers(owner: TensorRTExecutable, context: Any, record: Record) -> list[CompiledLayer]:
+def _layers(owner: TensorRTExecutable, context: Any) -> list[CompiledLayer]:
     if "layers" in owner.manifest:
         return [CompiledLayer.from_json(entry) for entry in owner.manifest["layers"]]
-    return inspector.inspect(owner.library, owner.engine, context, record)
+    with listen(owner.library.trt) as record:
+        return inspector.inspect(owner.library, owner.engine, context, record)

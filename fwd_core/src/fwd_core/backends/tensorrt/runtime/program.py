@@ -42,6 +42,9 @@ class Program(ABC):
 class TensorRTProgram(Program):
     """One ``IExecutionContext``, whose activations lie in memory that its owner shares out.
 
+    Attributes:
+        context: The ``IExecutionContext``.
+
     Args:
         trt: The library.
         engine: The ``ICudaEngine``.
@@ -74,14 +77,14 @@ class TensorRTProgram(Program):
         self._shapes: Sequence[Shape] | None = None
         self._recorder = recorder
         with listen(trt) as record:
-            self._context = _without_memory(trt, engine)
-            if self._context is None:
+            self.context = _without_memory(trt, engine)
+            if self.context is None:
                 raise BuildError("TensorRT makes no execution context", details=record.problems())
-            self._context.error_recorder = self._recorder
-            self._context.device_memory = memory
+            self.context.error_recorder = self._recorder
+            self.context.device_memory = memory
             if profile is None:
                 return
-            if not self._context.set_optimization_profile_async(profile, stream):
+            if not self.context.set_optimization_profile_async(profile, stream):
                 raise BuildError(
                     f"TensorRT refuses optimization profile {profile}",
                     details=[*self._recorder.told(), *record.problems()],
@@ -91,7 +94,7 @@ class TensorRTProgram(Program):
     def prepare(self, shapes: Sequence[Shape], addresses: Sequence[int], stream: int) -> None:
         """Set shapes where they changed, and addresses. See :meth:`Program.prepare`."""
         del stream
-        context = self._context
+        context = self.context
         if shapes != self._shapes:
             self._shapes = None
             for name, port, shape in zip(self._inputs, self._ports, shapes, strict=True):
@@ -108,7 +111,7 @@ class TensorRTProgram(Program):
 
     def enqueue(self, stream: int) -> None:
         """``execute_async_v3``. See :meth:`Program.enqueue`."""
-        if not self._context.execute_async_v3(stream):
+        if not self.context.execute_async_v3(stream):
             shapes = ", ".join(str(list(shape)) for shape in self._shapes or ())
             raise cuda.DeviceError(
                 "TensorRT could not run", got=shapes, details=self._recorder.told()
