@@ -159,7 +159,7 @@ def test_a_run_in_the_background_returns_before_it_is_over() -> None:
         for _ in range(3):  # recording waits, replaying does not
             engine.run({"x0": given}, stream=stream)
         cuda.call("cudaStreamSynchronize", stream)
-        slow.queue(stream, 200)
+        slow.queue(stream, 2000)
         pending = engine.run_async({"x0": given}, stream=stream)
         assert not pending.done()
         np.testing.assert_array_equal(pending.result()["y0"].numpy(), given.array)
@@ -299,7 +299,7 @@ def test_runs_that_are_queued_take_contexts_that_are_idle() -> None:
     with loopback(contexts=2) as engine:
         given = Raw(_rows(3))
         cuda.call("cudaDeviceSynchronize")
-        slow.queue(stream, 200)
+        slow.queue(stream, 2000)
         pending = [engine.run_async({"x0": given}, stream=stream) for _ in range(3)]
         assert len(list(engine.executable._contexts)) == 2  # type: ignore[attr-defined]
         for one in pending:

@@ -164,7 +164,7 @@ def _stirling(ctx: ConversionContext, x: Value) -> Value:
 
 
 def _reflected(ctx: ConversionContext, x: Value, n: int) -> tuple[Value, Value]:
-    """The nth derivative of digamma, and where x is a negative integer.
+    """The nth derivative of digamma, and where x is a negative integer, or 0 if n is not.
 
     DLMF 5.15.6 for x below 0: (-1)^n times it at 1 - x, less the nth derivative of pi cot(pi x).
     """
@@ -178,7 +178,8 @@ def _reflected(ctx: ConversionContext, x: Value, n: int) -> tuple[Value, Value]:
     turned = polynomial(ctx, ctx.emit(ops.Reciprocal(tangent), "cotangent"), _cotangent(n))
     same = ctx.emit(ops.Neg(found)) if n % 2 else found
     mirrored = ctx.emit(ops.Sub(same, turned), "mirrored")
-    whole = ctx.emit(ops.And(below, ctx.emit(ops.Equal(rest, zero))), "whole")
+    possible = ctx.emit(ops.LessEqual(x, zero), "possible") if n else below
+    whole = ctx.emit(ops.And(possible, ctx.emit(ops.Equal(rest, zero))), "whole")
     return ctx.emit(ops.Where(below, mirrored, found), "reflected"), whole
 
 

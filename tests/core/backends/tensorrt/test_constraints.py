@@ -1,52 +1,93 @@
-"""What a weakly typed network is made to compute in float32."""
+"""What the layers of a weakly typed network ask to compute in."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from tensorrt_networks import LIKE_8, PLUGINS
 
-from fwd_core.backends.tensorrt.constraints import held
-from fwd_core.ir import DType, Graph, Operator, TensorType, Value, ops
+from fwd_core.backends.tensorrt.constraints import asked
+from fwd_core.backends.tensorrt.library import Library, load
+from fwd_core.backends.tensorrt.logger import listen, logger
+from fwd_core.backends.tensorrt.network import make_network
+from fwd_core.events import Events
+from fwd_core.ir import DType, Graph, Node, Operator, TensorType, Value, ops
 
 X = TensorType(DType.FLOAT32, (2, 3, 4))
-HELD = {
+HALF = TensorType(DType.FLOAT16, X.shape)
+SINGLE = {
     "exponentials": lambda x: ops.Exp(x),
     "sums": lambda x: ops.ReduceSum(x, (1,)),
     "arithmetic": lambda x: ops.Mul(x, x),
+    "what moves": lambda x: ops.Transpose(x, (1, 0, 2)),
 }
-FREE = {
+HALVES = {
     "norms": lambda x: ops.LayerNorm(x, scale=None, shift=None, axes=1, epsilon=1e-5),
     "softmax": lambda x: ops.Softmax(x, 2),
     "means": lambda x: ops.ReduceMean(x, (1,)),
-    "what moves": lambda x: ops.Transpose(x, (1, 0, 2)),
-    "casts": lambda x: ops.Cast(x, DType.FLOAT16),
-    "comparisons": lambda x: ops.Greater(x, x),
 }
 
 
-def _held(operator: Operator, graph: Graph) -> bool:
+def _node(operator: Operator, graph: Graph) -> Node:
     made = graph.add(operator)
     value = made if isinstance(made, Value) else made[0]
     assert value.producer is not None
-    return held(value.producer)
+    return value.producer
 
 
-@pytest.mark.parametrize("make", HELD.values(), ids=HELD)
-def test_what_leaves_the_range_of_half_is_held(make) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize("make", SINGLE.values(), ids=SINGLE)
+def test_layers_ask_for_what_the_graph_has(make) -> None:  # type: ignore[no-untyped-def]
     graph = Graph()
-    assert _held(make(graph.add_input("x", X)), graph)
-    half = graph.add_input("half", TensorType(DType.FLOAT16, X.shape))
-    assert not _held(make(half), graph)
+    assert asked(_node(make(graph.add_input("x", X)), graph)) is DType.FLOAT32
+    half = _node(make(graph.add_input("half", HALF)), graph)
+    assert asked(half) is DType.FLOAT16
+    assert asked(half, wide=True) is DType.FLOAT32
 
 
-@pytest.mark.parametrize("make", FREE.values(), ids=FREE)
-def test_what_is_safe_in_half_is_free(make) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize("make", HALVES.values(), ids=HALVES)
+def test_what_adds_up_in_float32_by_itself_asks_for_half(make) -> None:  # type: ignore[no-untyped-def]
     graph = Graph()
-    assert not _held(make(graph.add_input("x", X)), graph)
+    for name, kind in (("x", X), ("half", HALF)):
+        node = _node(make(graph.add_input(name, kind)), graph)
+        assert asked(node) is asked(node, wide=True) is DType.FLOAT16
 
 
-def test_constants_are_free() -> None:
+def test_integers_ask_for_nothing() -> None:
     graph = Graph()
-    made = graph.constant(np.ones(3, np.float32)).producer
-    assert made is not None
-    assert not held(made)
+    x = graph.add_input("x", TensorType(DType.INT32, (2,)))
+    assert asked(_node(ops.Add(x, x), graph)) is None
+    constant = graph.constant(np.ones(3, np.int32)).producer
+    assert constant is not None
+    assert asked(constant) is None
+
+
+def test_what_reads_bytes_asks_for_nothing() -> None:
+    graph = Graph()
+    x = graph.add_input("x", HALF)
+    scale = graph.constant(np.array(0.1, np.float32))
+    whole = graph.add(ops.Quantize(x, scale))
+    y = graph.add(ops.Dequantize(whole, scale, dtype=DType.FLOAT16))
+    assert asked(_node(ops.Add(y, x), graph)) is None
+
+
+def test_half_is_float32_in_a_network_that_narrows() -> None:
+    graph = Graph()
+    x, half = graph.add_input("x", X), graph.add_input("half", HALF)
+    narrow = graph.add(ops.Cast(x, DType.FLOAT16))
+    scaled = graph.add(ops.Mul(narrow, graph.constant(np.ones(4, np.float16))))
+    y = graph.add(ops.Add(scaled, half))
+    graph.set_outputs([y, graph.add(ops.Cast(y, DType.FLOAT32))], ["y", "z"])
+    rtx = load("tensorrt_rtx")
+    library = Library(rtx.trt, LIKE_8, rtx.version)
+    with listen(library.trt) as record:
+        builder = library.trt.Builder(logger(library.trt))
+        builder.error_recorder = record.recorder
+        ctx = make_network(
+            graph, library, builder, PLUGINS.lowerings, record, Events(), narrows=True
+        )
+        single = library.trt.DataType.FLOAT
+        assert {ctx[value].dtype for value in (x, narrow, scaled, y)} == {single}
+        ends = [ctx.network.get_input(1).dtype, ctx.network.get_output(0).dtype]
+        assert ends == [library.trt.DataType.HALF] * 2  # as the model has them
+        kinds = [ctx.network.get_layer(i).type.name for i in range(ctx.network.num_layers)]
+        assert kinds.count("CAST") == 2

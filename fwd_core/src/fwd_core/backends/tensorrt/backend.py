@@ -136,7 +136,9 @@ def _build(
         raise BuildError(f"{library.flavour} cannot build here", details=told) from None
     builder.error_recorder = record.recorder
     lowerings, events = config.plugins.lowerings, config.events
-    context = network.make_network(graph, library, builder, lowerings, record, events)
+    context = network.make_network(
+        graph, library, builder, lowerings, record, events, narrows=features.narrows(config.mode)
+    )
     inputs, outputs = context.names
     types = {name: value.type for name, value in zip(inputs, graph.inputs, strict=True)}
     settings = configure(

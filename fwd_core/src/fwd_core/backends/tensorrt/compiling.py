@@ -69,7 +69,7 @@ def configure(
         for index, name in enumerate(options.gpus):
             capability = getattr(trt.ComputeCapability, name.replace("_", "").upper())
             config.set_compute_capability(capability, index)
-    if features.half_flag and mode in ("float16", "int8"):
+    if features.narrows(mode):
         config.set_flag(trt.BuilderFlag.FP16)
         config.set_flag(trt.BuilderFlag.OBEY_PRECISION_CONSTRAINTS)
     if features.int8_flag and quantized:

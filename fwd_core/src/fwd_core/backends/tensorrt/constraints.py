@@ -1,11 +1,11 @@
-"""Which operators a weakly typed network (TensorRT 8) is made to compute in float32.
+"""What the layers of a weakly typed network (TensorRT 8) ask to compute in.
 
-There the types of tensors are wishes: with the flag for half, the builder chooses for each layer.
-A layer can be held in float32, but TensorRT 8.6 compiles a part of a network that it hands to its
-own compiler (most of a transformer) in one precision: one layer that is held takes all of it to
-float32, which is several times slower. So only operators are held whose results would leave the
-range of half or lose their digits. Norms, softmax and means are not: their kernels add up in
-float32 whatever their own type.
+There the types of tensors are wishes: with the flag for half, the builder chooses for each layer,
+and obeys a layer that asks. Every layer asks, for what its operator has in the graph: TensorRT
+8.6 compiles a part of a network that it hands to its own compiler (most of a transformer) in one
+precision if few of its layers ask, and one that asks for float32 alone takes all of it there,
+which is ten times slower. Norms, softmax and means ask for half in any case: their kernels add
+up in float32 whatever their own type, and tensors of half take half the time to move.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from fwd_core.ir import ops
 from fwd_core.ir.dtypes import DType
 from fwd_core.ir.graph import Node
 from fwd_core.ir.operator import Operator
-from fwd_core.rewrite.precision.rules import Rule, rule_of
 
 #: In float32 by the table of precisions, but safe in kernels of half.
 _ACCUMULATE: tuple[type[Operator], ...] = (
@@ -26,12 +25,23 @@ _ACCUMULATE: tuple[type[Operator], ...] = (
 )
 
 
-def held(node: Node) -> bool:
-    """Whether the layers of a node have to compute in float32."""
+def asked(node: Node, *, wide: bool = False) -> DType | None:
+    """What the layers of a node ask to compute in.
+
+    Args:
+        node: The node, of a graph that was turned to half.
+        wide: Whether the lowering wants float32 for the layer at hand.
+
+    Returns:
+        ``float16`` or ``float32``; ``None`` for what TensorRT is to choose, as for layers that
+        read tensors of 8 bits, whose kernels are neither.
+    """
     operands = tuple(node.op.operands())
+    if any(value.producer and isinstance(value.producer.op, ops.Dequantize) for value in operands):
+        return None
     kinds = {value.type.dtype for value in (*operands, *node.outputs)}
-    if not operands or DType.FLOAT32 not in kinds or DType.FLOAT16 in kinds:
-        return False
-    if isinstance(node.op, _ACCUMULATE):
-        return False
-    return rule_of(node.op) in (Rule.FLOAT32, Rule.ARITHMETIC)
+    if isinstance(node.op, _ACCUMULATE) and kinds & {DType.FLOAT32, DType.FLOAT16}:
+        return DType.FLOAT16
+    if DType.FLOAT16 in kinds:
+        return DType.FLOAT32 if wide else DType.FLOAT16
+    return DType.FLOAT32 if DType.FLOAT32 in kinds else None

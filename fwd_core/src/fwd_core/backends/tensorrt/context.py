@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from fwd_core.backends.lowering import LoweringContext
-from fwd_core.backends.tensorrt import shapes, weights
-from fwd_core.backends.tensorrt.constraints import held
+from fwd_core.backends.tensorrt import endless, shapes, weights
+from fwd_core.backends.tensorrt.constraints import asked
 from fwd_core.backends.tensorrt.library import Library
 from fwd_core.backends.tensorrt.logger import Record
 from fwd_core.backends.tensorrt.names import binding_names
@@ -32,7 +32,7 @@ ILayer = Any
 #: TensorRT's ``Dims`` hold no more axes.
 MAX_RANK = 8
 #: Layers that compute nothing, or in the types that they say, so that no precision is asked.
-_UNTYPED = frozenset({"constant", "shape", "cast", "identity", "quantize", "dequantize"})
+_UNTYPED = frozenset({"constant", "shape", "shuffle", "cast", "identity", "quantize", "dequantize"})
 
 
 class TensorRTLowering(LoweringContext[ITensor]):
@@ -44,17 +44,28 @@ class TensorRTLowering(LoweringContext[ITensor]):
         network: The ``INetworkDefinition``.
         kept: Arrays whose memory the network points to.
         quantized: Whether the network holds tensors of 8 bits.
+        narrows: Whether the builder takes half for float32 where layers ask for it, so that the
+            graph's half is float32 in the network, and no casts stand between the two.
         memo: What layers of the model share, by keys that lowerings choose; with the values of the
             graph in them, since what is made in the branch of a condition stays there.
     """
 
-    def __init__(self, graph: Graph, library: Library, network: Any, record: Record) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        library: Library,
+        network: Any,
+        record: Record,
+        *,
+        narrows: bool = False,
+    ) -> None:
         super().__init__("tensorrt", graph)
         self.trt = library.trt
         self.features = library.features
         self.network = network
         self.kept: list[Tensor] = []
         self.quantized = False
+        self.narrows = narrows
         self.memo: dict[Any, Any] = {}
         self._record = record
         self._layer_counts: dict[str, int] = {}
@@ -62,6 +73,7 @@ class TensorRTLowering(LoweringContext[ITensor]):
         self.names = binding_names(graph)
         self._taken: set[str] = {name for side in self.names for name in side}
         self._held: set[ITensor] = set()
+        self._wide = False
         self.sizes = shapes.Sizes(self)
 
     # --- values -----------------------------------------------------------------------------------
@@ -75,7 +87,7 @@ class TensorRTLowering(LoweringContext[ITensor]):
             assert constant is not None
             tensor = self.constant(constant)
             self[value] = tensor
-        return tensor
+        return endless.unfolded(self, value) if endless.folds(self, value) else tensor
 
     def __setitem__(self, value: Value, tensor: ITensor) -> None:
         super().__setitem__(value, tensor)
@@ -93,7 +105,7 @@ class TensorRTLowering(LoweringContext[ITensor]):
             self.check(f"input {name!r}", tensor)
             self.sizes.inputs[value] = tensor
             self[value] = tensor
-            wanted = compute_type(value.type.dtype, self.features)
+            wanted = self.computed(value.type.dtype)
             if wanted != bound:
                 self[value] = self.cast(tensor, wanted)
 
@@ -102,7 +114,7 @@ class TensorRTLowering(LoweringContext[ITensor]):
         for value, name in zip(self.graph.outputs, self.names[1], strict=True):
             tensor = self[value]
             bound = binding_type(value.type.dtype, self.features)
-            if bound != compute_type(value.type.dtype, self.features):
+            if bound != self.computed(value.type.dtype):
                 tensor = self.cast(tensor, bound)
             else:
                 # An output needs a tensor of its own: not an input, a constant, or one that is
@@ -192,12 +204,13 @@ class TensorRTLowering(LoweringContext[ITensor]):
 
     def _constrain(self, layer: ILayer) -> None:
         # Not run in CI: it needs TensorRT 8 and a GPU.
-        if self.features.strongly_typed or self.node is None:
+        if not self.narrows or self.features.strongly_typed or self.node is None:
             return
-        single = self.trt.DataType.FLOAT
-        if held(self.node) and layer.get_output(0).dtype in (single, self.trt.DataType.HALF):
-            layer.precision = single
-            layer.set_output_type(0, single)
+        single, half = self.trt.DataType.FLOAT, self.trt.DataType.HALF
+        wanted = asked(self.node, wide=self._wide)
+        if wanted is not None and layer.get_output(0).dtype in (single, half):
+            layer.precision = half if wanted is DType.FLOAT16 else single
+            layer.set_output_type(0, layer.precision)
 
     def _unique(self, wanted: str) -> str:
         name, ordinal = wanted, 0
@@ -219,6 +232,8 @@ class TensorRTLowering(LoweringContext[ITensor]):
 
     def computed(self, dtype: DType) -> str:
         """Name of the ``DataType`` that values of a type have inside the network."""
+        if self.narrows and dtype is DType.FLOAT16:
+            return "FLOAT"
         return compute_type(dtype, self.features)
 
     def limits(self, dtype: DType) -> tuple[float, float]:
@@ -232,7 +247,11 @@ class TensorRTLowering(LoweringContext[ITensor]):
         """The result of ``compute`` on a tensor, computed in float32 where that is wider."""
         name = self.computed(dtype)
         if name == "FLOAT":
-            return compute(tensor)
+            self._wide, outer = True, self._wide
+            try:
+                return compute(tensor)
+            finally:
+                self._wide = outer
         return self.cast(compute(self.cast(tensor, "FLOAT")), name)
 
     # --- constants --------------------------------------------------------------------------------

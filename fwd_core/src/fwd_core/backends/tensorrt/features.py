@@ -134,6 +134,10 @@ class Features:
         """Whether there are 64-bit integers, which also type shapes; else there are 32-bit ones."""
         return "INT64" in self.optional_types
 
+    def narrows(self, mode: str) -> bool:
+        """Whether builds in a mode choose half for float32, where layers ask for it."""
+        return self.half_flag and mode in ("float16", "int8")
+
     @property
     def int8_flag(self) -> bool:
         """Whether int8 kernels must be allowed by a flag of the builder, as half is."""

@@ -23,6 +23,8 @@ def make_network(
     lowerings: Mapping[str, Lowering],
     record: Record,
     events: Events,
+    *,
+    narrows: bool = False,
 ) -> TensorRTLowering:
     """A network of the graph, held by the context that made it.
 
@@ -33,6 +35,7 @@ def make_network(
         lowerings: By registry key.
         record: Where the flavour reports errors.
         events: Where progress is told.
+        narrows: Whether half is left to the builder, which layers ask for it.
 
     Raises:
         BuildError: An operator has no lowering, or TensorRT refuses a layer.
@@ -43,7 +46,7 @@ def make_network(
         raise BuildError(f"{library.flavour} makes no network", details=record.problems())
     network.error_recorder = record.recorder
     network.name = graph.name
-    context = TensorRTLowering(graph, library, network, record)
+    context = TensorRTLowering(graph, library, network, record, narrows=narrows)
     legalize(context, lowerings)
     _check_ranks(graph)
     context.add_inputs()

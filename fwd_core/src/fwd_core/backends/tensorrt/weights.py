@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fwd_core.backends.tensorrt import endless
-from fwd_core.backends.tensorrt.types import HELD, compute_type
+from fwd_core.backends.tensorrt.types import HELD
 from fwd_core.ir.dtypes import DType
 from fwd_core.ir.tensor import Tensor
 
@@ -29,7 +29,7 @@ def weights(ctx: TensorRTLowering, tensor: Tensor | None, dtype: DType | None = 
     if tensor is None:
         assert dtype is not None
         return ctx.trt.Weights(ctx.datatype(ctx.computed(dtype)))
-    name = compute_type(tensor.dtype, ctx.features)
+    name = ctx.computed(tensor.dtype)
     held = _narrowed(ctx, tensor, HELD[name])
     if held.data.size == 0:
         return ctx.trt.Weights(ctx.datatype(name))

@@ -131,8 +131,8 @@ def _additive(ctx: TensorRTLowering, keep: ITensor, op: ops.Attention) -> ITenso
 
 
 def _lowest(ctx: TensorRTLowering, op: ops.Attention, rank: int) -> ITensor:
-    # Finite, so that a row without any key does not become NaN on the way.
-    return ctx.scalar(op.query.type.dtype.limits[0], op.query.type.dtype, rank)
+    # Finite, also when scores are added, so that a row without any key does not become NaN.
+    return ctx.scalar(op.query.type.dtype.limits[0] / 2, op.query.type.dtype, rank)
 
 
 def _composed(

@@ -21,15 +21,15 @@ def matmul(ctx: TensorRTLowering, op: ops.MatMul) -> ITensor:
 @lowering("tensorrt", ops.Linear)
 def linear(ctx: TensorRTLowering, op: ops.Linear) -> ITensor:
     """A product with the transposed weight, then the bias."""
-    rank = op.x.type.rank
-    if rank == 1:
-        vector, none = ctx.trt.MatrixOperation.VECTOR, ctx.trt.MatrixOperation.NONE
-        result = ctx("matrix_multiply", ctx[op.weight], none, ctx[op.x], vector)
-    else:
-        result = product(ctx, ctx[op.x], ctx.ranked(op.weight, rank), transpose_b=True)
-    if op.bias is None:
+    # A vector as a row: TensorRT 8 adds the first element of a bias to all of a vector.
+    rank = max(op.x.type.rank, 2)
+    result = product(ctx, ctx.ranked(op.x, rank), ctx.ranked(op.weight, rank), transpose_b=True)
+    if op.bias is not None:
+        result = ctx.elementwise("SUM", result, ctx.ranked(op.bias, rank))
+    if rank == op.x.type.rank:
         return result
-    return ctx.elementwise("SUM", result, ctx.ranked(op.bias, rank))
+    made = op.infer().shape
+    return ctx.reshape(result, (1, *made), made)
 
 
 def product(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 
-from fwd_core.backends.tensorrt import endless
 from fwd_core.backends.tensorrt.context import ITensor, TensorRTLowering
 from fwd_core.backends.tensorrt.numbers import (
     activation,
@@ -43,16 +42,16 @@ _UNARY: dict[type[Operator], str] = {
 _PERIODIC: dict[type[Operator], str] = {ops.Sin: "SIN", ops.Cos: "COS", ops.Tan: "TAN"}
 #: Two pi in parts, two of 8 bits: products with up to 2**16 turns are exact (Cody and Waite, 1980).
 _TURN = (201 / 2**5, 253 / 2**17, 2 * math.pi - 201 / 2**5 - 253 / 2**17)
+#: Coefficients of x, x**3, … of sine and tangent, from the last (DLMF 4.19.1 and 4.19.3), and the
+#: angle up to which they give all digits of float32.
+_SMALL = {"SIN": (-1 / 5040, 1 / 120, -1 / 6, 1.0), "TAN": (17 / 315, 2 / 15, 1 / 3, 1.0)}
+_NEAR_ZERO = 0.125
 
 
 @lowering("tensorrt", *_UNARY)
 def unary(ctx: TensorRTLowering, op: ops.unary.FloatUnary) -> ITensor:
     """Functions of floats that are one unary layer."""
-    number = op.x.constant
-    if number is None or ctx.features.endless_constants or number.data.size != 1:
-        return ctx.unary(_UNARY[type(op)], ctx[op.x])
-    # The compiler would compute it, and not keep an infinite result.
-    return ctx.unary(_UNARY[type(op)], endless.gathered(ctx, number))
+    return ctx.unary(_UNARY[type(op)], ctx[op.x])
 
 
 @lowering("tensorrt", *_PERIODIC)
@@ -63,9 +62,30 @@ def periodic(ctx: TensorRTLowering, op: ops.unary.FloatUnary) -> ITensor:
         return ctx.unary(name, x)
 
     def near(angle: ITensor) -> ITensor:
-        return ctx.unary(name, _within_half_a_turn(ctx, angle, op.x.type.rank))
+        angle = _within_half_a_turn(ctx, angle, op.x.type.rank)
+        found = ctx.unary(name, angle)
+        if name not in _SMALL:
+            return found
+        small, series = _small(ctx, angle, op.x.type.rank, _SMALL[name])
+        return ctx("select", small, series, found)
 
     return ctx.in_float32(x, op.x.type.dtype, near)
+
+
+def _small(
+    ctx: TensorRTLowering, angle: ITensor, rank: int, terms: tuple[float, ...]
+) -> tuple[ITensor, ITensor]:
+    """Where an angle is small, and its odd series: the layer's error there is not relative."""
+
+    def constant(value: float) -> ITensor:
+        return ctx.scalar(value, DType.FLOAT32, rank)
+
+    square = ctx.elementwise("PROD", angle, angle)
+    series = constant(terms[0])
+    for term in terms[1:]:
+        series = ctx.elementwise("SUM", ctx.elementwise("PROD", series, square), constant(term))
+    small = ctx.elementwise("LESS", square, constant(_NEAR_ZERO**2))
+    return small, ctx.elementwise("PROD", series, angle)
 
 
 def _within_half_a_turn(ctx: TensorRTLowering, angle: ITensor, rank: int) -> ITensor:
