@@ -29,10 +29,20 @@ from benchmarks.summary import latencies, ratio
 from fwd_core.errors import ForwardError
 
 RUN = "forward run_list"
+HALF = rows.HALF
 
 
 class BuildFailedError(Exception):
     """A route could not be built; the text is the end of what its process said."""
+
+
+def routes(row: Row) -> dict[str, tuple[str, str]]:
+    """What is built for a row, by name: the program's route and the mode.
+
+    Beside int8 stands Forward's own half of the same model: that is what int8 has to be worth.
+    """
+    made = {route: (route, row.mode) for route in build.ROUTES}
+    return made if row.mode != "int8" else made | {HALF: ("forward", "float16")}
 
 
 def built(route: str, case: Case, mode: str, asked: argparse.Namespace) -> dict[str, Any]:
@@ -40,13 +50,15 @@ def built(route: str, case: Case, mode: str, asked: argparse.Namespace) -> dict[
     command = [sys.executable, "-m", "benchmarks.gpu.build", route, str(case.folder.parent)]
     command += ["--model", case.model, "--batch", str(case.batch), "--mode", mode]
     command += ["--workspace", str(asked.workspace)]
+    command += ["--int8"] if case.int8 else []
     if asked.level is not None:
         command += ["--level", str(asked.level)]
     if asked.timing_cache is not None:
         asked.timing_cache.mkdir(parents=True, exist_ok=True)
         command += ["--timing-cache", str(asked.timing_cache / f"{route}.timing")]
     found = _json_of(command)
-    _keep_time(found, Row(case.model, case.batch, mode), route, asked.output)
+    kept = f"{route} beside int8" if case.int8 and mode != "int8" else route
+    _keep_time(found, Row(case.model, case.batch, mode), kept, asked.output)
     return found
 
 
@@ -77,18 +89,18 @@ def _json_of(command: Sequence[str]) -> dict[str, Any]:
 
 def measure(row: Row, folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
     """One row: what builds took, latencies in turns, accuracy."""
-    case = Case(folder, row.model, row.batch)
+    case = Case.of(folder, row)
     inputs, expected = case.read()
     found: dict[str, Any] = {}
     replays: dict[str, Replay] = {}
     library = build.library()
-    for route in build.ROUTES:  # one after the other: builds time kernels on the GPU
+    for route, (made_by, mode) in routes(row).items():  # in turn: builds time kernels on the GPU
         try:
-            found[route] = built(route, case, row.mode, asked)
+            found[route] = built(made_by, case, mode, asked)
         except BuildFailedError as error:
             found[route] = {"failed": str(error)}
             continue
-        plan = (case.folder / f"{route}-{row.mode}.plan").read_bytes()
+        plan = (case.folder / f"{made_by}-{mode}.plan").read_bytes()
         names = found[route].pop("bindings", None) or {
             "inputs": [f"input_{i}" for i in range(len(inputs))],
             "outputs": [f"output_{i}" for i in range(len(expected))],
@@ -130,7 +142,13 @@ def _on_device(replay: Replay, batch: int) -> dict[str, float]:
 
 def _ratios(found: dict[str, Any]) -> dict[str, list[float]]:
     rounds = {route: kept["rounds"] for route, kept in found.items() if "rounds" in kept}
-    pairs = (("forward", "onnx"), (RUN, "onnx"), (RUN, "forward"))
+    pairs = (
+        ("forward", "onnx"),
+        (RUN, "onnx"),
+        (RUN, "forward"),
+        ("forward", HALF),
+        (HALF, "onnx"),
+    )
     return {f"{a} / {b}": ratio(rounds[a], rounds[b]) for a, b in pairs if {a, b} <= set(rounds)}
 
 

@@ -73,8 +73,15 @@ def test_half_precision_and_the_models_with_a_number_come_first() -> None:
         "resnet50 batch 32 float16",
         "bert_base batch 32 float16",
     ]
-    assert len(order) == len(set(order)) == 16
-    assert [row.mode for row in order] == ["float16"] * 8 + ["float32"] * 8
+    assert len(order) == len(set(order)) == 24
+    assert [row.mode for row in order] == ["float16"] * 8 + ["float32"] * 8 + ["int8"] * 8
+    assert str(order[16]) == "resnet50 batch 32 int8"  # the row that a number is set for
+
+
+def test_int8_has_files_of_its_own_and_no_half_of_torch() -> None:
+    floats, int8 = Row("resnet50", 1, "float16"), Row("resnet50", 1, "int8")
+    assert (floats.case, int8.case) == ("resnet50-b1", "resnet50-b1-int8")
+    assert (floats.kinds, int8.kinds) == (("tensorrt", "torch"), ("tensorrt",))
 
 
 def test_rows_can_be_chosen() -> None:
@@ -119,7 +126,7 @@ def test_a_step_that_fails_is_told_and_the_next_begun(
 ) -> None:
     command = ["--output", str(tmp_path), "--work", str(tmp_path / "work"), "--batch", "1"]
     command += ["--torch-python", "false", "--only", "resnet50", "--kinds", "torch"]
-    assert program.main(command) == 1
+    assert program.main(command) == 1  # no half of int8 is torch's
     assert capsys.readouterr().out.count("prepare failed with exit code 1") == 2  # two modes
 
 
