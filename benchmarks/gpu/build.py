@@ -94,8 +94,8 @@ def calibrate(chosen: Library, case: Case, settings: Settings) -> float:
     options = forward_options(chosen, dataclasses.replace(settings, level=0, timing_cache=None))
     builder = Builder(backend="tensorrt", options=options, plugins=packs)
     start = time.perf_counter()
-    Calibrator(case.calibration(), cache=case.cache("forward")).calibrate(
-        load_graph(case.graph, packs.operators), builder
+    Calibrator(case.calibration(1), cache=case.cache("forward")).calibrate(
+        load_graph(case.calibration_graph, packs.operators), builder
     )
     return time.perf_counter() - start
 

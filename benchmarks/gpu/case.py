@@ -22,6 +22,7 @@ class Case:
     Attributes:
         folder: Of the model at this batch.
         graph: Forward's graph.
+        calibration_graph: The same of batch 1: what is looked at fits into one engine.
         onnx: For the parser.
         half_onnx: The same in half precision, where that was asked for.
         meta: What is known of the model.
@@ -38,6 +39,7 @@ class Case:
         self.model, self.batch, self.int8 = model, batch, int8
         self.folder = folder / Row(model, batch, "int8" if int8 else "float32").case
         self.graph = self.folder / "model.graph"
+        self.calibration_graph = self.graph if batch == 1 else self.folder / "calibration.graph"
         self.onnx = self.folder / "model.onnx"
         self.half_onnx = self.folder / "model.half.onnx"
         self.meta = self.folder / "meta.json"
@@ -78,12 +80,11 @@ class Case:
             self._calibration, {"inputs": len(inputs)}, arrays, format=_FORMAT, version=_VERSION
         )
 
-    def calibration(self) -> list[list[NDArray[Any]]]:
-        """Data to calibrate with, in batches of this case's size; what is left over is left out."""
+    def calibration(self, size: int) -> list[list[NDArray[Any]]]:
+        """Data to calibrate with, in batches of a size; what is left over is left out."""
         header, arrays = files.read(self._calibration, format=_FORMAT, version=_VERSION)
         whole = [arrays[f"in.{i}"] for i in range(header["inputs"])]
-        count = len(whole[0]) // self.batch
-        size = self.batch
+        count = len(whole[0]) // size
         return [[one[i * size : (i + 1) * size] for one in whole] for i in range(count)]
 
 

@@ -77,7 +77,7 @@ def _calibrate(trt: Any, config: Any, network: Any, case: Case | None) -> Any:
     assert case is not None, "int8 is calibrated with a case's data"
     batches = [
         {f"input_{index}": array for index, array in enumerate(arrays)}
-        for arrays in case.calibration()
+        for arrays in case.calibration(case.batch)
     ]
     return calibrators.attach(trt, config, network, batches, case.cache("onnx"))
 

@@ -55,8 +55,8 @@ def prepare(
             attention want it, or ``sdpa``, to which torch's exporter adds a test for NaN and a
             selection in every layer. The weights are the same.
         opset: Of the ONNX file.
-        int8: Write the files that int8 is measured with: batch normalization has the statistics
-            of what comes in, and there is data to calibrate with.
+        int8: Write the files that int8 is measured with: residual blocks add little, batch
+            normalization has the statistics of what comes in, and there is data to calibrate with.
         images: How many images or sequences to calibrate with; at least one batch.
     """
     case = Case(folder, model, batch, int8=int8)
@@ -66,15 +66,13 @@ def prepare(
     start = time.perf_counter()
     module, inputs = models.make(model, layers, batch)
     if int8:
+        models.damp(module)
         models.settle(module)
-        drawn = models.calibration_data(model, max(images, batch))
-        case.write_calibration([torch.cat(one).numpy() for one in zip(*drawn, strict=True)])
+        _calibration(case, module, models.calibration_data(model, max(images, batch)))
     with torch.inference_mode():
         expected = module(*inputs)
     traced = jit.trace(module, inputs, check=False)
-    graph = Builder(plugins=plugins()).import_model(traced, inputs)
-    with atomic_path(case.graph) as path:
-        save(graph, path)
+    _write(case.graph, traced, inputs)
     case.write([one.numpy() for one in inputs], [one.numpy() for one in expected])
     if attention == "eager" and f"{model} eager" in models.EAGER:
         module, inputs = models.make(f"{model} eager", layers, batch)
@@ -100,6 +98,18 @@ def prepare(
     with atomic_path(case.meta) as path:  # last: it says that all is there
         path.write_text(json.dumps(facts))
     return facts
+
+
+def _calibration(case: Case, module: torch.nn.Module, drawn: Sequence[models.Inputs]) -> None:
+    case.write_calibration([torch.cat(one).numpy() for one in zip(*drawn, strict=True)])
+    if case.calibration_graph != case.graph:
+        _write(case.calibration_graph, jit.trace(module, drawn[0], check=False), drawn[0])
+
+
+def _write(target: Path, traced: torch.jit.ScriptModule, inputs: models.Inputs) -> None:
+    graph = Builder(plugins=plugins()).import_model(traced, inputs)
+    with atomic_path(target) as path:
+        save(graph, path)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
