@@ -248,10 +248,10 @@ def test_modes_are_measured_beside_one_another(
     import toy_program
 
     monkeypatch.chdir(tmp_path)
-    toy_program.model(tmp_path, [["linear", 64], ["relu"], ["linear", 32]])
-    np.save("x.npy", np.random.default_rng(5).random((64, 32), np.float32))
+    toy_program.model(tmp_path, [["linear", 6], ["relu"], ["linear", 3]])
+    np.save("x.npy", np.random.default_rng(5).random((64, 4), np.float32))
     packs = Plugins({"core": core_pack, "files": toy_program.Pack()})
-    command = ["bench", "model.layers", "-i", "8x32", "--iterations", "30", "--warmup", "2"]
+    command = ["bench", "model.layers", "-i", "8x4", "--iterations", "30", "--warmup", "2"]
     command += ["--modes", "float32,float16,int8", "--backend", BACKEND, "--calibrate", "x.npy"]
     result = toy_program.fwd(*command, "--json", packs=packs)
     assert result.code == 0, result.err

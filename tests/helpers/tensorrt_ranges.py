@@ -116,7 +116,8 @@ class Calibrating:
             self.process.kill()
             code = f"none after {seconds:.0f} s"
         told = self.log.read_text(encoding="utf-8", errors="replace")[-3000:]
-        assert code == 0 and self.cache.exists(), f"exit code {code}:\n{told}"
+        assert code == 0, f"exit code {code}:\n{told}"
+        assert self.cache.exists(), f"it wrote nothing:\n{told}"
         return CalibrationCache.load(self.cache)
 
 
