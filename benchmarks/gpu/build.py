@@ -23,6 +23,7 @@ from benchmarks.gpu.onnx_route import Settings
 from benchmarks.gpu.packs import plugins
 from benchmarks.gpu.rows import BATCHES, MODELS, MODES
 from fwd_core import Builder, Engine, core_pack
+from fwd_core.backends import Backend
 from fwd_core.backends.tensorrt import inspector
 from fwd_core.backends.tensorrt.layers import CompiledLayer
 from fwd_core.backends.tensorrt.library import FLAVOURS, Library, NotInstalledError, load
@@ -32,6 +33,9 @@ from fwd_core.plugins import Plugins
 from fwd_core.quantize import Calibrator
 
 ROUTES = ("forward", "onnx")
+#: Forward's graph with all floats in float32, which a weakly typed network may compute in half, as
+#: the parser's may: to see what typing costs in int8.
+WEAK = "weak"
 
 
 def library() -> Library:
@@ -62,7 +66,20 @@ def forward_options(chosen: Library, settings: Settings) -> dict[str, Any]:
     return options
 
 
-def build_forward(chosen: Library, case: Case, settings: Settings) -> Engine:
+class WeakBuilder(Builder):
+    """Leaves the graph's floats as they are, whatever the mode."""
+
+    def _prepare(self, graph: Graph, backend: Backend) -> None:
+        mode, self.mode = self.mode, "float32"
+        try:
+            super()._prepare(graph, backend)
+        finally:
+            self.mode = mode
+
+
+def build_forward(
+    chosen: Library, case: Case, settings: Settings, kind: type[Builder] = Builder
+) -> Engine:
     """Forward's engine from the graph file; in int8 with what :func:`calibrate` found."""
     from fwd_core.ir.serialize import load as load_graph
 
@@ -70,7 +87,7 @@ def build_forward(chosen: Library, case: Case, settings: Settings) -> Engine:
     options = forward_options(chosen, settings)
     if case.int8:
         options["layers"] = True
-    builder = Builder(
+    builder = kind(
         backend="tensorrt",
         mode=settings.mode,
         options=options,
@@ -127,8 +144,8 @@ def products(layers: Sequence[CompiledLayer]) -> dict[str, Any]:
     }
 
 
-def _layers(chosen: Library, route: str, engine: Any, plan: Any) -> list[CompiledLayer]:
-    if route == "forward":
+def _layers(chosen: Library, engine: Any, plan: Any) -> list[CompiledLayer]:
+    if engine is not None:
         return [CompiledLayer.from_json(one) for one in engine.plan.manifest["layers"]]
     with listen(chosen.trt) as record:
         return inspector.of_plan(chosen, plan, record)
@@ -153,26 +170,27 @@ def run(route: str, case: Case, settings: Settings) -> dict[str, Any]:
     base = memory()
     del first, packs
     facts: dict[str, Any] = {}
-    if settings.mode == "int8" and route == "forward":
+    if settings.mode == "int8" and route != "onnx":
         facts["calibrate_s"] = calibrate(chosen, case, settings)
     elif settings.mode == "int8":
         facts["calibrates"] = not case.cache("onnx").exists()  # inside the build
     start = time.perf_counter()
-    if route == "forward":
-        engine = build_forward(chosen, case, settings)
+    if route != "onnx":
+        kind = WeakBuilder if route == WEAK else Builder
+        engine = build_forward(chosen, case, settings, kind)
         seconds = time.perf_counter() - start
         peak = memory()["peak"]
         plan = engine.plan.payload()
-        engine.save(case.folder / f"forward-{settings.mode}.engine")
+        engine.save(case.folder / f"{route}-{settings.mode}.engine")
         if case.int8:
-            facts |= products(_layers(chosen, route, engine, None))
+            facts |= products(_layers(chosen, engine, None))
     else:
         made, loaded = build_onnx(chosen, case, settings)
         seconds = time.perf_counter() - start
         peak = memory()["peak"]
         plan = memoryview(made)
         if case.int8 and loaded is not None:
-            facts |= products(_layers(chosen, route, None, made))
+            facts |= products(_layers(chosen, None, made))
         del loaded
     (case.folder / f"{route}-{settings.mode}.plan").write_bytes(plan)
     facts |= {
@@ -183,7 +201,7 @@ def run(route: str, case: Case, settings: Settings) -> dict[str, Any]:
         "host_base_mb": base["peak"],
         "host_x_weights": (peak - base["peak"]) / case.facts()["weights_mb"],
     }
-    if route == "forward":
+    if route != "onnx":
         facts["bindings"] = dict(engine.plan.manifest["bindings"])
     return facts
 
@@ -202,7 +220,7 @@ def _state(before: int, after: int) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Build what the command line says."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("route", choices=(*ROUTES, "tiny"))
+    parser.add_argument("route", choices=(*ROUTES, WEAK, "tiny"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model", default=MODELS[0], choices=MODELS)
     parser.add_argument("--batch", type=int, default=1, choices=BATCHES)

@@ -30,19 +30,23 @@ from fwd_core.errors import ForwardError
 
 RUN = "forward run_list"
 HALF = rows.HALF
+WEAK = "forward weakly typed"
 
 
 class BuildFailedError(Exception):
     """A route could not be built; the text is the end of what its process said."""
 
 
-def routes(row: Row) -> dict[str, tuple[str, str]]:
+def routes(row: Row, *, weak: bool = False) -> dict[str, tuple[str, str]]:
     """What is built for a row, by name: the program's route and the mode.
 
     Beside int8 stands Forward's own half of the same model: that is what int8 has to be worth.
     """
     made = {route: (route, row.mode) for route in build.ROUTES}
-    return made if row.mode != "int8" else made | {HALF: ("forward", "float16")}
+    if row.mode != "int8":
+        return made
+    made |= {HALF: ("forward", "float16")}
+    return made | {WEAK: (build.WEAK, "int8")} if weak else made
 
 
 def built(route: str, case: Case, mode: str, asked: argparse.Namespace) -> dict[str, Any]:
@@ -55,7 +59,8 @@ def built(route: str, case: Case, mode: str, asked: argparse.Namespace) -> dict[
         command += ["--level", str(asked.level)]
     if asked.timing_cache is not None:
         asked.timing_cache.mkdir(parents=True, exist_ok=True)
-        command += ["--timing-cache", str(asked.timing_cache / f"{route}.timing")]
+        kernels = "onnx" if route == "onnx" else "forward"
+        command += ["--timing-cache", str(asked.timing_cache / f"{kernels}.timing")]
     found = _json_of(command)
     kept = f"{route} beside int8" if case.int8 and mode != "int8" else route
     _keep_time(found, Row(case.model, case.batch, mode), kept, asked.output)
@@ -94,7 +99,9 @@ def measure(row: Row, folder: Path, asked: argparse.Namespace) -> dict[str, Any]
     found: dict[str, Any] = {}
     replays: dict[str, Replay] = {}
     library = build.library()
-    for route, (made_by, mode) in routes(row).items():  # in turn: builds time kernels on the GPU
+    for route, (made_by, mode) in routes(
+        row, weak=asked.weak
+    ).items():  # in turn: builds time kernels on the GPU
         try:
             found[route] = built(made_by, case, mode, asked)
         except BuildFailedError as error:
@@ -147,6 +154,7 @@ def _ratios(found: dict[str, Any]) -> dict[str, list[float]]:
         (RUN, "onnx"),
         (RUN, "forward"),
         ("forward", HALF),
+        ("forward", WEAK),
         (HALF, "onnx"),
     )
     return {f"{a} / {b}": ratio(rounds[a], rounds[b]) for a, b in pairs if {a, b} <= set(rounds)}
@@ -176,6 +184,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--workspace", type=int, default=4096, help="MiB of scratch memory")
     parser.add_argument("--level", type=int, help="optimization level of both routes")
     parser.add_argument("--overhead", action="store_true", help="measure that of run_list too")
+    parser.add_argument("--weak", action="store_true",
+                        help="in int8, also without types of the graph's own")  # fmt: skip
     parser.add_argument("--memory", action="store_true", help="measure that of a tiny build too")
     asked = parser.parse_args(arguments)
     end = time.monotonic() + asked.budget_seconds
