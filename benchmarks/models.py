@@ -115,7 +115,7 @@ def damp(model: torch.nn.Module, factor: float = 0.1) -> None:
         kind = type(module).__name__
         last: torch.nn.Module | None = None
         if kind == "ResNetBottleNeckLayer":
-            last = module.layer[-1].normalization  # type: ignore[union-attr, index, assignment]
+            last = module.layer[-1].normalization  # type: ignore[union-attr, index]
         elif kind == "MobileNetV2InvertedResidual" and module.use_residual:
             last = module.reduce_1x1.normalization  # type: ignore[union-attr, assignment]
         if isinstance(last, torch.nn.BatchNorm2d):

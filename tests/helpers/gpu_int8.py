@@ -83,7 +83,7 @@ def _trained() -> torch.nn.Module:
             weight = torch.fake_quantize_per_channel_affine(
                 layer.weight, scale, zeros, 0, -127, 127
             )
-            return nn.functional.conv2d(x, weight, layer.bias, padding=layer.padding)  # type: ignore[arg-type]
+            return nn.functional.conv2d(x, weight, layer.bias, padding=layer.padding)
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             def faked(x: torch.Tensor, amax: float) -> torch.Tensor:
