@@ -27,6 +27,7 @@ from benchmarks.gpu.rounds import Call, in_turns
 from benchmarks.gpu.rows import Row
 from benchmarks.summary import latencies, ratio
 from fwd_core.errors import ForwardError
+from fwd_core.files import atomic_path
 
 RUN = "forward run_list"
 HALF = rows.HALF
@@ -42,15 +43,23 @@ def routes(row: Row, *, weak: bool = False) -> dict[str, tuple[str, str]]:
 
     Beside int8 stands Forward's own half of the same model: that is what int8 has to be worth.
     """
-    made = {route: (route, row.mode) for route in build.ROUTES}
-    if row.mode != "int8":
-        return made
-    made |= {HALF: ("forward", "float16")}
-    return made | {WEAK: (build.WEAK, "int8")} if weak else made
+    forward, onnx = build.ROUTES
+    made = {forward: (forward, row.mode)}
+    if row.mode == "int8":
+        made |= {HALF: (forward, "float16")}
+        made |= {WEAK: (build.WEAK, row.mode)} if weak else {}
+    return made | {onnx: (onnx, row.mode)}  # last: TensorRT's calibrator takes minutes
 
 
 def built(route: str, case: Case, mode: str, asked: argparse.Namespace) -> dict[str, Any]:
-    """Build a route in a process of its own; returns what it took."""
+    """Build a route in a process of its own; returns what it took.
+
+    In int8 what was built for this row is kept, in case that the row could not be finished.
+    """
+    kept = case.folder / f"{route}-{mode}.json"
+    if case.int8 and kept.exists():
+        known: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
+        return known
     command = [sys.executable, "-m", "benchmarks.gpu.build", route, str(case.folder.parent)]
     command += ["--model", case.model, "--batch", str(case.batch), "--mode", mode]
     command += ["--workspace", str(asked.workspace)]
@@ -62,8 +71,11 @@ def built(route: str, case: Case, mode: str, asked: argparse.Namespace) -> dict[
         kernels = "onnx" if route == "onnx" else "forward"
         command += ["--timing-cache", str(asked.timing_cache / f"{kernels}.timing")]
     found = _json_of(command)
-    kept = f"{route} beside int8" if case.int8 and mode != "int8" else route
-    _keep_time(found, Row(case.model, case.batch, mode), kept, asked.output)
+    noted = f"{route} beside int8" if case.int8 and mode != "int8" else route
+    _keep_time(found, Row(case.model, case.batch, mode), noted, asked.output)
+    if case.int8:
+        with atomic_path(kept) as path:
+            path.write_text(json.dumps(found), encoding="utf-8")
     return found
 
 
