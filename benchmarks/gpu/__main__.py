@@ -76,7 +76,7 @@ class Steps:
             bert = row.model == "bert_base" and row.batch == 1
             first = row.batch == 1 and row.mode == "float16"
             extra += ["--overhead"] if first else []
-            extra += ["--weak"] if asked.weak and row.mode == "int8" else []
+            extra += ["--unasked"] if asked.unasked and row.mode == "int8" else []
             extra += ["--memory"] if bert and row.mode != "int8" else []
             done = self._run(tensorrt, "measure", *common, *extra)
         return done and rows.has(rows.read(self.rows), kind, row)
@@ -139,7 +139,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--opset", type=int, default=17, help="of ONNX")
     parser.add_argument("--half-onnx", action="store_true",
                         help="for TensorRT 11 and RTX, whose parser has no flag FP16")  # fmt: skip
-    parser.add_argument("--weak", action="store_true", help="one more route in int8")
+    parser.add_argument("--unasked", action="store_true", help="one more route in int8")
     parser.add_argument("--images", type=int, default=64, help="to calibrate int8 with")
     parser.add_argument("--layers", type=int, help="of transformers, for a quick try")
     parser.add_argument("--device", default="cuda", help="of torch; cpu is for trying")

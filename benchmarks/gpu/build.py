@@ -23,8 +23,8 @@ from benchmarks.gpu.onnx_route import Settings
 from benchmarks.gpu.packs import plugins
 from benchmarks.gpu.rows import BATCHES, MODELS, MODES
 from fwd_core import Builder, Engine, core_pack
-from fwd_core.backends import Backend
 from fwd_core.backends.tensorrt import inspector
+from fwd_core.backends.tensorrt.context import TensorRTLowering
 from fwd_core.backends.tensorrt.layers import CompiledLayer
 from fwd_core.backends.tensorrt.library import FLAVOURS, Library, NotInstalledError, load
 from fwd_core.backends.tensorrt.logger import listen, logger
@@ -33,9 +33,9 @@ from fwd_core.plugins import Plugins
 from fwd_core.quantize import Calibrator
 
 ROUTES = ("forward", "onnx")
-#: Forward's graph with all floats in float32, which a weakly typed network may compute in half, as
-#: the parser's may: to see what typing costs in int8.
-WEAK = "weak"
+#: Forward with no layer asking for a precision: what asking costs beside int8, where a weakly typed
+#: network may compute any layer in half, as the parser's may.
+UNASKED = "unasked"
 
 
 def library() -> Library:
@@ -66,20 +66,7 @@ def forward_options(chosen: Library, settings: Settings) -> dict[str, Any]:
     return options
 
 
-class WeakBuilder(Builder):
-    """Leaves the graph's floats as they are, whatever the mode."""
-
-    def _prepare(self, graph: Graph, backend: Backend) -> None:
-        mode, self.mode = self.mode, "float32"
-        try:
-            super()._prepare(graph, backend)
-        finally:
-            self.mode = mode
-
-
-def build_forward(
-    chosen: Library, case: Case, settings: Settings, kind: type[Builder] = Builder
-) -> Engine:
+def build_forward(chosen: Library, case: Case, settings: Settings) -> Engine:
     """Forward's engine from the graph file; in int8 with what :func:`calibrate` found."""
     from fwd_core.ir.serialize import load as load_graph
 
@@ -87,7 +74,7 @@ def build_forward(
     options = forward_options(chosen, settings)
     if case.int8:
         options["layers"] = True
-    builder = kind(
+    builder = Builder(
         backend="tensorrt",
         mode=settings.mode,
         options=options,
@@ -127,6 +114,10 @@ def build_onnx(chosen: Library, case: Case, settings: Settings) -> tuple[Any, An
         return plan, None
     runtime = chosen.trt.Runtime(logger(chosen.trt))
     return plan, (runtime, runtime.deserialize_cuda_engine(plan))
+
+
+def _unconstrained(_self: TensorRTLowering, _layer: Any) -> None:
+    """Stands for a method of every lowering in this process."""
 
 
 def products(layers: Sequence[CompiledLayer]) -> dict[str, Any]:
@@ -176,8 +167,9 @@ def run(route: str, case: Case, settings: Settings) -> dict[str, Any]:
         facts["calibrates"] = not case.cache("onnx").exists()  # inside the build
     start = time.perf_counter()
     if route != "onnx":
-        kind = WeakBuilder if route == WEAK else Builder
-        engine = build_forward(chosen, case, settings, kind)
+        if route == UNASKED:
+            TensorRTLowering._constrain = _unconstrained  # type: ignore[method-assign]
+        engine = build_forward(chosen, case, settings)
         seconds = time.perf_counter() - start
         peak = memory()["peak"]
         plan = engine.plan.payload()
@@ -220,7 +212,7 @@ def _state(before: int, after: int) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Build what the command line says."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("route", choices=(*ROUTES, WEAK, "tiny"))
+    parser.add_argument("route", choices=(*ROUTES, UNASKED, "tiny"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model", default=MODELS[0], choices=MODELS)
     parser.add_argument("--batch", type=int, default=1, choices=BATCHES)

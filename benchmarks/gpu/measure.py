@@ -31,14 +31,14 @@ from fwd_core.files import atomic_path
 
 RUN = "forward run_list"
 HALF = rows.HALF
-WEAK = "forward weakly typed"
+UNASKED = "forward unasked"
 
 
 class BuildFailedError(Exception):
     """A route could not be built; the text is the end of what its process said."""
 
 
-def routes(row: Row, *, weak: bool = False) -> dict[str, tuple[str, str]]:
+def routes(row: Row, *, unasked: bool = False) -> dict[str, tuple[str, str]]:
     """What is built for a row, by name: the program's route and the mode.
 
     Beside int8 stands Forward's own half of the same model: that is what int8 has to be worth.
@@ -47,7 +47,7 @@ def routes(row: Row, *, weak: bool = False) -> dict[str, tuple[str, str]]:
     made = {forward: (forward, row.mode)}
     if row.mode == "int8":
         made |= {HALF: (forward, "float16")}
-        made |= {WEAK: (build.WEAK, row.mode)} if weak else {}
+        made |= {UNASKED: (build.UNASKED, row.mode)} if unasked else {}
     return made | {onnx: (onnx, row.mode)}  # last: TensorRT's calibrator takes minutes
 
 
@@ -112,7 +112,7 @@ def measure(row: Row, folder: Path, asked: argparse.Namespace) -> dict[str, Any]
     replays: dict[str, Replay] = {}
     library = build.library()
     for route, (made_by, mode) in routes(
-        row, weak=asked.weak
+        row, unasked=asked.unasked
     ).items():  # in turn: builds time kernels on the GPU
         try:
             found[route] = built(made_by, case, mode, asked)
@@ -166,7 +166,7 @@ def _ratios(found: dict[str, Any]) -> dict[str, list[float]]:
         (RUN, "onnx"),
         (RUN, "forward"),
         ("forward", HALF),
-        ("forward", WEAK),
+        ("forward", UNASKED),
         (HALF, "onnx"),
     )
     return {f"{a} / {b}": ratio(rounds[a], rounds[b]) for a, b in pairs if {a, b} <= set(rounds)}
@@ -196,8 +196,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--workspace", type=int, default=4096, help="MiB of scratch memory")
     parser.add_argument("--level", type=int, help="optimization level of both routes")
     parser.add_argument("--overhead", action="store_true", help="measure that of run_list too")
-    parser.add_argument("--weak", action="store_true",
-                        help="in int8, also without types of the graph's own")  # fmt: skip
+    parser.add_argument("--unasked", action="store_true",
+                        help="in int8, also with no layer asking for half")  # fmt: skip
     parser.add_argument("--memory", action="store_true", help="measure that of a tiny build too")
     asked = parser.parse_args(arguments)
     end = time.monotonic() + asked.budget_seconds

@@ -127,17 +127,17 @@ def test_pieces_that_are_looked_at_can_be_built(integers: Case) -> None:
 def test_int8_and_its_half_build_in_processes_of_their_own(integers: Case, tmp_path: Path) -> None:
     pytest.importorskip("openvino")
     asked, kinds = _asked(tmp_path), {}
-    for name, (route, mode) in measure.routes(Row(MODEL, 1, "int8"), weak=True).items():
+    for name, (route, mode) in measure.routes(Row(MODEL, 1, "int8"), unasked=True).items():
         if route != "onnx":
             kinds[name] = measure.built(route, integers, mode, asked)["products"]
     assert kinds == {
         "forward": {"Int8": 52},
         "forward float16": {"Half": 52},
-        "forward weakly typed": {"Int8": 52},
+        "forward unasked": {"Int8": 52},
     }
     assert integers.cache("forward").exists()
     told = [(one["route"], one["mode"]) for one in rows.read(tmp_path / "builds.jsonl")]
-    assert told == [("forward", "int8"), ("forward beside int8", "float16"), ("weak", "int8")]
+    assert told == [("forward", "int8"), ("forward beside int8", "float16"), ("unasked", "int8")]
     measure.built("forward", integers, "int8", asked)  # what is there is not built again
     assert len(rows.read(tmp_path / "builds.jsonl")) == 3
 
