@@ -168,7 +168,7 @@ def run(route: str, case: Case, settings: Settings) -> dict[str, Any]:
     start = time.perf_counter()
     if route != "onnx":
         if route == UNASKED:
-            TensorRTLowering._constrain = _unconstrained  # type: ignore[method-assign]
+            TensorRTLowering._constrain = _unconstrained  # type: ignore[method-assign, assignment]
         engine = build_forward(chosen, case, settings)
         seconds = time.perf_counter() - start
         peak = memory()["peak"]
