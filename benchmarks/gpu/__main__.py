@@ -62,6 +62,7 @@ class Steps:
         layers = [] if asked.layers is None else ["--layers", str(asked.layers)]
         onnx = ["--attention", asked.attention, "--opset", str(asked.opset)]
         onnx += ["--half"] if asked.half_onnx else []
+        onnx += ["--int8", "--images", str(asked.images)] if row.mode == "int8" else []
         prepared = (asked.work / row.case / "meta.json").exists()
         if not prepared and not self._run(torch, "prepare", str(asked.work), *case, *layers, *onnx):
             return False
@@ -72,9 +73,11 @@ class Steps:
             done = self._run(torch, "torch_routes", *common, *routes)
         else:
             extra = ["--timing-cache", str(self.output), "--workspace", str(asked.workspace)]
+            bert = row.model == "bert_base" and row.batch == 1
             first = row.batch == 1 and row.mode == "float16"
             extra += ["--overhead"] if first else []
-            extra += ["--memory"] if row.model == "bert_base" and row.batch == 1 else []
+            extra += ["--unasked"] if asked.unasked and row.mode == "int8" else []
+            extra += ["--memory"] if bert and row.mode != "int8" else []
             done = self._run(tensorrt, "measure", *common, *extra)
         return done and rows.has(rows.read(self.rows), kind, row)
 
@@ -136,6 +139,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--opset", type=int, default=17, help="of ONNX")
     parser.add_argument("--half-onnx", action="store_true",
                         help="for TensorRT 11 and RTX, whose parser has no flag FP16")  # fmt: skip
+    parser.add_argument("--unasked", action="store_true", help="one more route in int8")
+    parser.add_argument("--images", type=int, default=64, help="to calibrate int8 with")
     parser.add_argument("--layers", type=int, help="of transformers, for a quick try")
     parser.add_argument("--device", default="cuda", help="of torch; cpu is for trying")
     asked = parser.parse_args(arguments)
@@ -150,6 +155,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failed = False
     for row in rows.in_order(asked.only, asked.batch, asked.mode):
         for kind in asked.kinds:
+            if kind not in row.kinds:
+                continue
             if rows.has(rows.read(steps.rows), kind, row):
                 continue
             if steps.left < _LEAST[kind]:

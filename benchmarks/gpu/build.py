@@ -11,6 +11,7 @@ import argparse
 import dataclasses
 import json
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,19 @@ from benchmarks.gpu.onnx_route import Settings
 from benchmarks.gpu.packs import plugins
 from benchmarks.gpu.rows import BATCHES, MODELS, MODES
 from fwd_core import Builder, Engine, core_pack
+from fwd_core.backends.tensorrt import inspector
+from fwd_core.backends.tensorrt.context import TensorRTLowering
+from fwd_core.backends.tensorrt.layers import CompiledLayer
 from fwd_core.backends.tensorrt.library import FLAVOURS, Library, NotInstalledError, load
-from fwd_core.backends.tensorrt.logger import logger
+from fwd_core.backends.tensorrt.logger import listen, logger
 from fwd_core.ir import DType, Graph, TensorType, ops
 from fwd_core.plugins import Plugins
+from fwd_core.quantize import Calibrator
 
 ROUTES = ("forward", "onnx")
+#: Forward with no layer asking for a precision: what asking costs beside int8, where a weakly typed
+#: network may compute any layer in half, as the parser's may.
+UNASKED = "unasked"
 
 
 def library() -> Library:
@@ -59,17 +67,41 @@ def forward_options(chosen: Library, settings: Settings) -> dict[str, Any]:
 
 
 def build_forward(chosen: Library, case: Case, settings: Settings) -> Engine:
-    """Forward's engine from the graph file."""
+    """Forward's engine from the graph file; in int8 with what :func:`calibrate` found."""
     from fwd_core.ir.serialize import load as load_graph
 
     packs = plugins()
+    options = forward_options(chosen, settings)
+    if case.int8:
+        options["layers"] = True
     builder = Builder(
         backend="tensorrt",
         mode=settings.mode,
-        options=forward_options(chosen, settings),
+        options=options,
         plugins=packs,
+        calibrator=Calibrator(cache=case.cache("forward")) if settings.mode == "int8" else None,
     )
     return builder.compile(load_graph(case.graph, packs.operators))
+
+
+def calibrate(chosen: Library, case: Case, settings: Settings) -> float:
+    """Let Forward find ranges, if it has not; returns the seconds that it took.
+
+    On the GPU if there is one, else on a backend that runs here. What runs is float32, built
+    quickly: it runs a few times.
+    """
+    from fwd_core.ir.serialize import load as load_graph
+
+    if case.cache("forward").exists():
+        return 0.0
+    packs = plugins()
+    options = forward_options(chosen, dataclasses.replace(settings, level=0, timing_cache=None))
+    builder = Builder(backend="tensorrt", options=options, plugins=packs)
+    start = time.perf_counter()
+    Calibrator(case.calibration(1), cache=case.cache("forward")).calibrate(
+        load_graph(case.calibration_graph, packs.operators), builder
+    )
+    return time.perf_counter() - start
 
 
 def build_onnx(chosen: Library, case: Case, settings: Settings) -> tuple[Any, Any]:
@@ -77,11 +109,37 @@ def build_onnx(chosen: Library, case: Case, settings: Settings) -> tuple[Any, An
     from fwd_core.backends.tensorrt.runtime import device
 
     typed = settings.mode == "float16" and not onnx_route.narrows(chosen)
-    plan = onnx_route.build(chosen, case.half_onnx if typed else case.onnx, settings)
+    plan = onnx_route.build(chosen, case.half_onnx if typed else case.onnx, settings, case)
     if device.find()[0] is None:
         return plan, None
     runtime = chosen.trt.Runtime(logger(chosen.trt))
     return plan, (runtime, runtime.deserialize_cuda_engine(plan))
+
+
+def _unconstrained(_self: TensorRTLowering, _layer: Any) -> None:
+    """Stands for a method of every lowering in this process."""
+
+
+def products(layers: Sequence[CompiledLayer]) -> dict[str, Any]:
+    """Types that the products of an engine multiply, and which of them are not int8.
+
+    ``opaque`` counts layers that hold several kernels and tell nothing of them.
+    """
+    found = [one for one in layers if one.is_product]
+    floats = [one.name[:120] for one in found if one.product_dtype != "Int8"]
+    return {
+        "products": dict(Counter(one.product_dtype for one in found)),
+        "not int8": floats[:24],
+        "opaque": sum(one.is_opaque for one in layers),
+        "kernels": len(layers),
+    }
+
+
+def _layers(chosen: Library, engine: Any, plan: Any) -> list[CompiledLayer]:
+    if engine is not None:
+        return [CompiledLayer.from_json(one) for one in engine.plan.manifest["layers"]]
+    with listen(chosen.trt) as record:
+        return inspector.of_plan(chosen, plan, record)
 
 
 def tiny(chosen: Library) -> None:
@@ -102,21 +160,32 @@ def run(route: str, case: Case, settings: Settings) -> dict[str, Any]:
     packs = plugins()
     base = memory()
     del first, packs
+    facts: dict[str, Any] = {}
+    if settings.mode == "int8" and route != "onnx":
+        facts["calibrate_s"] = calibrate(chosen, case, settings)
+    elif settings.mode == "int8":
+        facts["calibrates"] = not case.cache("onnx").exists()  # inside the build
     start = time.perf_counter()
-    if route == "forward":
+    if route != "onnx":
+        if route == UNASKED:
+            TensorRTLowering._constrain = _unconstrained  # type: ignore[method-assign, assignment]
         engine = build_forward(chosen, case, settings)
         seconds = time.perf_counter() - start
         peak = memory()["peak"]
         plan = engine.plan.payload()
-        engine.save(case.folder / f"forward-{settings.mode}.engine")
+        engine.save(case.folder / f"{route}-{settings.mode}.engine")
+        if case.int8:
+            facts |= products(_layers(chosen, engine, None))
     else:
         made, loaded = build_onnx(chosen, case, settings)
         seconds = time.perf_counter() - start
         peak = memory()["peak"]
         plan = memoryview(made)
+        if case.int8 and loaded is not None:
+            facts |= products(_layers(chosen, None, made))
         del loaded
     (case.folder / f"{route}-{settings.mode}.plan").write_bytes(plan)
-    facts = {
+    facts |= {
         "build_s": seconds,
         "engine_mb": memoryview(plan).nbytes / MIB,
         "timing cache": _state(kept, _size(settings.timing_cache)),
@@ -124,7 +193,7 @@ def run(route: str, case: Case, settings: Settings) -> dict[str, Any]:
         "host_base_mb": base["peak"],
         "host_x_weights": (peak - base["peak"]) / case.facts()["weights_mb"],
     }
-    if route == "forward":
+    if route != "onnx":
         facts["bindings"] = dict(engine.plan.manifest["bindings"])
     return facts
 
@@ -143,11 +212,13 @@ def _state(before: int, after: int) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Build what the command line says."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("route", choices=(*ROUTES, "tiny"))
+    parser.add_argument("route", choices=(*ROUTES, UNASKED, "tiny"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model", default=MODELS[0], choices=MODELS)
     parser.add_argument("--batch", type=int, default=1, choices=BATCHES)
     parser.add_argument("--mode", default="float32", choices=MODES)
+    parser.add_argument("--int8", action="store_true",
+                        help="of the files that int8 is measured with")  # fmt: skip
     parser.add_argument("--workspace", type=int, default=4096, help="MiB")
     parser.add_argument("--level", type=int, help="optimization level")
     parser.add_argument("--timing-cache", type=Path, help="file")
@@ -157,7 +228,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(json.dumps({"host_peak_mb": memory()["peak"]}), flush=True)
         return
     settings = Settings(asked.mode, asked.workspace, asked.level, asked.timing_cache)
-    case = Case(asked.folder, asked.model, asked.batch)
+    int8 = asked.int8 or asked.mode == "int8"
+    case = Case(asked.folder, asked.model, asked.batch, int8=int8)
     print(json.dumps(run(asked.route, case, settings)), flush=True)
 
 

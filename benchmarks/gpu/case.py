@@ -9,7 +9,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from benchmarks.summary import difference
+from benchmarks.gpu.rows import Row
+from benchmarks.summary import difference, sqnr
 from fwd_core import files
 
 _FORMAT, _VERSION = "forward-benchmark", 1
@@ -21,19 +22,38 @@ class Case:
     Attributes:
         folder: Of the model at this batch.
         graph: Forward's graph.
+        calibration_graph: The same of batch 1: what is looked at fits into one engine.
         onnx: For the parser.
         half_onnx: The same in half precision, where that was asked for.
         meta: What is known of the model.
+
+    Args:
+        folder: Of all models.
+        model: Name of the model.
+        batch: How many images or sequences a call holds.
+        int8: The files for int8: of a network whose results depend on what comes in, with data to
+            calibrate with.
     """
 
-    def __init__(self, folder: Path, model: str, batch: int) -> None:
-        self.model, self.batch = model, batch
-        self.folder = folder / f"{model}-b{batch}"
+    def __init__(self, folder: Path, model: str, batch: int, *, int8: bool = False) -> None:
+        self.model, self.batch, self.int8 = model, batch, int8
+        self.folder = folder / Row(model, batch, "int8" if int8 else "float32").case
         self.graph = self.folder / "model.graph"
+        self.calibration_graph = self.graph if batch == 1 else self.folder / "calibration.graph"
         self.onnx = self.folder / "model.onnx"
         self.half_onnx = self.folder / "model.half.onnx"
         self.meta = self.folder / "meta.json"
         self._arrays = self.folder / "case.safetensors"
+        self._calibration = self.folder / "calibration.safetensors"
+
+    @classmethod
+    def of(cls, folder: Path, row: Row) -> Case:
+        """The files of a row."""
+        return cls(folder, row.model, row.batch, int8=row.mode == "int8")
+
+    def cache(self, route: str) -> Path:
+        """Ranges that a route has found, which are the same for any batch."""
+        return self.folder.parent / f"{self.model}-{route}.cache"
 
     def facts(self) -> dict[str, Any]:
         """Size of the weights in MiB and more."""
@@ -53,8 +73,26 @@ class Case:
         inputs = [arrays[f"in.{i}"] for i in range(header["inputs"])]
         return inputs, [arrays[f"out.{i}"] for i in range(header["outputs"])]
 
+    def write_calibration(self, inputs: Sequence[NDArray[Any]]) -> None:
+        """Keep data to calibrate with: arrays of each input, many along the first axis."""
+        arrays = {f"in.{i}": array for i, array in enumerate(inputs)}
+        files.write(
+            self._calibration, {"inputs": len(inputs)}, arrays, format=_FORMAT, version=_VERSION
+        )
+
+    def calibration(self, size: int) -> list[list[NDArray[Any]]]:
+        """Data to calibrate with, in batches of a size; what is left over is left out."""
+        header, arrays = files.read(self._calibration, format=_FORMAT, version=_VERSION)
+        whole = [arrays[f"in.{i}"] for i in range(header["inputs"])]
+        count = len(whole[0]) // size
+        return [[one[i * size : (i + 1) * size] for one in whole] for i in range(count)]
+
 
 def accuracy(results: Sequence[Any], expected: Sequence[Any]) -> dict[str, float]:
-    """The greatest relative error and the least cosine similarity of all outputs."""
+    """Of all outputs the greatest relative error, the least cosine similarity and SQNR."""
     pairs = [difference(a, b) for a, b in zip(results, expected, strict=True)]
-    return {"error": max(error for error, _ in pairs), "cosine": min(one for _, one in pairs)}
+    return {
+        "error": max(error for error, _ in pairs),
+        "cosine": min(one for _, one in pairs),
+        "sqnr_db": min(sqnr(a, b) for a, b in zip(results, expected, strict=True)),
+    }

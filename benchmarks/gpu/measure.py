@@ -27,26 +27,55 @@ from benchmarks.gpu.rounds import Call, in_turns
 from benchmarks.gpu.rows import Row
 from benchmarks.summary import latencies, ratio
 from fwd_core.errors import ForwardError
+from fwd_core.files import atomic_path
 
 RUN = "forward run_list"
+HALF = rows.HALF
+UNASKED = "forward unasked"
 
 
 class BuildFailedError(Exception):
     """A route could not be built; the text is the end of what its process said."""
 
 
+def routes(row: Row, *, unasked: bool = False) -> dict[str, tuple[str, str]]:
+    """What is built for a row, by name: the program's route and the mode.
+
+    Beside int8 stands Forward's own half of the same model: that is what int8 has to be worth.
+    """
+    forward, onnx = build.ROUTES
+    made = {forward: (forward, row.mode)}
+    if row.mode == "int8":
+        made |= {HALF: (forward, "float16")}
+        made |= {UNASKED: (build.UNASKED, row.mode)} if unasked else {}
+    return made | {onnx: (onnx, row.mode)}  # last: TensorRT's calibrator takes minutes
+
+
 def built(route: str, case: Case, mode: str, asked: argparse.Namespace) -> dict[str, Any]:
-    """Build a route in a process of its own; returns what it took."""
+    """Build a route in a process of its own; returns what it took.
+
+    In int8 what was built for this row is kept, in case that the row could not be finished.
+    """
+    kept = case.folder / f"{route}-{mode}.json"
+    if case.int8 and kept.exists():
+        known: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
+        return known
     command = [sys.executable, "-m", "benchmarks.gpu.build", route, str(case.folder.parent)]
     command += ["--model", case.model, "--batch", str(case.batch), "--mode", mode]
     command += ["--workspace", str(asked.workspace)]
+    command += ["--int8"] if case.int8 else []
     if asked.level is not None:
         command += ["--level", str(asked.level)]
     if asked.timing_cache is not None:
         asked.timing_cache.mkdir(parents=True, exist_ok=True)
-        command += ["--timing-cache", str(asked.timing_cache / f"{route}.timing")]
+        kernels = "onnx" if route == "onnx" else "forward"
+        command += ["--timing-cache", str(asked.timing_cache / f"{kernels}.timing")]
     found = _json_of(command)
-    _keep_time(found, Row(case.model, case.batch, mode), route, asked.output)
+    noted = f"{route} beside int8" if case.int8 and mode != "int8" else route
+    _keep_time(found, Row(case.model, case.batch, mode), noted, asked.output)
+    if case.int8:
+        with atomic_path(kept) as path:
+            path.write_text(json.dumps(found), encoding="utf-8")
     return found
 
 
@@ -77,18 +106,20 @@ def _json_of(command: Sequence[str]) -> dict[str, Any]:
 
 def measure(row: Row, folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
     """One row: what builds took, latencies in turns, accuracy."""
-    case = Case(folder, row.model, row.batch)
+    case = Case.of(folder, row)
     inputs, expected = case.read()
     found: dict[str, Any] = {}
     replays: dict[str, Replay] = {}
     library = build.library()
-    for route in build.ROUTES:  # one after the other: builds time kernels on the GPU
+    for route, (made_by, mode) in routes(
+        row, unasked=asked.unasked
+    ).items():  # in turn: builds time kernels on the GPU
         try:
-            found[route] = built(route, case, row.mode, asked)
+            found[route] = built(made_by, case, mode, asked)
         except BuildFailedError as error:
             found[route] = {"failed": str(error)}
             continue
-        plan = (case.folder / f"{route}-{row.mode}.plan").read_bytes()
+        plan = (case.folder / f"{made_by}-{mode}.plan").read_bytes()
         names = found[route].pop("bindings", None) or {
             "inputs": [f"input_{i}" for i in range(len(inputs))],
             "outputs": [f"output_{i}" for i in range(len(expected))],
@@ -130,7 +161,14 @@ def _on_device(replay: Replay, batch: int) -> dict[str, float]:
 
 def _ratios(found: dict[str, Any]) -> dict[str, list[float]]:
     rounds = {route: kept["rounds"] for route, kept in found.items() if "rounds" in kept}
-    pairs = (("forward", "onnx"), (RUN, "onnx"), (RUN, "forward"))
+    pairs = (
+        ("forward", "onnx"),
+        (RUN, "onnx"),
+        (RUN, "forward"),
+        ("forward", HALF),
+        ("forward", UNASKED),
+        (HALF, "onnx"),
+    )
     return {f"{a} / {b}": ratio(rounds[a], rounds[b]) for a, b in pairs if {a, b} <= set(rounds)}
 
 
@@ -158,6 +196,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--workspace", type=int, default=4096, help="MiB of scratch memory")
     parser.add_argument("--level", type=int, help="optimization level of both routes")
     parser.add_argument("--overhead", action="store_true", help="measure that of run_list too")
+    parser.add_argument("--unasked", action="store_true",
+                        help="in int8, also with no layer asking for half")  # fmt: skip
     parser.add_argument("--memory", action="store_true", help="measure that of a tiny build too")
     asked = parser.parse_args(arguments)
     end = time.monotonic() + asked.budget_seconds

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.gpu import calibrators
+from benchmarks.gpu.case import Case
 from benchmarks.gpu.host import MIB
 from fwd_core.backends.tensorrt.library import Library
 from fwd_core.backends.tensorrt.logger import Record, listen, logger
@@ -17,7 +19,7 @@ class Settings:
     """What both routes are built with.
 
     Attributes:
-        mode: ``float32`` or ``float16``.
+        mode: ``float32``, ``float16`` or ``int8``.
         workspace: MiB of scratch memory on the GPU that a layer may use.
         level: Optimization level; ``None`` for the library's own.
         timing_cache: File that times of kernels are kept in; ``None`` for none.
@@ -28,19 +30,25 @@ class Settings:
     level: int | None = None
     timing_cache: Path | None = None
 
+    @property
+    def half(self) -> bool:
+        """Whether floats may be half."""
+        return self.mode != "float32"
+
 
 def narrows(library: Library) -> bool:
     """Whether a flag lets a build compute in half; without it the ONNX file itself must be half."""
     return hasattr(library.trt.BuilderFlag, "FP16")
 
 
-def build(library: Library, path: Path, settings: Settings) -> Any:
+def build(library: Library, path: Path, settings: Settings, case: Case | None = None) -> Any:
     """The engine's bytes, as an ``IHostMemory``.
 
     Args:
         library: The flavour of TensorRT.
         path: The ONNX file; in half precision where :func:`narrows` says so.
         settings: How to build.
+        case: For mode ``int8``, where the data for TensorRT's own calibrator is.
 
     Raises:
         BuildError: The file is not parsed or the network not compiled, with TensorRT's words.
@@ -54,12 +62,24 @@ def build(library: Library, path: Path, settings: Settings) -> Any:
             told = [parser.get_error(i).desc() for i in range(parser.num_errors)]
             raise BuildError(f"TensorRT does not parse {path.name}", details=told)
         config = _configure(library, builder, settings, record)
+        calibrator = _calibrate(trt, config, network, case) if settings.mode == "int8" else None
         plan = builder.build_serialized_network(network, config)
+        if calibrator is not None:
+            calibrator.check()
         if plan is None:
             raise BuildError("TensorRT does not compile the ONNX file", details=record.problems())
         if settings.timing_cache is not None:
             _keep(config, settings.timing_cache)
         return plan
+
+
+def _calibrate(trt: Any, config: Any, network: Any, case: Case | None) -> Any:
+    assert case is not None, "int8 is calibrated with a case's data"
+    batches = [
+        {f"input_{index}": array for index, array in enumerate(arrays)}
+        for arrays in case.calibration(case.batch)
+    ]
+    return calibrators.attach(trt, config, network, batches, case.cache("onnx"))
 
 
 def _network_flags(trt: Any) -> int:
@@ -74,7 +94,9 @@ def _configure(library: Library, builder: Any, settings: Settings, record: Recor
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, settings.workspace * MIB)
     config.clear_flag(trt.BuilderFlag.TF32)
-    if settings.mode == "float16" and narrows(library):
+    if settings.mode == "int8":
+        config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # tells types of layers
+    if settings.half and narrows(library):
         config.set_flag(trt.BuilderFlag.FP16)
     if settings.level is not None:
         config.builder_optimization_level = settings.level

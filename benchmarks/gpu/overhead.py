@@ -54,7 +54,7 @@ def run_list(engine: Any, inputs: Sequence[Any]) -> tuple[Call, list[Any]]:
 
 def measure(row: Row, folder: Path) -> dict[str, Any]:
     """Host time of ``run_list`` above a bare launch of the same graph, both with the wait."""
-    case = Case(folder, row.model, row.batch)
+    case = Case.of(folder, row)
     inputs, _ = case.read()
     try:
         engine = loaded(case, row.mode)

@@ -26,6 +26,9 @@ from fwd_core.files import atomic_path
 from fwd_core.ir.serialize import save
 from fwd_ops_torch.importers import jit
 
+#: Images or sequences to calibrate with.
+CALIBRATION = 64
+
 
 def prepare(
     folder: Path,
@@ -36,6 +39,8 @@ def prepare(
     half: bool = False,
     attention: str = "eager",
     opset: int = onnx_file.OPSET,
+    int8: bool = False,
+    images: int = CALIBRATION,
 ) -> dict[str, Any]:
     """Write the files of a model at a batch; what is there already is left alone.
 
@@ -50,19 +55,24 @@ def prepare(
             attention want it, or ``sdpa``, to which torch's exporter adds a test for NaN and a
             selection in every layer. The weights are the same.
         opset: Of the ONNX file.
+        int8: Write the files that int8 is measured with: residual blocks add little, batch
+            normalization has the statistics of what comes in, and there is data to calibrate with.
+        images: How many images or sequences to calibrate with; at least one batch.
     """
-    case = Case(folder, model, batch)
+    case = Case(folder, model, batch, int8=int8)
     if case.meta.exists() and (case.half_onnx.exists() or not half):
         return case.facts()
     case.folder.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
     module, inputs = models.make(model, layers, batch)
+    if int8:
+        models.damp(module)
+        models.settle(module)
+        _calibration(case, module, models.calibration_data(model, max(images, batch)))
     with torch.inference_mode():
         expected = module(*inputs)
     traced = jit.trace(module, inputs, check=False)
-    graph = Builder(plugins=plugins()).import_model(traced, inputs)
-    with atomic_path(case.graph) as path:
-        save(graph, path)
+    _write(case.graph, traced, inputs)
     case.write([one.numpy() for one in inputs], [one.numpy() for one in expected])
     if attention == "eager" and f"{model} eager" in models.EAGER:
         module, inputs = models.make(f"{model} eager", layers, batch)
@@ -90,6 +100,18 @@ def prepare(
     return facts
 
 
+def _calibration(case: Case, module: torch.nn.Module, drawn: Sequence[models.Inputs]) -> None:
+    case.write_calibration([torch.cat(one).numpy() for one in zip(*drawn, strict=True)])
+    if case.calibration_graph != case.graph:
+        _write(case.calibration_graph, jit.trace(module, drawn[0], check=False), drawn[0])
+
+
+def _write(target: Path, traced: torch.jit.ScriptModule, inputs: models.Inputs) -> None:
+    graph = Builder(plugins=plugins()).import_model(traced, inputs)
+    with atomic_path(target) as path:
+        save(graph, path)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prepare what the command line says."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -100,6 +122,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--attention", default="eager", choices=("eager", "sdpa"), help="in ONNX")
     parser.add_argument("--opset", type=int, default=onnx_file.OPSET, help="of ONNX")
     parser.add_argument("--half", action="store_true", help="an ONNX file in float16 too")
+    parser.add_argument("--int8", action="store_true", help="the files that int8 is measured with")
+    parser.add_argument("--images", type=int, default=CALIBRATION, help="to calibrate with")
     asked = parser.parse_args(arguments)
     for case in dict.fromkeys((row.model, row.batch) for row in in_order(asked.only, asked.batch)):
         facts = prepare(
@@ -109,6 +133,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             half=asked.half,
             attention=asked.attention,
             opset=asked.opset,
+            int8=asked.int8,
+            images=asked.images,
         )
         print(f"prepared {case[0]} batch {case[1]} in {facts['seconds']:.1f} s", flush=True)
 

@@ -121,6 +121,58 @@ def builds(halves: Sequence[tuple[rows.Row, _Document, _Document]]) -> Iterator[
     )
 
 
+def int8(halves: Sequence[tuple[rows.Row, _Document, _Document]]) -> Iterator[str]:
+    """Int8 beside half of the same model, and beside TensorRT's own calibrator."""
+    yield "\n### Int8\n"
+    yield (
+        "Forward calibrates the model itself, on the GPU, and writes what it found into the graph; "
+        "the parser's route is calibrated with the same data by TensorRT's calibrator "
+        "(`IInt8EntropyCalibrator2`) and may compute any layer in half. Batch normalization has "
+        "the statistics of what comes in, and residual blocks add a tenth of what drawn weights "
+        "would, so that results depend on the inputs. *In int8* are products (convolutions and "
+        "matrix products) of those that the engine tells of; a layer of TensorRT's second compiler "
+        "tells nothing of those inside it (*opaque*).\n"
+    )
+    yield (
+        "| | Forward [ms] | Forward float16 | int8 / float16 [95 %] | ONNX parser int8 "
+        "| Forward / ONNX [95 %] |"
+    )
+    yield "|---|---:|---:|---:|---:|---:|"
+    for row, ours, _ in halves:
+        ratios = ours.get("ratios", {})
+        cells = [
+            *(_cell(ours, FORWARD), _cell(ours, rows.HALF)),
+            _ratio(ratios.get(f"{FORWARD} / {rows.HALF}")),
+            _cell(ours, ONNX),
+            _ratio(ratios.get(f"{FORWARD} / {ONNX}")),
+        ]
+        yield f"| {row} | {' | '.join(cells)} |"
+    yield (
+        "\n| | Forward SQNR [dB] | cosine | float16 SQNR | cosine | ONNX SQNR | cosine "
+        "| Forward in int8 | ONNX in int8 | calibrating [s] | Forward build | ONNX |"
+    )
+    yield f"|---|{'---:|' * 11}"
+    for row, ours, _ in halves:
+        cells = []
+        for route in (FORWARD, rows.HALF, ONNX):
+            cells += [_cell(ours, route, "sqnr_db", ".1f"), _cell(ours, route, "cosine", ".5f")]
+        cells += [_in_int8(ours, FORWARD), _in_int8(ours, ONNX)]
+        cells += [_cell(ours, FORWARD, "calibrate_s", ".0f")]
+        calibrates = ours.get("routes", {}).get(ONNX, {}).get("calibrates")
+        cells += [_build(ours, FORWARD)]
+        cells += [_build(ours, ONNX) + (" *with calibrating*" if calibrates else "")]
+        yield f"| {row} | {' | '.join(cells)} |"
+
+
+def _in_int8(half: _Document, route: str) -> str:
+    found = half.get("routes", {}).get(route, {})
+    if "products" not in found:
+        return "–"
+    counts = found["products"]
+    text = f"{counts.get('Int8', 0)} of {sum(counts.values())}"
+    return f"{text}, {found['opaque']} opaque" if found["opaque"] else text
+
+
 def more(halves: Sequence[tuple[rows.Row, _Document, _Document]]) -> Iterator[str]:
     """Overhead of a call, memory of libraries, and whatever failed."""
     for row, ours, _ in halves:
@@ -162,10 +214,15 @@ def chapter(day: Sequence[str], documents: Sequence[_Document], plot: str) -> It
     yield f"\n## {gpu}, {date}\n"
     yield ", ".join([f"driver {driver}", *(f"{key} {value}" for key, value in versions.items())])
     yield "\nCommand: `python -m benchmarks.gpu --output DIR`.\n"
-    yield f"![Forward's time over that of each other route]({plot})\n"
     halves = joined(documents)
-    for part in (latency, tails, builds, more):
-        yield from part(halves)
+    floats = [half for half in halves if half[0].mode != "int8"]
+    if floats:
+        yield f"![Forward's time over that of each other route]({plot})\n"
+        for part in (latency, tails, builds):
+            yield from part(floats)
+    if integers := [half for half in halves if half[0].mode == "int8"]:
+        yield from int8(integers)
+    yield from more(halves)
 
 
 def plotted(documents: Sequence[_Document]) -> str:
@@ -175,7 +232,7 @@ def plotted(documents: Sequence[_Document]) -> str:
         mine = ours.get("routes", {}).get(FORWARD, {}).get("median_ms")
         pairs = ((ours, ONNX), (torch, RECORDED), (torch, EAGER))
         others = [half.get("routes", {}).get(route, {}).get("median_ms") for half, route in pairs]
-        if mine is not None:
+        if mine is not None and row.mode != "int8":
             groups.append((str(row), [mine / one if one else None for one in others]))
     names = ["Forward / ONNX parser", "Forward / torch.compile recorded", "Forward / torch eager"]
     return bars(groups, names)

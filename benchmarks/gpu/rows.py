@@ -11,9 +11,11 @@ from typing import Any
 #: Most important first: a lent GPU may be gone before the last.
 MODELS = ("resnet50", "bert_base", "mobilenet_v2", "vit_base")
 BATCHES = (1, 32)
-MODES = ("float16", "float32")
+MODES = ("float16", "float32", "int8")
 #: The halves of a row: routes on TensorRT in one process, those of torch in another.
 KINDS = ("tensorrt", "torch")
+#: The engine in half that stands beside one in int8 of the same model.
+HALF = "forward float16"
 #: Without a graph, with graphs of torch's own, and recorded by hand into one.
 TORCH_ROUTES = ("torch eager", "torch.compile", "torch.compile recorded")
 
@@ -28,8 +30,13 @@ class Row:
 
     @property
     def case(self) -> str:
-        """Name of the folder with the model's files, which its modes share."""
-        return f"{self.model}-b{self.batch}"
+        """Name of the folder with the model's files, which modes of floats share."""
+        return f"{self.model}-b{self.batch}{'-int8' if self.mode == 'int8' else ''}"
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Halves that there are: torch has no int8 of its own to compare with."""
+        return KINDS[:1] if self.mode == "int8" else KINDS
 
     def __str__(self) -> str:
         return f"{self.model} batch {self.batch} {self.mode}"
@@ -40,7 +47,8 @@ def in_order(
 ) -> list[Row]:
     """Rows that were asked for (by default all), most important first.
 
-    Half precision comes before float32, the two models with a number to reach before the others.
+    Half precision comes first and int8 last, the two models with a number to reach before the
+    others. In int8 the number is set for the greater batch.
     """
     wanted = set(models or MODELS), set(batches or BATCHES), set(modes or MODES)
     pairs = (MODELS[:2], MODELS[2:])
@@ -48,7 +56,7 @@ def in_order(
         Row(model, batch, mode)
         for mode in MODES
         for pair in pairs
-        for batch in BATCHES
+        for batch in (BATCHES[::-1] if mode == "int8" else BATCHES)
         for model in pair
     ]
     return [

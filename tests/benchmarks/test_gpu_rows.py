@@ -73,8 +73,15 @@ def test_half_precision_and_the_models_with_a_number_come_first() -> None:
         "resnet50 batch 32 float16",
         "bert_base batch 32 float16",
     ]
-    assert len(order) == len(set(order)) == 16
-    assert [row.mode for row in order] == ["float16"] * 8 + ["float32"] * 8
+    assert len(order) == len(set(order)) == 24
+    assert [row.mode for row in order] == ["float16"] * 8 + ["float32"] * 8 + ["int8"] * 8
+    assert str(order[16]) == "resnet50 batch 32 int8"  # the row that a number is set for
+
+
+def test_int8_has_files_of_its_own_and_no_half_of_torch() -> None:
+    floats, int8 = Row("resnet50", 1, "float16"), Row("resnet50", 1, "int8")
+    assert (floats.case, int8.case) == ("resnet50-b1", "resnet50-b1-int8")
+    assert (floats.kinds, int8.kinds) == (("tensorrt", "torch"), ("tensorrt",))
 
 
 def test_rows_can_be_chosen() -> None:
@@ -119,7 +126,7 @@ def test_a_step_that_fails_is_told_and_the_next_begun(
 ) -> None:
     command = ["--output", str(tmp_path), "--work", str(tmp_path / "work"), "--batch", "1"]
     command += ["--torch-python", "false", "--only", "resnet50", "--kinds", "torch"]
-    assert program.main(command) == 1
+    assert program.main(command) == 1  # no half of int8 is torch's
     assert capsys.readouterr().out.count("prepare failed with exit code 1") == 2  # two modes
 
 
@@ -162,6 +169,29 @@ def test_the_page_has_a_chapter_per_day_and_the_later_of_two_measurements(tmp_pa
     first, second = text.split("2026-11-29")
     assert "resnet50" in first
     assert "resnet50" not in second
+
+
+def test_int8_has_tables_of_its_own(tmp_path: Path) -> None:
+    row, path, page = Row("resnet50", 32, "int8"), tmp_path / "rows.jsonl", tmp_path / "gpu.md"
+    one = _ours(row, 0.8)
+    numbers = {"sqnr_db": 22.25, "cosine": 0.9961, "opaque": 0, "products": {"Int8": 52, "Half": 1}}
+    one["routes"]["forward"] |= {**numbers, "calibrate_s": 21.0}
+    one["routes"]["onnx"] |= {**numbers, "opaque": 2, "calibrates": True}
+    one["routes"]["forward float16"] = {"median_ms": 1.0, "sqnr_db": 60.0, "cosine": 0.99999}
+    one["ratios"] |= {"forward / forward float16": [0.8, 0.79, 0.81]}
+    rows.append(path, one)
+    report.main([str(path), str(page)])
+    text = page.read_text()
+    assert "### Latency" not in text  # there is no row of floats
+    assert (
+        "| resnet50 batch 32 int8 | 0.800 | 1.000 | 0.800 [0.790, 0.810] | 1.600 "
+        "| 0.500 [0.490, 0.510] |" in text
+    )
+    assert "| 22.2 | 0.99610 | 60.0 | 0.99999 | 22.2 | 0.99610 | 52 of 53 |" in text
+    assert "| 52 of 53, 2 opaque | 21 | 62 | 62 *with calibrating* |" in text
+    rows.append(path, _ours(Row("resnet50", 1, "float16"), 0.4))
+    report.main([str(path), str(page)])
+    assert page.read_text().index("### Latency") < page.read_text().index("### Int8")
 
 
 def test_the_plot_is_a_picture_with_a_bar_per_ratio() -> None:

@@ -25,6 +25,8 @@ from fwd_core import Builder
 from fwd_core.backends.tensorrt import TensorRTBackend
 from fwd_core.errors import BuildError
 from fwd_core.ir.serialize import load
+from fwd_core.quantize.placement import quantizable
+from fwd_core.quantize.segments import cut
 
 MODEL = "mobilenet_v2"  # the smallest
 
@@ -39,7 +41,7 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
 
 
 def _asked(tmp_path: Path) -> argparse.Namespace:
-    return argparse.Namespace(
+    return argparse.Namespace(  # as the command line gives it
         workspace=1024, level=None, timing_cache=None, output=tmp_path / "rows.jsonl"
     )
 
@@ -84,6 +86,65 @@ def test_routes_build_in_processes_of_their_own(
     assert (case.folder / f"{route}-{mode}.plan").stat().st_size > least * 2**20
     (note,) = rows.read(tmp_path / "builds.jsonl")
     assert (note["route"], note["build_s"]) == (route, found["build_s"])
+
+
+@pytest.fixture(scope="module")
+def integers(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    folder = tmp_path_factory.mktemp("int8")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        prepare(folder, MODEL, 1, int8=True, images=3)
+        prepare(folder, MODEL, 2, int8=True, images=1)
+    return Case(folder, MODEL, 1, int8=True)
+
+
+def test_int8_is_calibrated_with_data_of_its_own(integers: Case) -> None:
+    inputs, _ = integers.read()
+    assert [[one.shape for one in batch] for batch in integers.calibration(1)] == [
+        [(1, 3, 224, 224)]
+    ] * 3
+    assert not any((batch[0] == inputs[0]).all() for batch in integers.calibration(1))
+    many = Case(integers.folder.parent, MODEL, 2, int8=True)
+    assert [batch[0].shape[0] for batch in many.calibration(2)] == [2]  # one batch at least
+    names = [
+        quantizable(load(path, plugins().operators))
+        for path in (integers.graph, many.calibration_graph, many.graph)
+    ]
+    assert names[0] == names[1] == names[2]
+    assert many.cache("forward") == integers.cache("forward")
+
+
+def test_pieces_that_are_looked_at_can_be_built(integers: Case) -> None:
+    graph = load(integers.calibration_graph, plugins().operators)
+    names = [name for name in quantizable(graph) if name not in {x.name for x in graph.inputs}]
+    pieces = cut(graph, names, {}, 16 << 20)
+    assert len(pieces) > 1
+    for piece in pieces:
+        engine = Builder(backend="tensorrt", plugins=plugins()).compile(piece.graph)
+        assert [port.name for port in engine.outputs] == piece.outputs
+
+
+def test_int8_and_its_half_build_in_processes_of_their_own(integers: Case, tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    asked, kinds = _asked(tmp_path), {}
+    for name, (route, mode) in measure.routes(Row(MODEL, 1, "int8"), unasked=True).items():
+        if route != "onnx":
+            kinds[name] = measure.built(route, integers, mode, asked)["products"]
+    assert kinds == {
+        "forward": {"Int8": 52},
+        "forward float16": {"Half": 52},
+        "forward unasked": {"Int8": 52},
+    }
+    assert integers.cache("forward").exists()
+    told = [(one["route"], one["mode"]) for one in rows.read(tmp_path / "builds.jsonl")]
+    assert told == [("forward", "int8"), ("forward beside int8", "float16"), ("unasked", "int8")]
+    measure.built("forward", integers, "int8", asked)  # what is there is not built again
+    assert len(rows.read(tmp_path / "builds.jsonl")) == 3
+
+
+def test_a_flavour_without_calibrators_says_so(integers: Case, tmp_path: Path) -> None:
+    with pytest.raises(measure.BuildFailedError, match=r"tensorrt_rtx .* has no IInt8EntropyCali"):
+        measure.built("onnx", integers, "int8", _asked(tmp_path))
 
 
 def test_a_second_build_keeps_the_time_of_the_first(case: Case, tmp_path: Path) -> None:
@@ -152,3 +213,4 @@ def test_accuracy_is_that_of_the_worst_output() -> None:
     found = accuracy([good, bad], [good, good])
     assert found["error"] == pytest.approx(2.0)
     assert found["cosine"] == pytest.approx(-0.6)
+    assert found["sqnr_db"] == pytest.approx(10 * np.log10(5 / 16))
