@@ -76,6 +76,7 @@ class Steps:
             bert = row.model == "bert_base" and row.batch == 1
             first = row.batch == 1 and row.mode == "float16"
             extra += ["--overhead"] if first else []
+            extra += ["--together"] if asked.together else []
             extra += ["--unasked"] if asked.unasked and row.mode == "int8" else []
             extra += ["--memory"] if bert and row.mode != "int8" else []
             done = self._run(tensorrt, "measure", *common, *extra)
@@ -141,6 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         help="for TensorRT 11 and RTX, whose parser has no flag FP16")  # fmt: skip
     parser.add_argument("--unasked", action="store_true", help="one more route in int8")
     parser.add_argument("--images", type=int, default=64, help="to calibrate int8 with")
+    parser.add_argument("--together", action="store_true", help="build both sides at once")
     parser.add_argument("--layers", type=int, help="of transformers, for a quick try")
     parser.add_argument("--device", default="cuda", help="of torch; cpu is for trying")
     asked = parser.parse_args(arguments)

@@ -72,7 +72,7 @@ def build_forward(chosen: Library, case: Case, settings: Settings) -> Engine:
 
     packs = plugins()
     options = forward_options(chosen, settings)
-    if case.int8:
+    if case.int8 or settings.mode == "float16":
         options["layers"] = True
     builder = Builder(
         backend="tensorrt",
@@ -174,7 +174,7 @@ def run(route: str, case: Case, settings: Settings) -> dict[str, Any]:
         peak = memory()["peak"]
         plan = engine.plan.payload()
         engine.save(case.folder / f"{route}-{settings.mode}.engine")
-        if case.int8:
+        if engine.plan.manifest.get("layers"):
             facts |= products(_layers(chosen, engine, None))
     else:
         made, loaded = build_onnx(chosen, case, settings)

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,28 @@ def built(route: str, case: Case, mode: str, asked: argparse.Namespace) -> dict[
     return found
 
 
+def all_built(
+    made: dict[str, tuple[str, str]], case: Case, asked: argparse.Namespace
+) -> dict[str, dict[str, Any]]:
+    """Build all routes, Forward's beside the parser's if that was asked for, else in turn.
+
+    Builds time kernels on the GPU. Two at once disturb each other alike.
+    """
+    found: dict[str, dict[str, Any]] = {}
+
+    def build_all(names: Sequence[str]) -> None:
+        for name in names:
+            try:
+                found[name] = built(made[name][0], case, made[name][1], asked)
+            except BuildFailedError as error:
+                found[name] = {"failed": str(error)}
+
+    sides = [[name for name in made if name != "onnx"], ["onnx"]]
+    with ThreadPoolExecutor(2 if asked.together else 1) as pool:
+        list(pool.map(build_all, sides))
+    return found
+
+
 def _keep_time(found: dict[str, Any], row: Row, route: str, output: Path) -> None:
     """Note the time of a build, for a run that is cut off and built again with times kept."""
     notes = output.with_name("builds.jsonl")
@@ -111,13 +134,10 @@ def measure(row: Row, folder: Path, asked: argparse.Namespace) -> dict[str, Any]
     found: dict[str, Any] = {}
     replays: dict[str, Replay] = {}
     library = build.library()
-    for route, (made_by, mode) in routes(
-        row, unasked=asked.unasked
-    ).items():  # in turn: builds time kernels on the GPU
-        try:
-            found[route] = built(made_by, case, mode, asked)
-        except BuildFailedError as error:
-            found[route] = {"failed": str(error)}
+    made = routes(row, unasked=asked.unasked)
+    found |= all_built(made, case, asked)
+    for route, (made_by, mode) in made.items():
+        if "failed" in found[route]:
             continue
         plan = (case.folder / f"{made_by}-{mode}.plan").read_bytes()
         names = found[route].pop("bindings", None) or {
@@ -198,6 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--overhead", action="store_true", help="measure that of run_list too")
     parser.add_argument("--unasked", action="store_true",
                         help="in int8, also with no layer asking for half")  # fmt: skip
+    parser.add_argument("--together", action="store_true", help="build both sides at once")
     parser.add_argument("--memory", action="store_true", help="measure that of a tiny build too")
     asked = parser.parse_args(arguments)
     end = time.monotonic() + asked.budget_seconds

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import padded_attention
 import pytest
 from numpy.typing import NDArray
 
@@ -54,6 +55,16 @@ def test_numbers_types_and_shapes(mode: str, tolerance: float) -> None:
             np.testing.assert_array_equal(found["count"], (found["y"] > 0).sum(1))
             np.testing.assert_array_equal(found["flipped"], np.logical_not(feeds["flags"]))
             assert found["count"].dtype == np.int64
+
+
+@pytest.mark.parametrize(("mode", "tolerance"), [("float32", 1e-4), ("float16", 2e-2)])
+@pytest.mark.parametrize("dtype", [DType.BOOL, DType.FLOAT32])
+def test_a_sequence_without_keys_gives_zeros(mode: str, tolerance: float, dtype: DType) -> None:
+    batch = symbol("batch", 1, 3, 8)
+    graph = padded_attention.attention_and_projection(batch, padded_attention.projected, dtype)
+    plugins = Plugins({"core": core_pack})
+    with Builder(backend="tensorrt", mode=mode, plugins=plugins).compile(graph) as engine:
+        padded_attention.assert_right(engine, dtype, tolerance)
 
 
 def test_threads_do_not_disturb_one_another() -> None:

@@ -58,3 +58,20 @@ def test_what_is_of_another_type_is_compared_as_it_is() -> None:
     everywhere = np.ones(2, np.bool_)
     assert without(expected, np.zeros(2, np.float16), everywhere) is expected
     assert without(expected, np.zeros(3, np.float32), everywhere) is expected
+
+
+def test_infinities_of_gelu_are_not_compared() -> None:
+    x = Tensor(np.array([1.0, np.inf, -np.inf, np.nan], np.float32))
+    places = beyond("tensorrt", ["fwd.Gelu"], [x], (4,))
+    np.testing.assert_array_equal(places, [False, True, True, False])
+    assert not beyond("tensorrt", ["fwd.Relu"], [x], (4,)).any()
+
+
+def test_half_compares_what_float16_holds() -> None:
+    x = Tensor(np.array([1.0, 1e30, -1e-30, 0.0, np.inf, np.nan, 12.0], np.float32))
+    places = beyond("tensorrt", ["fwd.Relu"], [x], (7,), "float16")
+    np.testing.assert_array_equal(places, [False, True, True, False, False, False, False])
+    places = beyond("tensorrt", ["fwd.Exp"], [x], (7,), "float16")
+    np.testing.assert_array_equal(places, [False, True, True, False, True, False, True])
+    assert not beyond("tensorrt", ["fwd.Exp"], [x], (7,)).any()
+    assert not beyond("openvino", ["fwd.Exp"], [x], (7,), "float16").any()

@@ -5,7 +5,7 @@ Such a tolerance counts only for graphs that hold the operator, and only on that
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,10 @@ APPROXIMATIONS: Mapping[str, Mapping[str, Tolerance]] = {
 _ANGLES: Mapping[str, tuple[frozenset[str], float]] = {
     "tensorrt": (frozenset({"fwd.Sin", "fwd.Cos", "fwd.Tan"}), 1e5)
 }
+#: Backends that compute half precision in float16, with its range, also where CI runs others.
+HALF = frozenset({"tensorrt"})
+#: The greatest number whose exponential float16 holds.
+_LOG_HALF = float(np.log(np.finfo(np.float16).max))
 
 
 def approximated(
@@ -52,20 +56,45 @@ def approximated(
 
 
 def beyond(
-    backend: str, operators: Iterable[str], inputs: Iterable[Tensor], shape: tuple[int, ...]
+    backend: str,
+    operators: Iterable[str],
+    inputs: Iterable[Tensor],
+    shape: tuple[int, ...],
+    mode: str = "float32",
 ) -> NDArray[np.bool_]:
-    """Elements of an output that are of no angle which a backend can compute with.
+    """Elements of an output that are of a number which a backend cannot compute with.
 
-    Said of outputs of the shape of an input that holds such angles, in a graph with a function of
-    angles: element by element.
+    Said of outputs of the shape of an input that holds such numbers, element by element: of angles
+    beyond those that it brings within a turn; of infinities where torch's gelu depends on the
+    device (NaN on the CPU, infinity or 0 on CUDA); and in half precision of numbers that are not
+    normal numbers of float16, or whose exponential is not.
     """
+    kinds = set(operators)
+    tests: list[Callable[[NDArray[np.float64]], NDArray[np.bool_]]] = []
+    angles, greatest = _ANGLES.get(backend, (frozenset(), np.inf))
+    if angles & kinds:
+        tests.append(lambda x: np.isfinite(x) & (np.abs(x) > greatest))
+    if backend in HALF and "fwd.Gelu" in kinds:
+        tests.append(np.isinf)
+    if backend in HALF and mode != "float32":
+        tests.append(not_half)
+        if "fwd.Exp" in kinds:
+            tests.append(lambda x: np.abs(x) > _LOG_HALF)
     found = np.zeros(shape, np.bool_)
-    kinds, greatest = _ANGLES.get(backend, (frozenset(), np.inf))
-    if kinds & set(operators):
-        for tensor in inputs:
-            if tensor.dtype.is_float and tensor.shape == shape:
-                numbers = tensor.numpy()
-                found |= np.isfinite(numbers) & (np.abs(numbers) > greatest)
+    for tensor in inputs:
+        if tensor.dtype.is_float and tensor.shape == shape:
+            numbers = tensor.numpy().astype(np.float64)
+            for test in tests:
+                found |= test(numbers)
+    return found
+
+
+def not_half(numbers: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Finite numbers, other than 0, beyond the normal ones of float16."""
+    size = np.abs(numbers)
+    limits = np.finfo(np.float16)
+    outside = (size > float(limits.max)) | (size < float(limits.tiny))
+    found: NDArray[np.bool_] = np.isfinite(numbers) & (numbers != 0) & outside
     return found
 
 

@@ -52,6 +52,18 @@ def test_what_adds_up_in_float32_by_itself_asks_for_half(make) -> None:  # type:
         assert asked(node) is asked(node, wide=True) is DType.FLOAT16
 
 
+def test_positions_ask_for_float32_and_convolutions_for_nothing() -> None:
+    graph = Graph()
+    x = graph.add_input("x", TensorType(DType.FLOAT16, (1, 2, 4, 4)))
+    kernel = graph.constant(np.ones((2, 2, 1, 1), np.float16))
+    y = graph.add(ops.Convolution(x, kernel, None, (1, 1), (0, 0), (0, 0), (1, 1)))
+    assert y.producer is not None
+    assert asked(y.producer) is None
+    resized = graph.add(ops.Resize(y, (8, 8), "nearest"))
+    assert resized.producer is not None
+    assert asked(resized.producer) is DType.FLOAT32
+
+
 def test_integers_ask_for_nothing() -> None:
     graph = Graph()
     x = graph.add_input("x", TensorType(DType.INT32, (2,)))
@@ -61,13 +73,18 @@ def test_integers_ask_for_nothing() -> None:
     assert asked(constant) is None
 
 
-def test_what_reads_bytes_asks_for_nothing() -> None:
+def test_what_reads_or_makes_bytes_asks_for_nothing() -> None:
     graph = Graph()
     x = graph.add_input("x", HALF)
     scale = graph.constant(np.array(0.1, np.float32))
-    whole = graph.add(ops.Quantize(x, scale))
+    before = _node(ops.Neg(x), graph)
+    whole = graph.add(ops.Quantize(before.output, scale))
     y = graph.add(ops.Dequantize(whole, scale, dtype=DType.FLOAT16))
-    assert asked(_node(ops.Add(y, x), graph)) is None
+    reads = _node(ops.Add(y, x), graph)
+    after = _node(ops.Relu(reads.output), graph)
+    for node in (before, reads, after):
+        assert asked(node) is None
+    assert asked(_node(ops.Neg(after.output), graph)) is DType.FLOAT16
 
 
 def test_half_is_float32_in_a_network_that_narrows() -> None:

@@ -23,6 +23,11 @@ _ACCUMULATE: tuple[type[Operator], ...] = (
     ops.ReduceMean,
     ops.AdaptiveAveragePool,
 )
+#: Layers that have no kernels of half for some groups and dilations, and are no part of a
+#: transformer: TensorRT takes half for them where it can.
+_CHOSEN: tuple[type[Operator], ...] = (ops.Convolution, ops.ConvolutionTranspose)
+#: Positions in half are off by elements of large images.
+_PLACED: tuple[type[Operator], ...] = (ops.Resize,)
 
 
 def asked(node: Node, *, wide: bool = False) -> DType | None:
@@ -33,15 +38,27 @@ def asked(node: Node, *, wide: bool = False) -> DType | None:
         wide: Whether the lowering wants float32 for the layer at hand.
 
     Returns:
-        ``float16`` or ``float32``; ``None`` for what TensorRT is to choose, as for layers that
-        read tensors of 8 bits, whose kernels are neither.
+        ``float16`` or ``float32``; ``None`` for what TensorRT is to choose: convolutions, and
+        layers that read or make tensors of 8 bits or come right after one, whose kernels are
+        neither.
     """
     operands = tuple(node.op.operands())
-    if any(value.producer and isinstance(value.producer.op, ops.Dequantize) for value in operands):
+    makers = [value.producer for value in operands if value.producer is not None]
+    users = [user.op for value in node.outputs for user in value.users]
+    if isinstance(node.op, _CHOSEN):
+        return None
+    if any(map(_reads_bytes, (node, *makers))) or any(isinstance(u, ops.Quantize) for u in users):
         return None
     kinds = {value.type.dtype for value in (*operands, *node.outputs)}
+    if isinstance(node.op, _PLACED) and kinds & {DType.FLOAT32, DType.FLOAT16}:
+        return DType.FLOAT32
     if isinstance(node.op, _ACCUMULATE) and kinds & {DType.FLOAT32, DType.FLOAT16}:
         return DType.FLOAT16
     if DType.FLOAT16 in kinds:
         return DType.FLOAT32 if wide else DType.FLOAT16
     return DType.FLOAT32 if DType.FLOAT32 in kinds else None
+
+
+def _reads_bytes(node: Node) -> bool:
+    makers = (value.producer for value in node.op.operands())
+    return any(maker is not None and isinstance(maker.op, ops.Dequantize) for maker in makers)

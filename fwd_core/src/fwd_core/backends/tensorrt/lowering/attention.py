@@ -6,6 +6,7 @@ import math
 from typing import NamedTuple
 
 from fwd_core.backends.tensorrt.context import ITensor, TensorRTLowering
+from fwd_core.backends.tensorrt.lowering import empty_rows
 from fwd_core.backends.tensorrt.lowering.creation import steps
 from fwd_core.backends.tensorrt.lowering.linear import product
 from fwd_core.backends.tensorrt.lowering.normalization import softmax_over
@@ -29,7 +30,10 @@ def attention(ctx: TensorRTLowering, op: ops.Attention) -> ITensor:
     rank, dtype = len(_scores(op)), op.query.type.dtype
     mask = _mask_of(ctx, op)
     value = ctx[op.value]
-    if mask.some is not None and _removes_whole_rows(op):
+    whole = mask.some is not None and _removes_whole_rows(op)
+    if whole and empty_rows.defer(ctx, op, mask.some):
+        mask = mask._replace(some=None)
+    elif whole:
         # Zeros as values give zeros too, and can be chosen where values are made, ahead of the
         # kernels that attention becomes.
         value = ctx("select", mask.some, value, ctx.scalar(0.0, dtype, rank))
@@ -142,8 +146,12 @@ def _composed(
     rank, dtype = len(shape), op.query.type.dtype
     query, key = (ctx.ranked(each, rank) for each in (op.query, op.key))
     value = ctx.unsqueeze(value, op.value.type.shape, range(rank - op.value.type.rank))
-    scaled = ctx.elementwise("PROD", query, ctx.scalar(op.factor(), dtype, rank))
-    scores = product(ctx, scaled, key, transpose_b=True)
+    factor = ctx.scalar(op.factor(), dtype, rank)
+    if ctx.features.strongly_typed:
+        query = ctx.elementwise("PROD", query, factor)
+    scores = product(ctx, query, key, transpose_b=True)
+    if not ctx.features.strongly_typed:  # TensorRT 8 has a kernel for attention scaled here
+        scores = ctx.elementwise("PROD", scores, factor)
     if additive is not None:
         scores = ctx.elementwise("SUM", scores, additive)
     return product(ctx, softmax_over(ctx, scores, shape, rank - 1, dtype), value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fwd_core.backends.tensorrt.context import ITensor, TensorRTLowering
+from fwd_core.backends.tensorrt.lowering import empty_rows
 from fwd_core.backends.tensorrt.numbers import wrapped
 from fwd_core.ir import ops
 from fwd_core.ir.types import TensorType
@@ -24,6 +25,7 @@ def linear(ctx: TensorRTLowering, op: ops.Linear) -> ITensor:
     # A vector as a row: TensorRT 8 adds the first element of a bias to all of a vector.
     rank = max(op.x.type.rank, 2)
     result = product(ctx, ctx.ranked(op.x, rank), ctx.ranked(op.weight, rank), transpose_b=True)
+    result = empty_rows.choose(ctx, op, result, rank)
     if op.bias is not None:
         result = ctx.elementwise("SUM", result, ctx.ranked(op.bias, rank))
     if rank == op.x.type.rank:

@@ -42,10 +42,12 @@ _UNARY: dict[type[Operator], str] = {
 _PERIODIC: dict[type[Operator], str] = {ops.Sin: "SIN", ops.Cos: "COS", ops.Tan: "TAN"}
 #: Two pi in parts, two of 8 bits: products with up to 2**16 turns are exact (Cody and Waite, 1980).
 _TURN = (201 / 2**5, 253 / 2**17, 2 * math.pi - 201 / 2**5 - 253 / 2**17)
-#: Coefficients of x, x**3, … of sine and tangent, from the last (DLMF 4.19.1 and 4.19.3), and the
-#: angle up to which they give all digits of float32.
-_SMALL = {"SIN": (-1 / 5040, 1 / 120, -1 / 6, 1.0), "TAN": (17 / 315, 2 / 15, 1 / 3, 1.0)}
-_NEAR_ZERO = 0.125
+#: The angle up to which the odd series of sine and tangent give all digits of float32, and their
+#: coefficients, from the last (DLMF 4.19.1 and 4.19.3).
+_SMALL = {
+    "SIN": (0.5, (-1 / 5040, 1 / 120, -1 / 6, 1.0)),
+    "TAN": (0.125, (17 / 315, 2 / 15, 1 / 3, 1.0)),
+}
 
 
 @lowering("tensorrt", *_UNARY)
@@ -66,14 +68,14 @@ def periodic(ctx: TensorRTLowering, op: ops.unary.FloatUnary) -> ITensor:
         found = ctx.unary(name, angle)
         if name not in _SMALL:
             return found
-        small, series = _small(ctx, angle, op.x.type.rank, _SMALL[name])
+        small, series = _small(ctx, angle, op.x.type.rank, *_SMALL[name])
         return ctx("select", small, series, found)
 
     return ctx.in_float32(x, op.x.type.dtype, near)
 
 
 def _small(
-    ctx: TensorRTLowering, angle: ITensor, rank: int, terms: tuple[float, ...]
+    ctx: TensorRTLowering, angle: ITensor, rank: int, limit: float, terms: tuple[float, ...]
 ) -> tuple[ITensor, ITensor]:
     """Where an angle is small, and its odd series: the layer's error there is not relative."""
 
@@ -84,7 +86,7 @@ def _small(
     series = constant(terms[0])
     for term in terms[1:]:
         series = ctx.elementwise("SUM", ctx.elementwise("PROD", series, square), constant(term))
-    small = ctx.elementwise("LESS", square, constant(_NEAR_ZERO**2))
+    small = ctx.elementwise("LESS", square, constant(limit**2))
     return small, ctx.elementwise("PROD", series, angle)
 
 
