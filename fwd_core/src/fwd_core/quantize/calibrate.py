@@ -123,7 +123,12 @@ class Calibrator:
             CalibrationError: As :meth:`calibrate`, or ranges are of another model.
         """
         ranges = self.ranges(graph, builder)
-        self.placement = place(graph, ranges, skip=self.skip, attention=self.attention)
+        self.placement = place(
+            *(graph, ranges),
+            skip=self.skip,
+            attention=self.attention,
+            unsigned=builder.backend().unsigned,
+        )
         return self.placement
 
 
