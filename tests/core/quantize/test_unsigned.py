@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from fwd_core.quantize.least import least
 from fwd_core.quantize.placement import place
 from fwd_core.quantize.steps import Steps
 
-_BOUNDED = {
+_BOUNDED: dict[str, Callable[[Value], ops.Operator]] = {
     "relu": lambda x: ops.Relu(x),
     "sigmoid": lambda x: ops.Sigmoid(x),
     "softmax": lambda x: ops.Softmax(x, 0),
@@ -51,9 +52,9 @@ def test_nothing_is_below_what_is_said(name: str) -> None:
     assert min(0.0, found.min()) - bound < 0.002  # and it is close, so steps are fine
 
 
-def _bound(build: object) -> float:
+def _bound(build: Callable[[Net, Value], Value]) -> float:
     net = Net()
-    made = build(net, net.input(1, 4, 4, 4))  # type: ignore[operator]
+    made = build(net, net.input(1, 4, 4, 4))
     return least(net.graph).get(made, -math.inf)
 
 
