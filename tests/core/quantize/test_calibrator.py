@@ -10,10 +10,13 @@ import pytest
 
 pytest.importorskip("openvino")
 
+import toy_backend
 from nets import Net
+from on_openvino import Pack
 
-from fwd_core import Builder
+from fwd_core import Builder, Plugins
 from fwd_core.errors import ForwardWarning
+from fwd_core.ir import DType, ops
 from fwd_core.quantize import CalibrationCache, Calibrator
 
 
@@ -60,3 +63,15 @@ def test_tensors_that_were_always_0_have_no_range_in_any_case() -> None:
 def test_mse_is_what_nothing_else_is_said_for() -> None:
     assert _calibrated(2, None) == _calibrated(2, "mse")
     assert _calibrated(2, None).algorithm == "mse"
+
+
+@pytest.mark.parametrize(("backend", "dtype"), [("openvino", DType.UINT8), ("toy", DType.INT8)])
+def test_the_backend_says_whether_bytes_may_be_unsigned(backend: str, dtype: DType) -> None:
+    net = Net()
+    relu = net.add(ops.Relu(net.conv(net.input(1, 4, 4, 4), "first")), "relu")
+    graph = net.finish(net.conv(relu, "last"))
+    plugins = Plugins({"core": Pack(), "toy": toy_backend})
+    builder = Builder(backend=backend, mode="int8", plugins=plugins)
+    Calibrator(cache=CalibrationCache({"x": 1.0, "relu": 2.0}, "mse")).quantize(graph, builder)
+    made = {node.op.x.name: node.op.dtype for node in graph if isinstance(node.op, ops.Quantize)}
+    assert (made["x"], made["relu"]) == (DType.INT8, dtype)
