@@ -33,7 +33,7 @@ def forward_int8(
     name: str, model: torch.nn.Module, inputs: Inputs, threads: int
 ) -> tuple[Call, str]:
     """Forward on OpenVINO, mode int8, with its default algorithm."""
-    return _forward(name, model, inputs, threads, "entropy_2")
+    return _forward(name, model, inputs, threads, None)
 
 
 def forward_int8_minmax(
@@ -114,7 +114,7 @@ class _Reader:
 
 
 def _forward(
-    name: str, model: torch.nn.Module, inputs: Inputs, threads: int, algorithm: str
+    name: str, model: torch.nn.Module, inputs: Inputs, threads: int, algorithm: str | None
 ) -> tuple[Call, str]:
     import forward
     from fwd_core.quantize.calibrate import Calibrator

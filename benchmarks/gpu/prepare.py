@@ -66,7 +66,6 @@ def prepare(
     start = time.perf_counter()
     module, inputs = models.make(model, layers, batch)
     if int8:
-        models.damp(module)
         models.settle(module)
         _calibration(case, module, models.calibration_data(model, max(images, batch)))
     with torch.inference_mode():

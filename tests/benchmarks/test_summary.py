@@ -38,3 +38,12 @@ def test_a_settled_cnn_gives_different_results_for_different_inputs() -> None:
         results = torch.stack([model(*one)[0] for one in further_inputs("mobilenet_v2", 2)])
     varying = ((results - results.mean(0)) ** 2).sum() / (results**2).sum()
     assert float(varying) > 0.1
+
+
+def test_a_settled_cnn_does_not_let_noise_grow_without_end() -> None:
+    model, (images,) = make("mobilenet_v2")
+    settle(model)
+    noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(3)) * 1e-3  # 60 dB
+    with torch.inference_mode():
+        exact, found = (model(one)[0].numpy() for one in (images, images + noise))
+    assert sqnr(found, exact) > 30  # 24 if branches had gains of 1

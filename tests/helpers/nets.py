@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fwd_core.ir import DType, Graph, Tensor, TensorType, Value, ops
+from fwd_core.ir import Dim, DType, Graph, Tensor, TensorType, Value, ops
 
 
 class Net:
@@ -16,7 +16,7 @@ class Net:
         self.graph = Graph("net")
         self.numbers = np.random.default_rng(seed)
 
-    def input(self, *shape: int, name: str = "x", dtype: DType = DType.FLOAT32) -> Value:
+    def input(self, *shape: Dim, name: str = "x", dtype: DType = DType.FLOAT32) -> Value:
         return self.graph.add_input(name, TensorType(dtype, shape))
 
     def constant(self, *shape: int, name: str = "constant") -> Value:

@@ -45,7 +45,7 @@ def test_from_data_to_an_engine_in_int8() -> None:
     head, *rest = result.out.splitlines()
     assert head.startswith("built m.engine: openvino int8 (int8, ")
     assert rest == ["int8: 2 of 2 products"]
-    assert "\ncalibrate: entropy_2\n" in result.err
+    assert "\ncalibrate: mse\n" in result.err
     np.save("one.npy", x := _x(2))
     assert fwd("run", "m.engine", "--input", "@one.npy", "-o", "y.npy").code == ExitCode.OK
     first, last = (np.arange(24.0).reshape(6, 4), np.arange(18.0).reshape(3, 6))
@@ -239,7 +239,7 @@ def test_sensitivity() -> None:
         ["layer0.linear", "Linear", "layer0"],
         ["layer2.linear", "Linear", "layer2"],
     ]
-    assert result.err.endswith("calibrate: entropy_2\nsensitivity: 2 products\n")
+    assert result.err.endswith("calibrate: mse\nsensitivity: 2 products\n")
     found = fwd(*INSPECT, *measure, "--json").json["sensitivity"]
     assert [f"{one['sqnr']:.1f}" for one in found] == [row.split()[0] for row in rows]
     assert found[0]["sqnr"] <= found[1]["sqnr"]

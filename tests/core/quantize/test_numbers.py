@@ -11,6 +11,7 @@ pytest.importorskip("openvino")
 
 from bounds import bound_graph
 from hypothesis import given
+from hypothesis import strategies as st
 from net_recipes import Recipe, made, recipes
 from on_openvino import build
 
@@ -26,12 +27,12 @@ def _ranges(recipe: Recipe, x: np.ndarray[Any, Any]) -> dict[str, float]:
 
 
 def _placed(
-    recipe: Recipe, x: np.ndarray[Any, Any], part: float = 1.0
+    recipe: Recipe, x: np.ndarray[Any, Any], part: float = 1.0, unsigned: bool = False
 ) -> tuple[Placement, Any, Any, Any]:
     """The placement, what is computed with pairs and without, and how far those may differ."""
     ranges = {name: amax * part for name, amax in _ranges(recipe, x).items()}
     graph = made(recipe)
-    placement = place(graph, ranges)
+    placement = place(graph, ranges, unsigned=unsigned)
     exact, bound = build(bound_graph(graph.verify())).run_list([x])
     (got,) = build(graph).run_list([x])
     return placement, got, exact, bound
@@ -41,12 +42,10 @@ def _image(seed: int) -> np.ndarray[Any, Any]:
     return np.random.default_rng(seed).standard_normal((2, 4, 8, 8)).astype(np.float32)
 
 
-@given(recipes())
-def test_no_number_is_off_by_more_than_the_steps_allow(
-    recipe: Recipe,
-) -> None:
+@given(recipes(), st.booleans())
+def test_no_number_is_off_by_more_than_the_steps_allow(recipe: Recipe, unsigned: bool) -> None:
     x = _image(recipe[0])
-    placement, got, exact, bound = _placed(recipe, x)
+    placement, got, exact, bound = _placed(recipe, x, unsigned=unsigned)
     (plain,) = build(made(recipe)).run_list([x])
     np.testing.assert_allclose(exact, plain, rtol=1e-3, atol=1e-3 * abs(plain).max())
     assert (abs(got - exact) <= bound).all()

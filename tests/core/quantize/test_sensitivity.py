@@ -101,14 +101,16 @@ def test_what_is_measured_is_int8_in_one_layer() -> None:
     ranges = _ranges(graph, data)
     losses = {one.name: one for one in sensitivity(graph, ranges, data, _builder())}
 
-    def rounded(array: Any, amax: Any) -> Any:
-        scale = np.asarray(amax / 127, np.float32)
-        return np.clip(np.round(array / scale), -128, 127) * scale
+    def rounded(array: Any, amax: Any, low: int = -128, high: int = 127) -> Any:
+        scale = np.asarray(amax / high, np.float32)
+        return np.clip(np.round(array / scale), low, high) * scale
 
     def product(x: Any, name: str, amax: float | None) -> Any:
         (weight,) = (one.constant.data for one in graph.values() if one.name == f"{name}.weight")
         if amax is not None:
-            x, weight = rounded(x, amax), rounded(weight, np.abs(weight).max(1, keepdims=True))
+            limits = (-128, 127) if x.min() < 0 else (0, 255)  # what comes out of a Relu
+            x = rounded(x, amax, *limits)
+            weight = rounded(weight, np.abs(weight).max(1, keepdims=True))
         return x @ weight.T
 
     a = np.maximum(product(data[0], "a", None), 0)

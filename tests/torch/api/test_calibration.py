@@ -108,7 +108,7 @@ def test_calibrate_takes_any_iterable_and_its_cache_builds(net: Any, tmp_path: P
         again = forward.calibrate(net, batches, algorithm="minmax", backend="openvino")
         assert again == cache
     cache.save(tmp_path / "net.cache")
-    for given in (cache, tmp_path / "net.cache", data, Calibrator(data, algorithm="entropy")):
+    for given in (cache, tmp_path / "net.cache", data, Calibrator(data, algorithm="percentile")):
         engine = forward.build(net, data[0], mode="int8", backend="openvino", calibrator=given)
         _assert_close(engine, net)
         assert engine.engine.manifest["compute"].startswith("int8")
@@ -116,8 +116,9 @@ def test_calibrate_takes_any_iterable_and_its_cache_builds(net: Any, tmp_path: P
 
 @pytest.mark.parametrize("algorithm", ["entropy", "entropy_2", "minmax", "percentile=99.9", "mse"])
 def test_every_algorithm_calibrates(net: Any, algorithm: str) -> None:
-    cache = forward.calibrate(net, _data(), algorithm=algorithm, backend="openvino")
-    greatest = max(float(one.abs().max()) for one in _data())
+    data = _data(320)  # entropy searches are warned of with fewer
+    cache = forward.calibrate(net, data, algorithm=algorithm, backend="openvino")
+    greatest = max(float(one.abs().max()) for one in data)
     assert 0.3 * greatest < cache["x"] <= greatest * 1.0001
 
 

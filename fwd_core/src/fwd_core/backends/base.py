@@ -243,6 +243,9 @@ class Backend(ABC):
     #: ``typed``: the graph's types are what is computed in, so half needs casts in the graph.
     #: ``hint``: the graph stays float32 and the backend is told the precision.
     precision: ClassVar[Literal["typed", "hint"]]
+    #: Whether int8 kernels take uint8 with a zero point beside int8 around 0, for tensors that are
+    #: never much below 0.
+    unsigned: ClassVar[bool] = False
     #: The backend's options.
     options: ClassVar[type[Options]]
 

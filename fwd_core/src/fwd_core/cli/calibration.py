@@ -31,8 +31,8 @@ Algorithm = Annotated[
     Optional[str],
     typer.Option(
         metavar="NAME",
-        help="How ranges are chosen: entropy_2, entropy, minmax, percentile, percentile=99.9, mse, "
-        "or a pack's. (entropy_2)",
+        help="How ranges are chosen: mse, minmax, entropy_2, entropy, percentile, percentile=99.9, "
+        "or a pack's. (mse)",
     ),
 ]
 Cache = Annotated[

@@ -1,7 +1,8 @@
 """Int8: what ranges tensors have, the algorithms that choose them, and the files that hold them.
 
 A tensor's range is symmetric: one number, ``amax``, says that int8 covers ``[-amax, amax]`` in
-steps of ``amax / 127``.
+steps of ``amax / 127``. Backends that take uint8 have finer steps up to the same ``amax`` for what
+is never much below 0.
 """
 
 from fwd_core.quantize.algorithms import (

@@ -27,6 +27,9 @@ ALIASES = {"legacy": ENTROPY_CALIBRATION}
 #: Steps between 0 and the range.
 _STEPS = 127
 _DEFAULT_PERCENTILE = 99.99
+#: Of normal and Laplace numbers, rectified or not, the entropy searches lose 2 to 12 dB against
+#: ``mse`` where a tensor has had fewer: most of their 2048 bins are empty.
+_LEAST_VALUES = 10_000
 
 
 class Algorithm(ABC):
@@ -34,9 +37,12 @@ class Algorithm(ABC):
 
     Attributes:
         name: What users call it, and what a cache of its ranges says.
+        least_values: How many values that are not 0 a tensor must have had; of fewer, users are
+            warned that the range may be a bad one.
     """
 
     name: str
+    least_values: int = 0
 
     @abstractmethod
     def range_of(self, histogram: Histogram) -> float:
@@ -92,6 +98,7 @@ class Entropy(Algorithm):
     """
 
     name = ENTROPY_CALIBRATION
+    least_values = _LEAST_VALUES
 
     def range_of(self, histogram: Histogram) -> float:
         """The cut that loses least information."""
@@ -102,6 +109,7 @@ class Entropy2(Algorithm):
     """TensorRT's entropy calibrator 2, as far as it is public."""
 
     name = ENTROPY_CALIBRATION_2
+    least_values = _LEAST_VALUES
 
     def range_of(self, histogram: Histogram) -> float:
         """The cut that loses least information, noise around 0 left out."""

@@ -173,7 +173,7 @@ class CalibrationCache(Mapping[str, float]):
         if missing:
             warnings.warn(
                 f"{len(missing)} of {len(needed)} tensors have no scale and stay in float: "
-                f"{_listed(missing)}",
+                f"{listed(missing)}",
                 ForwardWarning,
                 stacklevel=2,
             )
@@ -184,7 +184,7 @@ class CalibrationCache(Mapping[str, float]):
     ) -> CalibrationError:
         details = []
         if missing and not self.partial:
-            details.append(f"missing here ({len(missing)}): {_listed(missing)}")
+            details.append(f"missing here ({len(missing)}): {listed(missing)}")
         if unknown:
             found = (_with_closest(name, missing or everything) for name in unknown[:_SHOWN])
             more = f", and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
@@ -232,7 +232,8 @@ class CalibrationCache(Mapping[str, float]):
 _SHOWN = 10
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: list[str]) -> str:
+    """The first few names, and how many more there are."""
     more = f", and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
 from numpy.typing import NDArray
 
-from fwd_core.errors import CalibrationError, OptionError
+from fwd_core.errors import CalibrationError, ForwardWarning, OptionError
 from fwd_core.ir.graph import Graph
 from fwd_core.quantize.algorithms import Algorithm, algorithm_of
-from fwd_core.quantize.cache import CalibrationCache
+from fwd_core.quantize.cache import CalibrationCache, listed
 from fwd_core.quantize.collect import Batches, watch
 from fwd_core.quantize.histogram import Histogram
 from fwd_core.quantize.placement import place, quantizable
@@ -21,7 +22,8 @@ from fwd_core.quantize.report import Placement
 if TYPE_CHECKING:
     from fwd_core.builder import Builder
 
-DEFAULT_ALGORITHM = "entropy_2"
+#: The nearest, or as near as any, on convolutions and transformers alike, and with little data.
+DEFAULT_ALGORITHM = "mse"
 PathLike = Union[str, "os.PathLike[str]"]
 
 
@@ -36,7 +38,7 @@ class Calibrator:
             arrays where there is one input. It is gone through once. Or a function that gives one
             for the model's inputs.
         algorithm: Name of the algorithm, or one of a pack's own; a cache that is read must be of
-            it. By default ``entropy_2``, and a cache of any.
+            it. By default ``mse``, and a cache of any.
         cache: A cache, or the file that one is read from and written to.
         scales: A file with ranges set by hand; tensors that it does not name stay in float.
         skip: Globs over names of nodes and module paths that stay in float.
@@ -123,7 +125,12 @@ class Calibrator:
             CalibrationError: As :meth:`calibrate`, or ranges are of another model.
         """
         ranges = self.ranges(graph, builder)
-        self.placement = place(graph, ranges, skip=self.skip, attention=self.attention)
+        self.placement = place(
+            *(graph, ranges),
+            skip=self.skip,
+            attention=self.attention,
+            unsigned=builder.backend().unsigned,
+        )
         return self.placement
 
 
@@ -146,5 +153,19 @@ def collected(
 
     detail, to = algorithm.name, "to calibrate with"
     watch(graph, names, batches, builder, look, phase="calibrate", detail=detail, to=to)
+    _warn_of_few(histograms, algorithm)
     ranges = {name: algorithm.amax(histogram) for name, histogram in histograms.items()}
     return CalibrationCache(ranges, algorithm.name)
+
+
+def _warn_of_few(histograms: Mapping[str, Histogram], algorithm: Algorithm) -> None:
+    found = {name: one.count - one.zeros for name, one in histograms.items()}
+    few = [name for name, count in found.items() if 0 < count < algorithm.least_values]
+    if few:
+        warnings.warn(
+            f"{len(few)} of {len(found)} tensors have had fewer than {algorithm.least_values} "
+            f"values that are not 0, too few for {algorithm.name!r}, which then clips more than is "
+            f"good: {listed(few)}. Calibrate with more batches, or by 'mse' or 'minmax'",
+            ForwardWarning,
+            stacklevel=2,
+        )

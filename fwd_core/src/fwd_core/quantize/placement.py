@@ -12,14 +12,17 @@ import numpy as np
 
 from fwd_core.errors import CalibrationError
 from fwd_core.ir import ops
+from fwd_core.ir.dtypes import DType
 from fwd_core.ir.graph import Graph, Node, Value
 from fwd_core.ir.tensor import Tensor
 from fwd_core.quantize import rules
+from fwd_core.quantize.least import least
 from fwd_core.quantize.patterns import matching
 from fwd_core.quantize.plan import Plan, Read, made
 from fwd_core.quantize.ranges import Ranges
 from fwd_core.quantize.report import Placement
-from fwd_core.quantize.weights import scale_of, weight_scale
+from fwd_core.quantize.steps import Steps
+from fwd_core.quantize.weights import weight_scale
 from fwd_core.rewrite.batch_norm import FoldBatchNorm
 
 
@@ -51,6 +54,7 @@ def place(
     *,
     skip: Sequence[str] = (),
     attention: bool = False,
+    unsigned: bool = False,
 ) -> Placement:
     """Quantize a graph of floats, in place.
 
@@ -66,6 +70,8 @@ def place(
         ranges: The greatest magnitude of each tensor by name; others are ignored.
         skip: What stays in float: globs over names of nodes and module paths.
         attention: Quantize the products of attention too: scores, and what softmax weighs.
+        unsigned: Use uint8 for tensors that are never, or never much, below 0, in finer steps up
+            to the same greatest magnitude. The backend must compute with it.
 
     Raises:
         CalibrationError: The graph has been placed already.
@@ -77,10 +83,13 @@ def place(
     known = Ranges(graph, ranges)
     plan = made(graph, known, skipped, attention=attention)
     order = {node: place for place, node in enumerate(graph)}
+    bounds = least(graph) if unsigned else {}
     scales: dict[str, float] = {}
     for value in [one for one in graph.values() if one in plan.pairs]:
-        scales[value.name] = scale = scale_of(known.amax(plan.groups.of(value)))
-        _pair(graph, value, np.array(scale, np.float32), None, plan.pairs[value], order)
+        steps = _steps(plan, value, known, bounds)
+        scales[value.name] = steps.scale
+        scale = np.array(steps.scale, np.float32)
+        _pair(graph, value, scale, None, plan.pairs[value], order, steps)
     weights: dict[str, int] = {}
     for (value, axis), reads in plan.weights.items():
         constant = value.constant
@@ -93,6 +102,18 @@ def place(
     )
 
 
+def _steps(plan: Plan, value: Value, known: Ranges, bounds: Mapping[Value, float]) -> Steps:
+    """Those of the group that a tensor shares a scale with."""
+    group = plan.groups.of(value)
+    amax = known.amax(group)
+    if not bounds or not plan.around_zero.isdisjoint(group):
+        return Steps.around_zero(amax)
+    bound = min(bounds.get(one, -amax) for one in group)
+    if bound < 0 and not plan.at_zero.isdisjoint(group):
+        return Steps.around_zero(amax)
+    return Steps.above(bound, amax)
+
+
 def _pair(
     graph: Graph,
     value: Value,
@@ -100,19 +121,25 @@ def _pair(
     axis: int | None,
     reads: list[Read],
     order: dict[Node, int],
+    steps: Steps | None = None,
 ) -> None:
     first = min((read.node for read in reads), key=order.__getitem__)
     made = value.producer
     place = made.location if made is not None else first.location
     scale = graph.constant(Tensor(scales), name=f"{value.name}/scale", location=place, before=first)
+    dtype, zero = (DType.INT8, None) if steps is None else (steps.dtype, None)
+    if steps is not None and steps.zero:
+        number = Tensor(np.array(steps.zero, np.int32))
+        zero = graph.constant(number, name=f"{value.name}/zero", location=place, before=first)
+    low, high = map(int, dtype.limits)
     small = graph.add(
-        ops.Quantize(value, scale, axis=axis),
+        ops.Quantize(value, scale, zero, axis, low, high, dtype),
         name=f"{value.name}/quantized",
         location=place,
         before=first,
     )
     back = graph.add(
-        ops.Dequantize(small, scale, axis=axis),
+        ops.Dequantize(small, scale, zero, axis),
         name=f"{value.name}/dequantized",
         location=place,
         before=first,

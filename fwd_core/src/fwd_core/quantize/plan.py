@@ -40,6 +40,10 @@ class Plan:
         unquantized: Tensors that would be quantized but cannot be, with the reason.
         groups: Tensors that share one scale.
         instead: Tensors that get a pair once others are kept in float.
+        around_zero: Tensors whose integers must be those around 0: they multiply other tensors
+            from the place of a weight, or in attention.
+        at_zero: Tensors whose integer 0 must stand for 0: no kernel of a transposed convolution
+            takes another.
     """
 
     pairs: dict[Value, list[Read]] = field(default_factory=dict)
@@ -49,6 +53,8 @@ class Plan:
     unquantized: dict[str, str] = field(default_factory=dict)
     groups: Groups = field(default_factory=Groups)
     instead: set[Value] = field(default_factory=set)
+    around_zero: set[Value] = field(default_factory=set)
+    at_zero: set[Value] = field(default_factory=set)
 
 
 def made(graph: Graph, ranges: Ranges, skipped: Mapping[str, str], *, attention: bool) -> Plan:
@@ -164,6 +170,10 @@ class _Planner:
             given = False
             if value.constant is None:
                 self._want(value, Read(node, name))
+                if name != self.products[node][0] or isinstance(node.op, ops.Attention):
+                    self.plan.around_zero.add(value)
+                elif isinstance(node.op, ops.ConvolutionTranspose):
+                    self.plan.at_zero.add(value)
                 continue
             axis = weight_axis(node.op, name, value.type.rank)
             self.plan.weights.setdefault((value, axis), []).append(Read(node, name))

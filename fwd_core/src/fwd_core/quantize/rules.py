@@ -7,7 +7,8 @@ TensorFlow Quantization Toolkit, "Add Custom QDQ Insertion Case") and what OpenV
 
 - all inputs of weighted operators are quantized, and their outputs are not: an output becomes
   int8 because a reader's pair fuses with what computes it;
-- activations have one scale, weights one per output channel, and everything is symmetric;
+- activations have one scale, weights one per output channel, and everything is symmetric, but
+  for activations that are never much below 0 on backends that take uint8 (:mod:`.steps`);
 - no pair stands between a product and the activation or addition that fuses with it;
 - of an addition after a product the *other* input is quantized, since its type decides the type
   that the fused kernel writes; a pair on both would part the product from its addition. Of

@@ -108,7 +108,8 @@ def _with_twins(
     """
     exact, placed = (copied(graph, builder.plugins) for _ in range(2))
     FoldBatchNorm(frozenset(matching(graph, skip))).apply(exact)
-    quantized = place(placed, ranges, skip=skip, attention=attention).quantized
+    unsigned = builder.backend().unsigned
+    quantized = place(placed, ranges, skip=skip, attention=attention, unsigned=unsigned).quantized
     twins = {node.name: node for node in placed}
     imported = {node.name: folded_product(node) or node for node in graph}
     nodes = list(exact)
@@ -149,12 +150,19 @@ def _pair_before(value: Value, exact: Graph) -> ops.Dequantize | None:
 
 
 def _again(graph: Graph, pair: ops.Dequantize, value: Value, before: Node | None) -> Value:
-    scale = pair.scale.constant
-    assert scale is not None, "scales are constants"
-    copy = graph.constant(scale, name=f"{value.name}/scale", before=before)
-    axis = pair.axis
-    small = graph.add(ops.Quantize(value, copy, axis=axis), before=before)
-    return graph.add(ops.Dequantize(small, copy, axis=axis), before=before)
+    made = pair.x.producer
+    assert made is not None
+    assert isinstance(made.op, ops.Quantize)
+
+    def constant(one: Value, name: str) -> Value:
+        assert one.constant is not None, "steps are constants"
+        return graph.constant(one.constant, name=f"{value.name}/{name}", before=before)
+
+    scale = constant(pair.scale, "scale")
+    zero = None if pair.zero_point is None else constant(pair.zero_point, "zero")
+    quantize = dataclasses.replace(made.op, x=value, scale=scale, zero_point=zero)
+    small = graph.add(quantize, before=before)
+    return graph.add(ops.Dequantize(small, scale, zero, pair.axis), before=before)
 
 
 def _sums(graph: Graph, node: Node, twin: Value, before: Node | None) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Scales: of one range, and of the channels of a weight."""
+"""Which ranges are usable, and the scales of weights."""
 
 from __future__ import annotations
 
@@ -41,11 +41,6 @@ def weight_problem(weight: Tensor) -> str | None:
 def greatest(tensor: Tensor) -> float:
     """The greatest magnitude in a tensor that is not empty."""
     return max(float(tensor.data.max()), -float(tensor.data.min()))
-
-
-def scale_of(amax: float) -> float:
-    """The scale of a range."""
-    return amax / GREATEST
 
 
 def weight_axis(op: Operator, field: str, rank: int) -> int | None:

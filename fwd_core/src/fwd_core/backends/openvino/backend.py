@@ -47,6 +47,7 @@ class OpenVINOBackend(Backend):
     name: ClassVar[str] = "openvino"
     priority: ClassVar[int] = 10
     precision: ClassVar[Literal["typed", "hint"]] = "hint"
+    unsigned: ClassVar[bool] = True
     options: ClassVar[type[Options]] = OpenVINOOptions
 
     def availability(self) -> Availability:

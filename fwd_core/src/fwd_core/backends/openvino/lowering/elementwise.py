@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from fwd_core.backends.openvino import floats, integers
+from fwd_core.backends.openvino import floats, integers, residual
 from fwd_core.backends.openvino.context import OpenVINOLowering
 from fwd_core.backends.openvino.lowering.unary import unless_nan
 from fwd_core.backends.openvino.types import computed, element_type
@@ -74,7 +74,8 @@ def clamp(ctx: OpenVINOLowering, op: ops.Clamp) -> Output:
 @lowering("openvino", *_ARITHMETIC)
 def arithmetic(ctx: OpenVINOLowering, op: ops.NumberBinary) -> Output:
     """OpenVINO's operator of the same meaning; small integers wrap."""
-    result = getattr(ctx.opset, _ARITHMETIC[type(op)])(ctx[op.a], ctx[op.b])
+    a, b = residual.addends(ctx, op) if isinstance(op, ops.Add) else (ctx[op.a], ctx[op.b])
+    result = getattr(ctx.opset, _ARITHMETIC[type(op)])(a, b)
     return integers.wrapped(ctx.opset, result.output(0), op.a.type.dtype)
 
 
