@@ -152,8 +152,8 @@ def measure(row: Row, folder: Path, asked: argparse.Namespace) -> dict[str, Any]
     calls: dict[str, Call] = {route: replay.once for route, replay in replays.items()}
     if "forward" in replays:
         try:
-            calls[RUN], results = overhead.run_list(overhead.loaded(case, row.mode), inputs)
-            found[RUN] = accuracy(results, expected)
+            listed = overhead.Calls(overhead.loaded(case, row.mode), inputs)
+            calls[RUN], found[RUN] = listed.once, accuracy(listed.results, expected)
         except (ForwardError, TypeError, AttributeError) as error:
             found[RUN] = {"failed": f"{type(error).__name__}: {error}"}
     for route, rounds in in_turns(calls, asked.seconds).items():

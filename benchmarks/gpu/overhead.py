@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -29,50 +30,90 @@ def loaded(case: Case, mode: str) -> Engine:
     return Engine.load(case.folder / f"forward-{mode}.engine", plugins=plugins())
 
 
-def run_list(engine: Any, inputs: Sequence[Any]) -> tuple[Call, list[Any]]:
-    """A call with arrays of the device and a wait for the stream, and what it gave.
+class Calls:
+    """``run_list`` of an engine on arrays of the device, on a stream of its own.
+
+    Args:
+        engine: The engine.
+        inputs: Arrays of the host, which are copied to the device once.
 
     Raises:
         ForwardError: The engine does not run.
     """
-    stream = cuda.call("cudaStreamCreate")
-    bound, _ = engine.executable.bound
-    arrays = [
-        DeviceBuffer.of(array, kind.storage) for array, kind in zip(inputs, bound, strict=True)
-    ]
-    run, wait, handle = engine.run_list, cuda.runtime().cudaStreamSynchronize, int(stream)
 
-    def call() -> Any:
-        results = run(arrays, stream=handle)
-        wait(stream)
+    def __init__(self, engine: Any, inputs: Sequence[Any]) -> None:
+        self._stream = cuda.call("cudaStreamCreate")
+        bound, _ = engine.executable.bound
+        self._arrays = [
+            DeviceBuffer.of(array, kind.storage) for array, kind in zip(inputs, bound, strict=True)
+        ]
+        self._run, self._handle = engine.run_list, int(self._stream)
+        self._wait = cuda.runtime().cudaStreamSynchronize
+        for _ in range(_WARM_UP):
+            results = self.once()
+        self.results = [np.asarray(one.numpy()) for one in results]
+
+    def launch(self) -> Any:
+        """Call, and do not wait."""
+        return self._run(self._arrays, stream=self._handle)
+
+    def wait(self) -> None:
+        """Wait for the end of what was called."""
+        self._wait(self._stream)
+
+    def once(self) -> Any:
+        """Call and wait."""
+        results = self._run(self._arrays, stream=self._handle)
+        self._wait(self._stream)
         return results
-
-    for _ in range(_WARM_UP):
-        results = call()
-    return call, [np.asarray(one.numpy()) for one in results]
 
 
 def measure(row: Row, folder: Path) -> dict[str, Any]:
-    """Host time of ``run_list`` above a bare launch of the same graph, both with the wait."""
+    """What ``run_list`` takes above a bare launch of the same graph: on the host, and to the end.
+
+    ``overhead_us`` is the host's time until the call returns, above that of the launch;
+    ``late_us`` is what the call adds to the time until the GPU has done the work. Each with the
+    bounds of 95 % of the rounds.
+    """
     case = Case.of(folder, row)
     inputs, _ = case.read()
     try:
         engine = loaded(case, row.mode)
         names = engine.plan.manifest["bindings"]
         feeds = list(zip(names["inputs"], inputs, strict=True))
-        bare = Replay(build.library(), engine.plan.payload(), feeds, names["outputs"]).once
-        call, _ = run_list(engine, inputs)
+        bare = Replay(build.library(), engine.plan.payload(), feeds, names["outputs"])
+        calls = Calls(engine, inputs)
     except (ForwardError, TypeError, AttributeError) as error:
         return {"failed": f"{type(error).__name__}: {error}"}
-    rounds = [[_median_us(one) for one in (bare, call)] for _ in range(_ROUNDS)]
-    bares, runs = np.array(rounds).T
-    extra = runs - bares
-    low, high = np.percentile(extra, [2.5, 97.5])
+    hosts = [(_launch_us(bare), _launch_us(calls)) for _ in range(_ROUNDS)]
+    ends = [(_median_us(bare.once), _median_us(calls.once)) for _ in range(_ROUNDS)]
     return {
-        "bare_us": float(np.median(bares)),
-        "run_us": float(np.median(runs)),
-        "overhead_us": [float(np.median(extra)), float(low), float(high)],
+        "launch_us": float(np.median([one for one, _ in hosts])),
+        "call_us": float(np.median([one for _, one in hosts])),
+        "overhead_us": _extra(hosts),
+        "bare_us": float(np.median([one for one, _ in ends])),
+        "run_us": float(np.median([one for _, one in ends])),
+        "late_us": _extra(ends),
     }
+
+
+def _extra(pairs: Sequence[tuple[float, float]]) -> list[float]:
+    """Median and bounds of what the second of each pair is above the first."""
+    extra = [run - bare for bare, run in pairs]
+    low, high = np.percentile(extra, [2.5, 97.5])
+    return [float(np.median(extra)), float(low), float(high)]
+
+
+def _launch_us(side: Replay | Calls) -> float:
+    """Median time of a launch while the GPU is idle; the wait after it is not counted."""
+    clock, times = time.perf_counter, []
+    for _ in range(_CALLS):
+        start = clock()
+        kept = side.launch()
+        times.append(clock() - start)
+        side.wait()
+        del kept
+    return float(np.median(times)) * 1e6
 
 
 def _median_us(call: Call) -> float:

@@ -105,6 +105,16 @@ class Replay:
         if launched != self._good or ended != self._good:
             raise cuda.CudaError("cudaGraphLaunch", str(launched), str(ended))
 
+    def launch(self) -> None:
+        """Launch the graph, and do not wait."""
+        (launched,) = self._launch(self._graph, self.stream)
+        if launched != self._good:
+            raise cuda.CudaError("cudaGraphLaunch", str(launched), "")
+
+    def wait(self) -> None:
+        """Wait for the end of what was launched."""
+        cuda.call("cudaStreamSynchronize", self.stream)
+
     def burst(self, count: int) -> float:
         """Seconds that some launches in a row take, waiting for the last alone."""
         start = time.perf_counter()

@@ -99,16 +99,19 @@ def builds(halves: Sequence[tuple[rows.Row, _Document, _Document]]) -> Iterator[
         "Each build is a process of its own. Host memory is the peak of that process less what it "
         "held with TensorRT imported and a builder made, as a multiple of the weights in float32. "
         "`torch` is the time until the fifth call of the recorded route. Errors are the greatest "
-        "of all outputs, relative to the greatest value, against torch in float32 on the CPU.\n"
+        "of all outputs, relative to the greatest value, against torch in float32 on the CPU. "
+        "*In half* are products of those that the engine tells of; TensorRT's second compiler "
+        "takes transformers as one layer and tells nothing of it (*opaque*).\n"
     )
     yield (
-        "| | Forward build [s] | ONNX | torch | Forward engine [MB] | ONNX | Forward host memory "
-        "[x weights] | ONNX | Forward error | cosine | ONNX error | cosine |"
+        "| | Forward, in half | Forward build [s] | ONNX | torch | Forward engine [MB] | ONNX "
+        "| Forward host memory [x weights] | ONNX | Forward error | cosine | ONNX error | cosine |"
     )
-    yield "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
+    yield f"|---|{'---:|' * 12}"
     for row, ours, torch in halves:
         both = (FORWARD, ONNX)
-        cells = [_build(ours, route) for route in both]
+        cells = [_narrow(ours, FORWARD, "Half")]
+        cells += [_build(ours, route) for route in both]
         cells += [_cell(torch, RECORDED, "build_s", ".0f")]
         cells += [_cell(ours, route, "engine_mb", ".1f") for route in both]
         cells += [_cell(ours, route, "host_x_weights", ".2f") for route in both]
@@ -128,10 +131,10 @@ def int8(halves: Sequence[tuple[rows.Row, _Document, _Document]]) -> Iterator[st
         "Forward calibrates the model itself, on the GPU, and writes what it found into the graph; "
         "the parser's route is calibrated with the same data by TensorRT's calibrator "
         "(`IInt8EntropyCalibrator2`) and may compute any layer in half. Batch normalization has "
-        "the statistics of what comes in, and residual blocks add a tenth of what drawn weights "
-        "would, so that results depend on the inputs. *In int8* are products (convolutions and "
-        "matrix products) of those that the engine tells of; a layer of TensorRT's second compiler "
-        "tells nothing of those inside it (*opaque*).\n"
+        "the statistics of what comes in, and residual branches end in a gain of 0.2, so that "
+        "results depend on the inputs. *In int8* are products (convolutions and matrix products) "
+        "of those that the engine tells of; a layer of TensorRT's second compiler tells nothing of "
+        "those inside it (*opaque*).\n"
     )
     yield (
         "| | Forward [ms] | Forward float16 | int8 / float16 [95 %] | ONNX parser int8 "
@@ -156,7 +159,7 @@ def int8(halves: Sequence[tuple[rows.Row, _Document, _Document]]) -> Iterator[st
         cells = []
         for route in (FORWARD, rows.HALF, ONNX):
             cells += [_cell(ours, route, "sqnr_db", ".1f"), _cell(ours, route, "cosine", ".5f")]
-        cells += [_in_int8(ours, FORWARD), _in_int8(ours, ONNX)]
+        cells += [_narrow(ours, route, "Int8") for route in (FORWARD, ONNX)]
         cells += [_cell(ours, FORWARD, "calibrate_s", ".0f")]
         calibrates = ours.get("routes", {}).get(ONNX, {}).get("calibrates")
         cells += [_build(ours, FORWARD)]
@@ -164,12 +167,13 @@ def int8(halves: Sequence[tuple[rows.Row, _Document, _Document]]) -> Iterator[st
         yield f"| {row} | {' | '.join(cells)} |"
 
 
-def _in_int8(half: _Document, route: str) -> str:
+def _narrow(half: _Document, route: str, kind: str) -> str:
+    """How many products are of a type, of those that the engine tells of."""
     found = half.get("routes", {}).get(route, {})
     if "products" not in found:
         return "–"
     counts = found["products"]
-    text = f"{counts.get('Int8', 0)} of {sum(counts.values())}"
+    text = f"{counts.get(kind, 0)} of {sum(counts.values())}"
     return f"{text}, {found['opaque']} opaque" if found["opaque"] else text
 
 
@@ -177,11 +181,15 @@ def more(halves: Sequence[tuple[rows.Row, _Document, _Document]]) -> Iterator[st
     """Overhead of a call, memory of libraries, and whatever failed."""
     for row, ours, _ in halves:
         found = ours.get("overhead", {})
-        if "overhead_us" in found:
+        if "late_us" in found:
             yield (
-                f"\n{row}: `run_list` on arrays of the device takes {found['run_us']:.1f} µs with "
-                f"the wait, a bare launch of the same graph {found['bare_us']:.1f} µs: "
-                "{:+.1f} [{:+.1f}, {:+.1f}] µs.".format(*found["overhead_us"])
+                f"\n{row}: `run_list` on arrays of the device returns after "
+                f"{found['call_us']:.1f} µs, a bare launch of the same graph after "
+                f"{found['launch_us']:.1f} µs: "
+                "{:+.1f} [{:+.1f}, {:+.1f}] µs. ".format(*found["overhead_us"])
+                + f"With the wait for the GPU it takes {found['run_us']:.1f} µs, and the launch "
+                f"{found['bare_us']:.1f} µs: "
+                "{:+.1f} [{:+.1f}, {:+.1f}] µs.".format(*found["late_us"])
             )
         if "tiny_mb" in ours:
             base = ours["routes"].get(FORWARD, {})

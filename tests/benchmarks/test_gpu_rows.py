@@ -142,7 +142,10 @@ def test_a_step_is_ended_with_the_budget(
 
 def test_the_page_has_a_chapter_per_day_and_the_later_of_two_measurements(tmp_path: Path) -> None:
     row, other = Row("resnet50", 1, "float16"), Row("bert_base", 1, "float16")
-    overhead = {"bare_us": 400.0, "run_us": 412.5, "overhead_us": [12.5, 11.0, 14.0]}
+    overhead = {
+        "launch_us": 8.0, "call_us": 20.5, "overhead_us": [12.5, 11.0, 14.0],
+        "bare_us": 400.0, "run_us": 417.0, "late_us": [17.0, 15.0, 19.0],
+    }  # fmt: skip
     documents = [
         _ours(row, 0.9),
         _ours(row, 0.4, overhead=overhead),
@@ -163,7 +166,8 @@ def test_the_page_has_a_chapter_per_day_and_the_later_of_two_measurements(tmp_pa
         "| 2.000 |" in text
     )
     assert "| 0.900 |" not in text
-    assert "+12.5 [+11.0, +14.0] µs" in text
+    assert "returns after 20.5 µs, a bare launch of the same graph after 8.0 µs: +12.5 [" in text
+    assert "+17.0 [+15.0, +19.0] µs" in text
     assert "one layer peaks at 650 MiB" in text
     assert "torch.compile recorded: OutOfMemoryError: no room\n" in text
     first, second = text.split("2026-11-29")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -156,10 +156,6 @@ class DeviceArray:
         return f"<DeviceArray {self.dtype}{list(self.shape)} on GPU {self.device}>"
 
 
-class _SpeaksCuda(Protocol):
-    __cuda_array_interface__: Mapping[str, Any]
-
-
 class Given:
     """An array of the caller's on the GPU.
 
@@ -230,17 +226,32 @@ def as_given(
         if ready != stream:
             given.memory.lend(own if stream is None else stream)
         return Given(given.address, given.shape, bound, None, given)
-    if (stream is not None or not hasattr(given, "__dlpack__")) and bound is not DType.BFLOAT16:
-        found = _by_interface(port, bound, given)
+    if stream is not None or not hasattr(given, "__dlpack__"):
+        found = by_interface(port, bound, given, device)
         if found is not None:
-            _check_device(port, given, device)
             return found
     return _by_dlpack(port, bound, given, device, own if stream is None else stream)
 
 
-def _by_interface(port: Port, bound: DType, given: _SpeaksCuda) -> Given | None:
+def by_interface(port: Port, bound: DType, given: Any, device: int | None) -> Given | None:
+    """The caller's array, if it tells itself by the CUDA array interface.
+
+    Args:
+        port: The input.
+        bound: The type that the engine binds for it.
+        given: What the caller gave, an array or not.
+        device: Number of the engine's GPU; ``None`` where there is no other.
+
+    Returns:
+        What a run takes; ``None`` for what does not speak that protocol.
+
+    Raises:
+        InputError: As :func:`as_given`.
+    """
+    if bound is DType.BFLOAT16:
+        return None
     try:
-        told = given.__cuda_array_interface__
+        told: Mapping[str, Any] = given.__cuda_array_interface__
     except (AttributeError, RuntimeError, TypeError, ValueError):
         return None  # an array that can only be told by DLPack, or by neither
     dtype = _TYPESTR.get(told["typestr"])
@@ -258,6 +269,8 @@ def _by_interface(port: Port, bound: DType, given: _SpeaksCuda) -> Given | None:
             expected="an array whose elements are all valid",
             hint="fill the masked elements on the GPU",
         )
+    if device is not None:
+        _check_device(port, given, device)
     stream = told.get("stream")
     return Given(told["data"][0], shape, bound, 0 if stream == DEFAULT_STREAM else stream, given)
 

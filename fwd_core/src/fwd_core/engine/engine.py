@@ -177,8 +177,8 @@ class Engine:
 
     def _on_device(self, given: Sequence[Any], stream: Any, *, wait: bool) -> Any:
         """Run where arrays may be on the GPU: outputs, or a :class:`Pending` of them."""
-        handle = None if stream is None else stream_handle(stream)
-        pool = self.contexts
+        handle = stream if stream is None or type(stream) is int else stream_handle(stream)
+        pool = self._pool or self.contexts
         context = pool.acquire(handle)
         try:
             inputs = context.accept(given, handle)

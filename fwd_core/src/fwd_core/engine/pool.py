@@ -36,8 +36,9 @@ class Pool(Generic[T]):
         self._is_idle = idle
         self._made = 0
         self._idle: deque[T] = deque()
-        self._permits = threading.Semaphore(limit)
         self._lock = threading.Lock()
+        self._back = threading.Condition(self._lock)
+        self._waiting = 0
         self._lent = 0
         self._closed = False
         self.limit = limit
@@ -53,31 +54,40 @@ class Pool(Generic[T]):
         Raises:
             ForwardError: The pool is closed.
         """
-        self._permits.acquire()
-        made = 0
+        with self._lock:
+            found = self._next(asked)  # asks the device, which may have failed
+            self._lent += 1
+            if self._lent > self.peak:
+                self.peak = self._lent
+        if found is not None:
+            return found
         try:
-            with self._lock:
-                if self._closed:
-                    raise ForwardError("the engine is closed", hint="build or load it again")
-                found = self._choose(asked)  # asks the device, which may have failed
-                self._lent += 1
-                self.peak = max(self.peak, self._lent)
-                if found is not None:
-                    return found
-                made = 1
-                self._made += 1
             return self._create()
         except BaseException:
             with self._lock:
-                self._lent -= made
-                self._made -= made
-            self._permits.release()
+                self._lent -= 1
+                self._made -= 1
+                self._back.notify()
             raise
+
+    def _next(self, asked: Any) -> T | None:
+        """One that is there, or ``None`` where a new one is to be made."""
+        while True:
+            if self._closed:
+                raise ForwardError("the engine is closed", hint="build or load it again")
+            if self._idle and (found := self._choose(asked)) is not None:
+                return found
+            if self._made < self.limit:
+                self._made += 1
+                return None
+            self._waiting += 1
+            try:
+                self._back.wait()
+            finally:
+                self._waiting -= 1
 
     def _choose(self, asked: Any) -> T | None:
         """One that is there, or ``None`` where a new one is better."""
-        if not self._idle:
-            return None
         if self._is_idle is None or self._is_idle(self._idle[-1], asked):
             return self._idle.pop()
         for item in reversed(self._idle):
@@ -91,14 +101,18 @@ class Pool(Generic[T]):
         with self._lock:
             self._lent -= 1
             self._idle.append(item)
-        self._permits.release()
+            if self._waiting:
+                self._back.notify_all()
 
     def close(self) -> None:
         """Lend no more, wait until all objects are back, and let go of them."""
         with self._lock:
             self._closed = True
-        for _ in range(self.limit):
-            self._permits.acquire()
-        with self._lock:
+            self._back.notify_all()
+            while self._lent:
+                self._waiting += 1
+                try:
+                    self._back.wait()
+                finally:
+                    self._waiting -= 1
             self._idle.clear()
-        self._permits.release(self.limit)

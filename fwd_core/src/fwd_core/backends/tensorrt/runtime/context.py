@@ -7,22 +7,26 @@ import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from fwd_core.backends.base import Context, Pending
 from fwd_core.backends.tensorrt.runtime import conversion, cuda
 from fwd_core.backends.tensorrt.runtime.blocks import ALIGNMENT, Block
 from fwd_core.backends.tensorrt.runtime.buffers import DeviceBuffer, PinnedBuffer, view
-from fwd_core.backends.tensorrt.runtime.graphs import Graphs
+from fwd_core.backends.tensorrt.runtime.graphs import Graphs, Key
 from fwd_core.backends.tensorrt.runtime.pending import DevicePending
 from fwd_core.backends.tensorrt.runtime.program import Shape
-from fwd_core.engine.device_arrays import DeviceArray, Given, as_given, on_device
+from fwd_core.engine.device_arrays import DeviceArray, Given, as_given, by_interface, on_device
 from fwd_core.engine.inputs import as_array
 
 if TYPE_CHECKING:
-    from fwd_core.backends.tensorrt.runtime.executable import DeviceExecutable
+    from fwd_core.backends.tensorrt.runtime.executable import Binding, DeviceExecutable
 
 #: Runs of one shape that each found new addresses; from then on arrays are copied to addresses
 #: that stay, so that a graph can be replayed.
 _MOVES = 4
+#: Sizes of inputs that are remembered; after as many others all are forgotten.
+_SIZES = 1024
 
 
 class Queued(NamedTuple):
@@ -69,6 +73,9 @@ class DeviceContext(Context):
             for index in range(owner.profiles)
         ]
         self._moves: dict[tuple[Shape, ...], int] = {}
+        #: By sizes of the inputs: the graphs of their profile, and bytes of the outputs.
+        self._sized: dict[tuple[Shape, ...], tuple[Graphs, list[int]]] = {}
+        self._record_done = cuda.quick("cudaEventRecord")
         #: Stream of the last run, ``None`` when all are over.
         self.last: int | None = None
 
@@ -84,14 +91,25 @@ class DeviceContext(Context):
 
     def accept(self, given: Sequence[Any], stream: int | None) -> list[Any]:
         """Arrays of the host or the GPU. See :meth:`Context.accept`."""
-        self._owner.enter()
-        gpu = self._owner.gpu.ordinal
+        owner = self._owner
+        owner.enter()
         return [
-            as_given(binding.port, binding.dtype, item, gpu, stream, self.stream)
-            if on_device(item)
-            else as_array(binding.port, item)
-            for binding, item in zip(self._owner.inputs, given, strict=True)
+            self._accept(binding, item, stream)
+            for binding, item in zip(owner.inputs, given, strict=True)
         ]
+
+    def _accept(self, binding: Binding, item: Any, stream: int | None) -> Any:
+        port, bound, kind = binding.port, binding.dtype, type(item)
+        if kind is np.ndarray:
+            return as_array(port, item)
+        gpu = self._owner.gpu.ordinal
+        if stream is not None and kind is not DeviceArray:  # the quickest way, tried first
+            found = by_interface(port, bound, item, gpu if self._owner.several_gpus else None)
+            if found is not None:
+                return found
+        if on_device(item):
+            return as_given(port, bound, item, gpu, stream, self.stream)
+        return as_array(port, item)
 
     def run_on(
         self, inputs: Sequence[Any], shapes: Sequence[Shape], stream: int | None
@@ -145,28 +163,56 @@ class DeviceContext(Context):
         owner = self._owner
         if self.last is not None and self.last != stream:
             cuda.call("cudaStreamWaitEvent", stream, self._done, 0)
-        host = not any(type(item) is Given for item in inputs)
+        host = True
+        sent = []
+        for index, item in enumerate(inputs):
+            if type(item) is Given:
+                host = False
+                sent.append(self._take(index, item, stream))
+            else:
+                sent.append(self._send(index, item, stream))
         sizes = tuple([item.shape for item in inputs])
-        sent = [
-            self._take(index, item, stream)
-            if type(item) is Given
-            else self._send(index, item, stream)
-            for index, item in enumerate(inputs)
-        ]
-        graphs = self.graphs[owner.profile(sizes)]
-        lengths = [
-            math.prod(shape) * b.itemsize for b, shape in zip(owner.outputs, shapes, strict=True)
-        ]
+        known = self._sized.get(sizes)
+        graphs, lengths = self._prepared(sizes, shapes) if known is None else known
         pool = owner.pinned if host else owner.blocks
         blocks = [pool.lend(length, stream) for length in lengths]
-        key = None if host else (sizes, (*sent, *[block.address for block in blocks]))
-        if key is not None and not self._moves_on(key, graphs):
-            graphs.run(key, stream)
+        if host:
+            self._run_staged(inputs, sizes, sent, blocks, lengths, graphs, stream, host=True)
         else:
-            self._run_staged(inputs, sizes, sent, blocks, lengths, graphs, stream, host=host)
-        cuda.call("cudaEventRecord", self._done, stream)
+            key = (sizes, (*sent, *[block.address for block in blocks]))
+            if self._moves.get(sizes) or not graphs.replayed(key, stream):
+                self._run_anew(inputs, key, sent, blocks, lengths, graphs, stream)
+        self._record_done(self._done, stream)
         self.last = stream
         return Queued(stream, blocks, shapes, host, inputs)
+
+    def _prepared(
+        self, sizes: tuple[Shape, ...], shapes: Sequence[Shape]
+    ) -> tuple[Graphs, list[int]]:
+        """What follows from sizes alone."""
+        graphs = self.graphs[self._owner.profile(sizes)]
+        outputs = zip(self._owner.outputs, shapes, strict=True)
+        lengths = [math.prod(shape) * binding.itemsize for binding, shape in outputs]
+        if len(self._sized) >= _SIZES:
+            self._sized.clear()
+        self._sized[sizes] = graphs, lengths
+        return graphs, lengths
+
+    def _run_anew(
+        self,
+        inputs: Sequence[Any],
+        key: Key,
+        sent: list[int],
+        blocks: list[Block],
+        lengths: list[int],
+        graphs: Graphs,
+        stream: int,
+    ) -> None:
+        """Run between the caller's arrays; or between the context's, if addresses ever change."""
+        if self._moves_on(key, graphs):
+            self._run_staged(inputs, key[0], sent, blocks, lengths, graphs, stream, host=False)
+        else:
+            graphs.run(key, stream)
 
     def _run_staged(
         self,
@@ -192,7 +238,7 @@ class DeviceContext(Context):
             if length:
                 move(block.address, address, length, stream)
 
-    def _moves_on(self, key: Any, graphs: Graphs) -> bool:
+    def _moves_on(self, key: Key, graphs: Graphs) -> bool:
         """Whether arrays of these sizes have come from ever new addresses."""
         if not self._owner.policy.wanted:
             return False
@@ -202,7 +248,7 @@ class DeviceContext(Context):
                 self._moves[sizes] = 0
             return False
         moves = self._moves[sizes] = self._moves.get(sizes, 0) + 1
-        if len(self._moves) > 1024:  # sizes that change with every run are never replayed
+        if len(self._moves) > _SIZES:  # sizes that change with every run are never replayed
             self._moves.clear()
         return moves > _MOVES
 

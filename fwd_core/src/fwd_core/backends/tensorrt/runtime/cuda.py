@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import threading
+from collections.abc import Callable
 from functools import lru_cache
 from types import ModuleType
 from typing import Any
@@ -53,12 +54,35 @@ def call(name: str, *args: Any) -> Any:
     library = runtime()
     status, *values = getattr(library, name)(*args)
     if status != library.cudaError_t.cudaSuccess:
-        _, known = library.cudaGetErrorName(status)
-        _, text = library.cudaGetErrorString(status)
-        raise CudaError(name, known.decode(), text.decode())
+        raise _failure(name, status)
     if not values:
         return None
     return values[0] if len(values) == 1 else tuple(values)
+
+
+@lru_cache(maxsize=None)
+def quick(name: str) -> Callable[..., None]:
+    """A function of the runtime library that returns a status alone, looked up once.
+
+    Raises:
+        CudaError: When it is called: the status is not ``cudaSuccess``.
+    """
+    library = runtime()
+    function, good = getattr(library, name), library.cudaError_t.cudaSuccess
+
+    def checked(*args: Any) -> None:
+        (status,) = function(*args)
+        if status != good:
+            raise _failure(name, status)
+
+    return checked
+
+
+def _failure(name: str, status: Any) -> CudaError:
+    library = runtime()
+    _, known = library.cudaGetErrorName(status)
+    _, text = library.cudaGetErrorString(status)
+    return CudaError(name, known.decode(), text.decode())
 
 
 #: Held while a stream is captured and while memory is given back: giving back waits for all

@@ -61,6 +61,7 @@ class DeviceExecutable(Executable):
         policy: Whether runs are recorded as CUDA graphs.
         blocks: Memory of outputs on the device.
         pinned: Memory of outputs on the host.
+        several_gpus: Whether there are others beside it.
     """
 
     parallel = 2
@@ -87,7 +88,7 @@ class DeviceExecutable(Executable):
         self.blocks = blocks.on_device()
         self.pinned = blocks.pinned()
         self._chosen: dict[tuple[Shape, ...], int] = {}
-        self._several_gpus = cuda.call("cudaGetDeviceCount") > 1
+        self.several_gpus = cuda.call("cudaGetDeviceCount") > 1
         self._contexts: weakref.WeakSet[DeviceContext] = weakref.WeakSet()
 
     @property
@@ -107,7 +108,7 @@ class DeviceExecutable(Executable):
 
     def enter(self) -> None:
         """Make the engine's GPU the one that this thread's calls go to."""
-        if self._several_gpus:
+        if self.several_gpus:
             cuda.call("cudaSetDevice", self.device)
 
     def profile(self, sizes: tuple[Shape, ...]) -> int:

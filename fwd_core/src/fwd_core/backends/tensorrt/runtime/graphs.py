@@ -77,6 +77,8 @@ class Graphs:
         self._eager: Program | None = None
         self._recorded: OrderedDict[Key, Recorded] = OrderedDict()
         self._seen: OrderedDict[Key, None] = OrderedDict()
+        #: The one that was used last, which is at the end already.
+        self._last: Recorded | None = None
         #: How many runs were replayed, of all.
         self.replays = 0
 
@@ -87,12 +89,9 @@ class Graphs:
             InputError: A shape is refused.
             DeviceError: CUDA or TensorRT failed.
         """
-        recorded = self._recorded.get(key)
-        if recorded is not None:
-            self._recorded.move_to_end(key)
-            cuda.call("cudaGraphLaunch", recorded.launch, stream)
-            self.replays += 1
-        elif self._policy.wanted and key in self._seen:
+        if self.replayed(key, stream):
+            return
+        if self._policy.wanted and key in self._seen:
             self._record(key, stream)
         else:
             if self._policy.wanted:
@@ -102,6 +101,22 @@ class Graphs:
             shapes, addresses = key
             self._eager.prepare(shapes, addresses, stream)
             self._eager.enqueue(stream)
+
+    def replayed(self, key: Key, stream: int) -> bool:
+        """Put a run on a stream if it was recorded; whether it was.
+
+        Raises:
+            CudaError: The launch failed.
+        """
+        recorded = self._recorded.get(key)
+        if recorded is None:
+            return False
+        if self._last is not recorded:
+            self._recorded.move_to_end(key)
+            self._last = recorded
+        cuda.quick("cudaGraphLaunch")(recorded.launch, stream)
+        self.replays += 1
+        return True
 
     def knows(self, key: Key) -> bool:
         """Whether such a run has come before, and is not forgotten."""
@@ -116,6 +131,7 @@ class Graphs:
         """Drop all graphs, because addresses that they use are gone; no run is under way."""
         for recorded in self._recorded.values():
             recorded.close()
+        self._last = None
         self._recorded.clear()
         self._seen.clear()
 
@@ -153,7 +169,7 @@ class Graphs:
         while len(self._recorded) >= self._capacity:
             _, oldest = self._recorded.popitem(last=False)
             oldest.close()
-        self._recorded[key] = Recorded(program, graph)
+        self._recorded[key] = self._last = Recorded(program, graph)
 
 
 def _capture(program: Program) -> Any:
