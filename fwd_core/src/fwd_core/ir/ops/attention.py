@@ -10,6 +10,7 @@ from fwd_core.errors import GraphError
 from fwd_core.ir.dims import Dim
 from fwd_core.ir.emitter import Emitter
 from fwd_core.ir.graph import Value
+from fwd_core.ir.magnitude import magnitude
 from fwd_core.ir.operator import Operator, operator
 from fwd_core.ir.ops import _checks as check
 from fwd_core.ir.tensor import Tensor
@@ -79,7 +80,7 @@ class Attention(Operator):
             return False
         known = self.mask.constant
         if known is None:
-            return self.mask.type.dtype in check.BOOL or not _stays_finite(self.mask)
+            return self.mask.type.dtype in check.BOOL or not math.isfinite(magnitude(self.mask))
         kept = known.data if self.mask.type.dtype in check.BOOL else known.numpy() != -math.inf
         return self.causal or not bool(kept.any(axis=-1).all())
 
@@ -112,47 +113,6 @@ class Attention(Operator):
         anything = emit(reduction.ReduceAny(keep, (keep.type.rank - 1,), keepdims=True), "any")
         weights = emit(ew.Where(anything, weights, number(0.0, "zero")), "kept")
         return emit(linear.MatMul(weights, self.value), "attention")
-
-
-#: Operators between a mask and what it is made of.
-_FARTHEST = 12
-
-
-def _stays_finite(x: Value) -> bool:
-    """Whether float numbers certainly are."""
-    return math.isfinite(_magnitude(x, _FARTHEST))
-
-
-def _magnitude(x: Value, depth: int) -> float:
-    """What no element exceeds: of constants, flags and counts, as masks are computed from them."""
-    known, dtype = x.constant, x.type.dtype
-    if known is not None:
-        most = float(np.abs(known.numpy().astype(np.float64)).max(initial=0.0))
-        return math.inf if math.isnan(most) else most
-    if not dtype.is_float:
-        return 1.0 if dtype in check.BOOL else float(max(map(abs, dtype.limits)))
-    most = _computed_magnitude(x, depth) if depth else math.inf
-    # A quarter of a unit in the last place above the greatest number still rounds to it.
-    return most if most <= dtype.limits[1] * (1 + 2.0**-26) else math.inf
-
-
-def _computed_magnitude(x: Value, depth: int) -> float:
-    from fwd_core.ir.ops import creation, elementwise, shape
-
-    op = x.producer.op if x.producer is not None else None
-    if isinstance(op, creation.Full):
-        return abs(op.value)
-    if isinstance(op, (elementwise.Where, elementwise.Add, elementwise.Sub, elementwise.Mul)):
-        a, b = _magnitude(op.a, depth - 1), _magnitude(op.b, depth - 1)
-        if isinstance(op, elementwise.Where):
-            return max(a, b)
-        if isinstance(op, elementwise.Mul):
-            return a * b if math.isfinite(a) and math.isfinite(b) else math.inf
-        return a + b
-    moves = (shape.Reshape, shape.Squeeze, shape.Unsqueeze, shape.Expand, shape.Transpose)
-    if isinstance(op, (elementwise.Cast, *moves)):
-        return _magnitude(op.x, depth - 1)
-    return math.inf
 
 
 def causal_mask(emit: Emitter, length: Dim, source: Dim) -> Value:

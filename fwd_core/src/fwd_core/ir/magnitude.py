@@ -1,0 +1,52 @@
+"""How great numbers can become, as far as operators tell."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from fwd_core.ir.graph import Value
+
+#: Operators between a value and what it is made of.
+_FARTHEST = 12
+
+
+def magnitude(x: Value) -> float:
+    """What no element of a tensor exceeds, infinity if that is not known.
+
+    Known it is of constants, flags and counts, and of what is added, multiplied and chosen from
+    them, as masks are.
+    """
+    return _magnitude(x, _FARTHEST)
+
+
+def _magnitude(x: Value, depth: int) -> float:
+    known, dtype = x.constant, x.type.dtype
+    if known is not None:
+        most = float(np.abs(known.numpy().astype(np.float64)).max(initial=0.0))
+        return math.inf if math.isnan(most) else most
+    if not dtype.is_float:
+        return max(abs(float(bound)) for bound in dtype.limits)
+    most = _computed(x, depth) if depth else math.inf
+    # A quarter of a unit in the last place above the greatest number still rounds to it.
+    return most if most <= dtype.limits[1] * (1 + 2.0**-26) else math.inf
+
+
+def _computed(x: Value, depth: int) -> float:
+    from fwd_core.ir.ops import creation, elementwise, shape
+
+    op = x.producer.op if x.producer is not None else None
+    if isinstance(op, creation.Full):
+        return abs(op.value)
+    if isinstance(op, (elementwise.Where, elementwise.Add, elementwise.Sub, elementwise.Mul)):
+        a, b = _magnitude(op.a, depth - 1), _magnitude(op.b, depth - 1)
+        if isinstance(op, elementwise.Where):
+            return max(a, b)
+        if isinstance(op, elementwise.Mul):
+            return a * b if math.isfinite(a) and math.isfinite(b) else math.inf
+        return a + b
+    moves = (shape.Reshape, shape.Squeeze, shape.Unsqueeze, shape.Expand, shape.Transpose)
+    if isinstance(op, (elementwise.Cast, *moves)):
+        return _magnitude(op.x, depth - 1)
+    return math.inf
