@@ -35,7 +35,8 @@ class Last(nn.Module):
         return (last,) if pooled is None else (last, pooled)
 
 
-def _ids() -> tuple[torch.Tensor, torch.Tensor]:
+def tokens() -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids of two sequences, and which are tokens: of the first one half."""
     torch.manual_seed(1)
     ids = torch.randint(2, VOCABULARY, (2, TOKENS))
     mask = torch.ones(2, TOKENS, dtype=torch.int64)
@@ -50,7 +51,7 @@ def _text(model: str, attention: str, types: bool = False, **more: Any) -> Case:
     torch.manual_seed(0)
     made = config(**{**SIZES, "attn_implementation": attention, **more})
     network = getattr(transformers, f"{model}Model")(made).eval()
-    ids, mask = _ids()
+    ids, mask = tokens()
     if types:
         names = ("input_ids", "attention_mask", "token_type_ids")
         return Last(network, names).eval(), (ids, mask, (ids % 2).clone())
@@ -70,7 +71,7 @@ def _image(model: str, attention: str) -> Case:
     return Last(network, ("pixel_values",)).eval(), (torch.randn(2, 3, 16, 16),)
 
 
-def _torch_encoder(_attention: str, **more: Any) -> Case:
+def _torch_encoder(**more: Any) -> Case:
     class Encoder(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -83,8 +84,15 @@ def _torch_encoder(_attention: str, **more: Any) -> Case:
             return self.encoder(x, src_key_padding_mask=padding)
 
     torch.manual_seed(0)
-    padding = _ids()[1] == 0
+    padding = tokens()[1] == 0
     return Encoder().eval(), (torch.randn(2, TOKENS, HIDDEN), padding)
+
+
+def _old(name: str) -> Case:
+    import old_encoders
+
+    made: Case = getattr(old_encoders, name)()
+    return made
 
 
 #: Models by name; each is given the kind of its attention, ``eager`` or ``sdpa``.
@@ -100,9 +108,22 @@ MODELS: dict[str, Callable[[str], Case]] = {
     "DeBERTa": lambda a: _text("Deberta", a, relative_attention=True, pos_att_type=["c2p", "p2c"]),
     "XLM-RoBERTa": lambda a: _text("XLMRoberta", a),
     "CamemBERT": lambda a: _text("Camembert", a),
-    "BERT, relative positions": lambda a: _text("Nezha" if False else "MegatronBert", a),
+    "Megatron-BERT": lambda a: _text("MegatronBert", a),
+    "BERT of transformers 2 and 3": lambda _a: _old("bert"),
+    "DistilBERT of transformers 2 and 3": lambda _a: _old("distilbert"),
+    "BERT with relative positions": lambda _a: _old("relative"),
     "ViT": lambda a: _image("ViT", a),
     "DeiT": lambda a: _image("DeiT", a),
-    "nn.TransformerEncoder": _torch_encoder,
-    "nn.TransformerEncoder, norm first": lambda a: _torch_encoder(a, norm_first=True),
+    "nn.TransformerEncoder": lambda _a: _torch_encoder(),
+    "nn.TransformerEncoder, norm first": lambda _a: _torch_encoder(norm_first=True),
 }
+#: Models that have attention in one form only.
+ONE_FORM = frozenset(
+    {"MPNet", "DeBERTa", "Megatron-BERT", *(name for name in MODELS if "of tr" in name)}
+    | {"BERT with relative positions", "nn.TransformerEncoder", "nn.TransformerEncoder, norm first"}
+)
+
+
+def kinds(name: str) -> tuple[str, ...]:
+    """The kinds of attention that a model has."""
+    return ("eager",) if name in ONE_FORM else ("eager", "sdpa")

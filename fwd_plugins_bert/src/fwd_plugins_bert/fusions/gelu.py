@@ -91,11 +91,12 @@ def _of_tanh(gate: Value) -> WrittenGelu | None:
             for x, cubic in ((total.a, total.b), (total.b, total.a)):
                 if _is_power(cubic, x, 3):
                     return WrittenGelu(x, "tanh")
-    if len(rest) == 2:  # x * (1 + 0.044715 x^2)
-        for x, total_of in ((rest[0], rest[1]), (rest[1], rest[0])):
-            square = _beside_one(total_of)
-            if square is not None and _is_power(square, x, 2):
-                return WrittenGelu(x, "tanh")
+    for x in match.within_product(tanh.x):  # x * (1 + 0.044715 x^2)
+        _, beside = match.factors(tanh.x, x)
+        others = [value for value in beside if value is not x]
+        square = _beside_one(others[0]) if len(beside) == 2 and len(others) == 1 else None
+        if square is not None and _is_power(square, x, 2):
+            return WrittenGelu(x, "tanh")
     return None
 
 

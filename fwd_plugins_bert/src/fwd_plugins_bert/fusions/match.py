@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from fwd_core.ir import Node, Operator, Value, ops
+from fwd_core.ir import Operator, Value, ops
 
 Op = TypeVar("Op", bound=Operator)
 
@@ -73,14 +73,22 @@ def factors(value: Value, stop: Value | None = None) -> tuple[float, list[Value]
     return total, found
 
 
+def within_product(value: Value) -> list[Value]:
+    """Everything that a product of products multiplies, whole and in parts."""
+    found, pending = [], [value]
+    while pending:
+        one = pending.pop()
+        found.append(one)
+        if (product := made_by(one, ops.Mul)) is not None:
+            pending += [product.b, product.a]
+        elif (quotient := made_by(one, ops.Div)) is not None:
+            pending.append(quotient.a)
+    return found
+
+
 def is_read_once(value: Value) -> bool:
     """Whether one node reads a value, and the graph does not give it out."""
     return sum(value.users.values()) == 1 and value not in value.graph.outputs
-
-
-def readers(value: Value) -> list[Node]:
-    """Nodes that read a value, and nothing where the graph gives it out."""
-    return list(value.users)
 
 
 def is_vector_of(value: Value, whole: Value) -> bool:

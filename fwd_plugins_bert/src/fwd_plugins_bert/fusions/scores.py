@@ -37,7 +37,8 @@ class Added:
 class WrittenOut:
     """softmax(query key^T * scale + masks) value.
 
-    Operands may have their last two axes ``swapped``; ``nodes`` are the products that read them.
+    Operands may have their last two axes ``swapped``; ``nodes`` are all that read them: the
+    products, and what multiplies query or key by a number.
     """
 
     operands: tuple[Value, Value, Value]
@@ -99,7 +100,7 @@ def written_out(node: Node) -> WrittenOut | Refusal | None:
         (product.op.transpose_a, not product.op.transpose_b, node.op.transpose_b),
         tuple(found.masks),
         found.scale * of_query * of_key,
-        (product, node),
+        (product, node, *_between(product.op.a, query), *_between(product.op.b, key)),
     )
 
 
@@ -162,6 +163,11 @@ def _leads_to_product(value: Value) -> bool:
 def _unscaled(value: Value) -> tuple[Value, float]:
     scaled = match.times_number(value)
     return (value, 1.0) if scaled is None else scaled
+
+
+def _between(scaled: Value, value: Value) -> list[Node]:
+    """The node that multiplies a value by a number, if it was taken off."""
+    return [] if scaled is value or scaled.producer is None else [scaled.producer]
 
 
 def _swap(rank: int) -> tuple[int, ...]:
