@@ -49,6 +49,12 @@ class Write:
 ROOT = math.sqrt(2.0)
 SLOPE = math.sqrt(2 / math.pi)
 Form = Callable[[Write, Value], Value]
+
+
+def _cubic(w: Write, x: Value) -> Value:
+    return w.add(x, w.mul(w.mul(w.mul(x, x), x), 0.044715))
+
+
 EXACT: dict[str, Form] = {
     "x/2 first": lambda w, x: w.mul(w.mul(x, 0.5), w.add(w.erf(w.div(x, ROOT)), 1.0)),
     "half of the gate": lambda w, x: w.mul(x, w.mul(0.5, w.add(1.0, w.erf(w.mul(x, 1 / ROOT))))),
@@ -61,7 +67,9 @@ TANH: dict[str, Form] = {
         w.add(1.0, w.tanh(w.mul(SLOPE, w.add(x, w.mul(0.044715, w.pow(x, 3.0)))))),
     ),
     "products": lambda w, x: w.mul(
-        w.mul(w.add(1.0, w.tanh(w.mul(w.add(x, w.mul(w.mul(w.mul(x, x), x), 0.044715)), SLOPE))), x),
+        w.mul(
+            w.add(1.0, w.tanh(w.mul(w.add(x, w.mul(w.mul(w.mul(x, x), x), 0.044715)), SLOPE))), x
+        ),
         0.5,
     ),
     "fast": lambda w, x: w.mul(

@@ -9,11 +9,12 @@ import pytest
 from fusing import compare, normal, number, only, reasons, weight
 
 from fwd_core.ir import DType, Graph, TensorType, Value, ops
+from fwd_plugins_bert.fusions import Fusion
 from fwd_plugins_bert.fusions.layer_norm import FuseLayerNorm, FuseScaleAndShift
 
 X = (normal(2, 5, 8) * 3 + 1,)
 KIND = [TensorType(DType.FLOAT32, (2, 5, 8))]
-BOTH = [FuseLayerNorm(), FuseScaleAndShift()]
+BOTH: list[Fusion[Any]] = [FuseLayerNorm(), FuseScaleAndShift()]
 
 
 def standardized(
@@ -40,7 +41,7 @@ def standardized(
 @pytest.mark.parametrize("form", ["power", "reciprocal", "swap"])
 @pytest.mark.parametrize("also", [False, True])
 def test_written_out(form: str, also: bool) -> None:
-    flags = {form: True, "reciprocal": also or form == "reciprocal"}
+    flags: dict[str, Any] = {form: True, "reciprocal": also or form == "reciprocal"}
     counts, left = compare(lambda graph, x: standardized(graph, x, **flags), X, BOTH)
     assert counts == {"layer-norm": 1}
     norm = only(left, ops.LayerNorm)
@@ -69,7 +70,9 @@ def test_other_axes() -> None:
 
 def test_the_mean_of_another_tensor_is_none() -> None:
     def make(graph: Graph, x: Value) -> Value:
-        centred = graph.add(ops.Sub(x, graph.add(ops.ReduceMean(graph.add(ops.Abs(x)), (2,), True))))
+        centred = graph.add(
+            ops.Sub(x, graph.add(ops.ReduceMean(graph.add(ops.Abs(x)), (2,), True)))
+        )
         variance = graph.add(ops.ReduceMean(graph.add(ops.Mul(centred, centred)), (2,), True))
         root = graph.add(ops.Sqrt(graph.add(ops.Add(variance, number(graph, 1e-3)))))
         return graph.add(ops.Div(centred, root))

@@ -30,7 +30,7 @@ def rows(op: Operator, size: Dim, *values: Value | None) -> None:
         if value is not None and (
             value.type.rank != 1 or is_equal(value.type.shape[0], size) is not True
         ):
-            raise GraphError(f"{op.kind()}: {value}", expected=f"[{size}]", got=value.type)
+            raise GraphError(f"{op.kind()}: {value.name}", expected=f"[{size}]", got=value.type)
 
 
 def single(emit: Emitter, value: Value | None) -> Value | None:

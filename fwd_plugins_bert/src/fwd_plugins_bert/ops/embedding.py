@@ -29,12 +29,12 @@ class EmbeddingNorm(Operator, namespace="bert"):
 
     def infer(self) -> TensorType:
         """Type of the result."""
-        dtype = checks.floats(self, *self.tables, *self.added, self.scale, self.shift)
         if not self.tables or len(self.tables) != len(self.indices):
             raise GraphError(
                 f"{self.kind()}: one or more tables, and as many index tensors",
                 got=f"{len(self.tables)} and {len(self.indices)}",
             )
+        dtype = checks.floats(self, *self.tables, *self.added, self.scale, self.shift)
         shape = self.indices[0].type.shape
         for index in self.indices:
             if index.type.shape != shape or str(index.type.dtype) not in ("int32", "int64"):
@@ -55,7 +55,7 @@ class EmbeddingNorm(Operator, namespace="bert"):
         result = TensorType(dtype, (*shape, size))
         for one in self.added:
             if not _fits(one.type, result):
-                raise GraphError(f"{self.kind()}: {one}", expected=result, got=one.type)
+                raise GraphError(f"{self.kind()}: {one.name}", expected=result, got=one.type)
         return result
 
     def decompose(self, emit: Emitter) -> Value:
