@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from fwd_core.ir import Emitter, Graph, Node, Value
 from fwd_core.rewrite.base import NodeRewrite, Refusal
+from fwd_core.rewrite.cleanup.dead_code import RemoveDeadCode
 
 Found = TypeVar("Found")
 
@@ -36,6 +37,13 @@ class Fusion(NodeRewrite, Generic[Found]):
         if found is None or isinstance(found, Refusal):
             return found
         return self.replace(found, emit)
+
+    def apply(self, graph: Graph) -> int:
+        """Try every node, then drop what nothing reads any more: it would still be a reader."""
+        changed = super().apply(graph)
+        if changed:
+            RemoveDeadCode().apply(graph)
+        return changed
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ class Rows:
     def joined(parts: Sequence[tuple[Rows, NDArray[np.int64]]], emit: Emitter) -> Value:
         """A weight of the rows that are picked from each, in order."""
         first = parts[0][0]
-        rows = np.concatenate([weight.data.data[picked] for weight, picked in parts])
+        rows = np.concatenate([_picked(weight.data.data, picked) for weight, picked in parts])
         constant = emit.constant(Tensor(rows, first.data.dtype), "weight")
         if first.dequantize is None:
             return constant
@@ -75,3 +75,10 @@ def rows_of(weight: Value) -> Rows | None:
     ):
         return None
     return Rows(known, scale.data.astype(np.float32), quantize, dequantize)
+
+
+def _picked(rows: NDArray[np.generic], picked: NDArray[np.int64]) -> NDArray[np.generic]:
+    """Rows by their positions, without a copy where they lie together."""
+    first, count = int(picked[0]), len(picked)
+    together = np.array_equal(picked, np.arange(first, first + count))
+    return rows[first : first + count] if together else rows[picked]
