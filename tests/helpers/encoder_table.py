@@ -8,12 +8,13 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from encoders import LAYERS, MODELS, kinds
+from encoders import LAYERS, MODELS, TOKENS, kinds
 from fusing import every, fuse
 
 from fwd_core import Builder
@@ -54,15 +55,36 @@ def forms(name: str) -> Iterator[Form]:
     builder = Builder(backend="openvino")
     for kind in kinds(name):
         model, inputs = MODELS[name](kind)
-        with warnings.catch_warnings():
-            # transformers checks shapes with Python's if while it is traced
-            warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
-            warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")
-            warnings.filterwarnings("ignore", message="To copy construct from a tensor.*")
+        with quiet():
             traced = builder.import_model(jit.trace(model, inputs), inputs)
             exported = builder.import_model(model, inputs)
         yield Form(kind, "traced", traced, inputs, model)
         yield Form(kind, "exported", exported, inputs, model)
+
+
+def dynamic(name: str, kind: str) -> Form:
+    """A traced model whose batch and length may change."""
+    model, inputs = MODELS[name](kind)
+    sizes: dict[int, Any] = {0: ("batch", 1, 2, 4)}
+    if inputs[0].ndim < 4:  # a sequence and no image
+        sizes[1] = ("length", 2, TOKENS, 2 * TOKENS - 2)
+    builder = Builder(backend="openvino")
+    with quiet():
+        traced = jit.trace(model, inputs)
+        names = [value.name for value in builder.import_model(traced, inputs).inputs]
+        graph = builder.import_model(traced, inputs, dynamic=dict.fromkeys(names, sizes))
+    return Form(kind, "dynamic", graph, inputs, model)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without what models of transformers say of themselves."""
+    with warnings.catch_warnings():
+        # they check shapes with Python's if while they are traced
+        warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")
+        warnings.filterwarnings("ignore", message="To copy construct from a tensor.*")
+        yield
 
 
 def row(name: str, found: list[tuple[Form, dict[str, int], list[fusions.Refused]]]) -> str:

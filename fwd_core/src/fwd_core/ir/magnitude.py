@@ -34,7 +34,7 @@ def _magnitude(x: Value, depth: int) -> float:
 
 
 def _computed(x: Value, depth: int) -> float:
-    from fwd_core.ir.ops import creation, elementwise, shape
+    from fwd_core.ir.ops import creation, elementwise, indexing, shape
 
     op = x.producer.op if x.producer is not None else None
     if isinstance(op, creation.Full):
@@ -47,6 +47,7 @@ def _computed(x: Value, depth: int) -> float:
             return a * b if math.isfinite(a) and math.isfinite(b) else math.inf
         return a + b
     moves = (shape.Reshape, shape.Squeeze, shape.Unsqueeze, shape.Expand, shape.Transpose)
-    if isinstance(op, (elementwise.Cast, *moves)):
+    picks = (shape.Slice, indexing.Gather, indexing.GatherElements)
+    if isinstance(op, (elementwise.Cast, *moves, *picks)):
         return _magnitude(op.x, depth - 1)
     return math.inf

@@ -119,6 +119,9 @@ ROW = np.array([[0.0, -np.inf], [-1e9, 1.0]], np.float32)
         (lambda graph, x, b: graph.add(ops.Add(least(graph, b), near(graph))), False),
         (lambda graph, x, b: graph.add(ops.Add(least(graph, b), least(graph, b))), True),
         (lambda graph, x, b: graph.add(ops.Cast(half(graph, b), DType.FLOAT32)), True),
+        (lambda graph, x, b: graph.add(ops.Gather(near(graph), two(graph), 0)), False),
+        (lambda graph, x, b: graph.add(ops.Slice(least(graph, b), 1, 0, 1)), False),
+        (lambda graph, x, b: graph.add(ops.Gather(x, two(graph), 0)), True),
     ],
 )
 def test_masks_that_may_empty_a_row(make: Any, may: bool) -> None:
@@ -153,6 +156,10 @@ def least(graph: Graph, keep: Value) -> Value:
 def near(graph: Graph) -> Value:
     """Weights of positions, which are lost beside the least number."""
     return graph.constant(np.full((2, 2), -7.5, np.float32))
+
+
+def two(graph: Graph) -> Value:
+    return graph.constant(np.array([1, 0]))
 
 
 def half(graph: Graph, keep: Value) -> Value:
