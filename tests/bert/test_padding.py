@@ -56,6 +56,20 @@ CASES: dict[str, tuple[Make, int, float]] = {
     "old models": (old, 1, -1e4),
     "equal 0": (lambda g, t: equal(g, t, 0), 0, -math.inf),
     "equal 1": (lambda g, t: equal(g, t, 1), 1, -math.inf),
+    "zeros of the same shape": (
+        lambda g, t: g.add(
+            ops.Reshape(
+                g.add(
+                    ops.Where(
+                        to_bool(g, t), g.add(ops.Full(t.type.shape, 0.0, F32)), number(g, -1e4)
+                    )
+                ),
+                (t.type.shape[0], 1, 1, t.type.shape[1]),
+            )
+        ),
+        1,
+        -1e4,
+    ),
     "reshaped": (
         lambda g, t: g.add(ops.Reshape(to_bool(g, t), (*t.type.shape[:1], 1, 1, t.type.shape[1]))),
         1,

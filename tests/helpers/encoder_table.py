@@ -21,6 +21,8 @@ from fwd_core import Builder
 from fwd_core.ir import Graph
 from fwd_ops_torch.importers import jit
 from fwd_plugins_bert import fusions
+from fwd_plugins_bert.ops import SelfAttention
+from fwd_plugins_bert.padding import padding
 
 PAGE = Path(__file__).parents[2] / "docs/reference/encoders.md"
 BEGIN, END = "<!-- made by tests/helpers/encoder_table.py -->", "<!-- end -->"
@@ -105,13 +107,33 @@ def row(name: str, found: list[tuple[Form, dict[str, int], list[fusions.Refused]
     for _, _, refused in found:
         each = Counter(f"{one.fusion.removeprefix('bert-')}: {one.reason}" for one in refused)
         left |= each
+    padded = {masks(form.graph) for form, _, _ in found}
+    assert len(padded) == 1, f"{name}: masks differ: {padded}"
+    cells += padded
     reasons = "; ".join(f"{count} x {text}" for text, count in sorted(left.items()))
     return f"| {name} | {', '.join(written) or '-'} | {' | '.join(cells)} | {reasons or '-'} |"
 
 
+def masks(graph: Graph) -> str:
+    """What the masks of fused attention are."""
+    held = [node.op.mask for node in graph if isinstance(node.op, SelfAttention)]
+    if not held:
+        return "-"
+    if all(mask is None for mask in held):
+        return "no mask"
+    known = all(mask is not None and padding(mask) is not None for mask in held)
+    return "padding" if known else "more than padding"
+
+
 def heading() -> list[str]:
     """The table's first two lines."""
-    titles = ["model", "written out", *(title for title, _ in FUSED.values()), "left, and why"]
+    titles = [
+        "model",
+        "written out",
+        *(title for title, _ in FUSED.values()),
+        "mask",
+        "left, and why",
+    ]
     return [f"| {' | '.join(titles)} |", f"|{'---|' * len(titles)}"]
 
 

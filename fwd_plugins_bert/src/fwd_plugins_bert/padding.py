@@ -117,8 +117,8 @@ def _elementwise(op: object, result: Value) -> tuple[Value, Callable[[float], fl
     if isinstance(op, ops.Not):
         return op.x, lambda element: float(not element)
     if isinstance(op, ops.Where):
-        kept, removed = match.number(op.a), match.number(op.b)
-        if kept is None or removed is None:
+        kept, removed = match.everywhere(op.a), match.everywhere(op.b)
+        if kept is None or removed is None or op.condition.type.shape != result.type.shape:
             return None
         return op.condition, lambda element: kept if element else removed
     if isinstance(op, (ops.Equal, ops.NotEqual, ops.Add, ops.Mul, ops.Sub, ops.Div)):

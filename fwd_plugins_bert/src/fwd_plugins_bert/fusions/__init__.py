@@ -12,6 +12,7 @@ from fwd_plugins_bert.fusions.embedding import FuseEmbeddingNorm
 from fwd_plugins_bert.fusions.gelu import FuseGelu
 from fwd_plugins_bert.fusions.gelu_bias import FuseGeluBias
 from fwd_plugins_bert.fusions.layer_norm import FuseLayerNorm, FuseScaleAndShift
+from fwd_plugins_bert.fusions.positions import DecideComparisons, DropDecided, DropGather
 from fwd_plugins_bert.fusions.self_attention import FuseSelfAttention
 from fwd_plugins_bert.fusions.skip_norm import FuseSkipNorm
 
@@ -24,6 +25,9 @@ def written_out() -> list[Fusion[Any]]:
         FuseLayerNorm(),
         FuseScaleAndShift(),
         FuseGelu(),
+        DecideComparisons(),
+        DropDecided(),
+        DropGather(),
         FuseAttention(),
         DropNeutralMask(),
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TypeVar
 
 import numpy as np
@@ -28,10 +27,16 @@ def number(value: Value) -> float | None:
     return float(full.value) if full is not None and not full.shape else None
 
 
-def is_about(value: Value, wanted: float) -> bool:
-    """Whether a constant is a number, to the digits that float32 keeps."""
-    held = number(value)
-    return held is not None and math.isclose(held, wanted, rel_tol=1e-6)
+def everywhere(value: Value) -> float | None:
+    """The number that a tensor holds in all places."""
+    full = made_by(value, ops.Full)
+    if full is not None:
+        return float(full.value)
+    known = value.constant
+    if known is None or not known.data.size:
+        return None
+    first = known.numpy().reshape(-1)[0]
+    return float(first) if is_all(value, float(first)) else None
 
 
 def is_all(value: Value, wanted: float) -> bool:
