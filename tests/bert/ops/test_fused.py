@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from on_openvino import run
+from on_openvino import build, run
 
 from fwd_core.errors import GraphError
 from fwd_core.ir import DType, Emitter, Graph, TensorType, Value, symbol
@@ -205,3 +205,22 @@ def test_dynamic_sizes_keep_their_types() -> None:
     assert result.type == x.type
     graph.set_outputs([result], ["y"])
     graph.verify()
+
+
+@pytest.mark.parametrize("constant", [False, True])
+def test_constant_weights_are_cut_before_the_product(constant: bool) -> None:
+    graph = Graph()
+    x = value(graph, "x", B, S, C)
+    w, b = normal(3 * C, C), normal(3 * C)
+    if constant:
+        weight, bias = graph.constant(w), graph.constant(b)
+    else:
+        weight, bias = value(graph, "w", 3 * C, C), value(graph, "b", 3 * C)
+    op = SelfAttention(x, weight, bias, None, H, 0.3)
+    graph.set_outputs([op.decompose(Emitter(graph, base="attention"))], ["y"])
+    graph.verify()
+    kinds = [node.op.kind() for node in graph]
+    assert kinds.count("fwd.Linear") == (3 if constant else 1)
+    assert kinds.count("fwd.Slice") == (0 if constant else 3)
+    got = build(graph).run_list([normal(B, S, C)] if constant else [normal(B, S, C), w, b])
+    assert got[0].shape == (B, S, C)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from fwd_core.errors import GraphError
-from fwd_core.ir import Dim, Emitter, Operator, TensorType, Value, operator, ops
+from fwd_core.ir import Dim, Emitter, Operator, Tensor, TensorType, Value, operator, ops
 from fwd_core.ir.dims import divide_exactly
 from fwd_core.rewrite.precision.rules import Rule
 from fwd_plugins_bert.ops import checks
@@ -72,18 +72,20 @@ class SelfAttention(Operator, namespace="bert"):
         return size
 
     def decompose(self, emit: Emitter) -> Value:
-        """One product, cut into heads, and the attention of the core."""
+        """Products, cut into heads, and the attention of the core.
+
+        Weights that are constant are cut instead of what they make: without a kernel for it all,
+        three products are faster than one whose result is parted.
+        """
         batch, length, _ = self.x.type.shape
         size = self.size()
         wide = self.heads * size
-        projected = emit(ops.Linear(self.x, self.weight, self.bias), "projected")
 
-        def part(index: int, name: str) -> Value:
-            cut = emit(ops.Slice(projected, 2, index * wide, wide), name)
-            heads = emit(ops.Reshape(cut, (batch, length, self.heads, size)), name)
+        def part(projected: Value, name: str) -> Value:
+            heads = emit(ops.Reshape(projected, (batch, length, self.heads, size)), name)
             return emit(ops.Transpose(heads, (0, 2, 1, 3)), name)
 
-        query, key, value = (part(i, name) for i, name in enumerate(("query", "key", "value")))
+        query, key, value = map(part, self._projected(emit, wide), ("query", "key", "value"))
         attention = ops.Attention(query, key, value, self.mask, self.causal, self.scale)
         if self.empty_rows == "nan" and attention.may_empty_rows():
             context = self._written_out(emit, query, key, value)
@@ -91,6 +93,29 @@ class SelfAttention(Operator, namespace="bert"):
             context = emit(attention, "attention")
         joined = emit(ops.Transpose(context, (0, 2, 1, 3)), "joined")
         return emit(ops.Reshape(joined, (batch, length, wide)), "context")
+
+    def _projected(self, emit: Emitter, wide: int) -> list[Value]:
+        """Queries, keys and values with all their heads."""
+        starts = (0, wide, 2 * wide)
+        weight, bias = self.weight.constant, None if self.bias is None else self.bias.constant
+        if weight is None or (bias is None) != (self.bias is None):
+            product = emit(ops.Linear(self.x, self.weight, self.bias), "projected")
+            return [emit(ops.Slice(product, 2, start, wide), "part") for start in starts]
+
+        def rows(known: Tensor, start: int, name: str) -> Value:
+            return emit.constant(Tensor(known.data[start : start + wide], known.dtype), name)
+
+        return [
+            emit(
+                ops.Linear(
+                    self.x,
+                    rows(weight, start, "weight"),
+                    None if bias is None else rows(bias, start, "bias"),
+                ),
+                "projected",
+            )
+            for start in starts
+        ]
 
     def _written_out(self, emit: Emitter, query: Value, key: Value, value: Value) -> Value:
         """Products around a softmax, which gives NaN of minus infinities alone."""
