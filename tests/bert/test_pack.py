@@ -157,5 +157,34 @@ def test_a_deep_encoder_is_quick(layers: int) -> None:
     assert counts["bert-self-attention"] == layers
 
 
+def _long(kind: type[ops.Add | ops.Mul], other: str) -> Graph:
+    """Thousands of sums or products in a row, and a softmax, a norm and a product at their end."""
+    graph = Graph()
+    x = graph.add_input("x", TensorType(DType.FLOAT32, (2, 8, 8)))
+    ids = graph.add_input("ids", TensorType(DType.INT64, (2, 8)))
+    value = graph.add(ops.Gather(weight(graph, 9, 8), ids, 0))
+    for _ in range(3000):
+        value = graph.add(kind(value, value if other == "itself" else x))
+    weights = graph.add(ops.Softmax(value, 2))
+    product = graph.add(ops.MatMul(weights, x))
+    mask = graph.add(ops.Attention(x, x, x, value))
+    norm = graph.add(ops.LayerNorm(graph.add(ops.Add(value, x)), None, None, 1, 1e-5))
+    late = graph.add(
+        ops.Less(graph.add(ops.Cast(value, DType.INT64)), graph.add(ops.Unsqueeze(ids, (2,))))
+    )
+    graph.set_outputs([product, mask, norm, late], ["a", "b", "c", "d"])
+    return graph
+
+
+@pytest.mark.parametrize("kind", [ops.Add, ops.Mul])
+@pytest.mark.parametrize("other", ["itself", "an input"])
+def test_long_graphs_take_no_longer_than_they_are(kind: Any, other: str) -> None:
+    graph = _long(kind, other)
+    start = time.perf_counter()
+    rewrite.run(graph, every())
+    fusions.refusals(graph, every())
+    assert time.perf_counter() - start < 3.0
+
+
 def test_the_version_is_one() -> None:
     assert fwd_plugins_bert.__version__.count(".") == 2

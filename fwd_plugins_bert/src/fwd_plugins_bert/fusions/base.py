@@ -40,7 +40,16 @@ class Fusion(NodeRewrite, Generic[Found]):
 
     def apply(self, graph: Graph) -> int:
         """Try every node, then drop what nothing reads any more: it would still be a reader."""
-        changed = super().apply(graph)
+        changed = 0
+        for node in graph:
+            for inner in node.op.graphs():
+                changed += self.apply(inner)
+            found: Any = self.find(node)
+            if found is None or isinstance(found, Refusal):
+                continue
+            emit = Emitter.before(node)  # not for every node: most are nothing
+            graph.replace_node(node, self.replace(found, emit), renamed=emit.added)
+            changed += 1
         if changed:
             RemoveDeadCode().apply(graph)
         return changed

@@ -9,6 +9,9 @@ from fwd_plugins_bert.fusions import match
 from fwd_plugins_bert.fusions.base import Fusion
 from fwd_plugins_bert.ops import EmbeddingNorm
 
+#: Embeddings and what is added to them; of longer sums the first ones are one term.
+_MOST_TERMS = 16
+
 
 class FuseEmbeddingNorm(Fusion[EmbeddingNorm]):
     """``LayerNorm`` over the last axis of a sum in which rows of tables are picked."""
@@ -59,7 +62,8 @@ def _terms(total: Value) -> list[Value]:
     while pending:
         value = pending.pop()
         op = match.made_by(value, ops.Add)
-        if op is None or not (value is total or match.is_read_once(value)):
+        whole = len(terms) + len(pending) >= _MOST_TERMS
+        if op is None or whole or not (value is total or match.is_read_once(value)):
             terms.append(value)
         else:
             pending += [op.b, op.a]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TypeVar
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy as np
 from fwd_core.ir import Operator, Value, ops
 
 Op = TypeVar("Op", bound=Operator)
+#: Products and factors that are looked at, which is more than any pattern has.
+_MOST_FACTORS = 16
 
 
 def made_by(value: Value, kind: type[Op]) -> Op | None:
@@ -60,9 +63,14 @@ def times_number(value: Value) -> tuple[Value, float] | None:
 
 
 def factors(value: Value, stop: Value | None = None) -> tuple[float, list[Value]]:
-    """A product of products as one number and what else is multiplied; ``stop`` is left whole."""
+    """A product of products as one number and what else is multiplied; ``stop`` is left whole.
+
+    Of a product of more than a pattern has there is nothing to tell: no factors.
+    """
     total, found, pending = 1.0, [], [value]
-    while pending:
+    for _ in range(_MOST_FACTORS):
+        if not pending:
+            return total, found
         one = pending.pop()
         if one is stop:
             found.append(one)
@@ -75,13 +83,13 @@ def factors(value: Value, stop: Value | None = None) -> tuple[float, list[Value]
             pending += [product.b, product.a]
         else:
             found.append(one)
-    return total, found
+    return math.nan, []
 
 
 def within_product(value: Value) -> list[Value]:
-    """Everything that a product of products multiplies, whole and in parts."""
+    """All that a product of products multiplies, whole and in parts, as far as patterns go."""
     found, pending = [], [value]
-    while pending:
+    while pending and len(found) < _MOST_FACTORS:
         one = pending.pop()
         found.append(one)
         if (product := made_by(one, ops.Mul)) is not None:

@@ -15,7 +15,7 @@ from fwd_core.rewrite.base import Refusal
 from fwd_plugins_bert.fusions import match
 from fwd_plugins_bert.fusions.base import Fusion
 
-_FARTHEST = 16
+_FARTHEST = 8
 _COMPARISONS = (ops.Less, ops.LessEqual, ops.Greater, ops.GreaterEqual)
 Range = tuple[float, float]
 
@@ -138,7 +138,8 @@ def _computed_range(value: Value, depth: int) -> Range | None:
     if isinstance(op, ops.Arange) and op.start == 0 and op.step == 1:
         return (0.0, float(bounds(op.length)[1]))
     if isinstance(op, ops.Add):
-        a, b = _range(op.a, depth - 1), _range(op.b, depth - 1)
+        a = _range(op.a, depth - 1)
+        b = None if a is None else a if op.a is op.b else _range(op.b, depth - 1)
         return None if a is None or b is None else (a[0] + b[0], a[1] + b[1])
     if isinstance(op, (ops.Unsqueeze, ops.Squeeze, ops.Reshape, ops.Expand, ops.Cast)):
         return _range(op.x, depth - 1)

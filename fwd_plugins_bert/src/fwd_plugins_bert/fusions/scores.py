@@ -14,6 +14,8 @@ from fwd_plugins_bert.fusions import match
 
 #: A score is lost beside numbers below this: in float32 scores to 1e24 are.
 _DROWNS = -1e32
+#: Scales and masks between a product and its softmax.
+_FARTHEST = 8
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ class _Scores:
         self.scale = 1.0
         self.product: Node | None = None
         self.reason: str | None = None
-        step: Value | None = value
+        step: Value | None = value if _leads_to_product(value) else None
         while step is not None and self.product is None:
             step = self._step(step)
 
@@ -155,9 +157,23 @@ class _Scores:
         return None
 
 
-def _leads_to_product(value: Value) -> bool:
+def _leads_to_product(value: Value, depth: int = _FARTHEST) -> bool:
     """Whether scores of two tensors are below, over nothing but scale and masks."""
-    return _Scores(value).product is not None
+    op = None if value.producer is None or depth == 0 else value.producer.op
+    if isinstance(op, ops.MatMul):
+        return op.a.constant is None and op.b.constant is None
+    if (scaled := match.times_number(value)) is not None:
+        return _leads_to_product(scaled[0], depth - 1)
+    if isinstance(op, ops.Sub):
+        return _leads_to_product(op.a, depth - 1)
+    if isinstance(op, ops.Add):
+        return _leads_to_product(op.a, depth - 1) or _leads_to_product(op.b, depth - 1)
+    if isinstance(op, ops.Where):
+        return any(
+            match.number(instead) is not None and _leads_to_product(scores, depth - 1)
+            for scores, instead in ((op.a, op.b), (op.b, op.a))
+        )
+    return False
 
 
 def _unscaled(value: Value) -> tuple[Value, float]:
