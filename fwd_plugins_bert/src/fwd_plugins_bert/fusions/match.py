@@ -67,7 +67,8 @@ def factors(value: Value, stop: Value | None = None) -> tuple[float, list[Value]
 
     Of a product of more than a pattern has there is nothing to tell: no factors.
     """
-    total, found, pending = 1.0, [], [value]
+    total, pending = 1.0, [value]
+    found: list[Value] = []
     for _ in range(_MOST_FACTORS):
         if not pending:
             return total, found
@@ -88,7 +89,8 @@ def factors(value: Value, stop: Value | None = None) -> tuple[float, list[Value]
 
 def within_product(value: Value) -> list[Value]:
     """All that a product of products multiplies, whole and in parts, as far as patterns go."""
-    found, pending = [], [value]
+    found: list[Value] = []
+    pending = [value]
     while pending and len(found) < _MOST_FACTORS:
         one = pending.pop()
         found.append(one)
