@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fusing import every, fuse, normal, weight
+from fusing import every, fuse, layer, normal, weight
 from on_openvino import PLUGINS, graph_of
 
 import fwd_plugins_bert
@@ -20,33 +20,6 @@ from fwd_plugins_bert.ops import ALL, GeluBias, SelfAttention, SkipNorm
 
 X = normal(2, 5, 12)
 KIND = [TensorType(DType.FLOAT32, (2, 5, 12))]
-
-
-def layer(graph: Graph, x: Value, size: int = 12, heads: int = 3) -> Value:
-    """One layer of an encoder, attention written out."""
-
-    def linear(y: Value, out: int) -> Value:
-        features = y.type.shape[-1]
-        assert isinstance(features, int)
-        return graph.add(ops.Linear(y, weight(graph, out, features), weight(graph, out)))
-
-    def cut(y: Value) -> Value:
-        batch, length, _ = y.type.shape
-        apart = graph.add(ops.Reshape(y, (batch, length, heads, size // heads)))
-        return graph.add(ops.Transpose(apart, (0, 2, 1, 3)))
-
-    def norm(y: Value) -> Value:
-        return graph.add(ops.LayerNorm(y, weight(graph, size), weight(graph, size), 1, 1e-12))
-
-    query, key, value = (cut(linear(x, size)) for _ in range(3))
-    scores = graph.add(ops.MatMul(query, key, transpose_b=True))
-    half = graph.constant(np.array(0.5, np.float32))
-    weights = graph.add(ops.Softmax(graph.add(ops.Mul(scores, half)), 3))
-    context = graph.add(ops.Transpose(graph.add(ops.MatMul(weights, value)), (0, 2, 1, 3)))
-    joined = graph.add(ops.Reshape(context, x.type.shape))
-    attended = norm(graph.add(ops.Add(linear(joined, size), x)))
-    between = graph.add(ops.Gelu(linear(attended, 2 * size)))
-    return norm(graph.add(ops.Add(linear(between, size), attended)))
 
 
 class Lowered:
