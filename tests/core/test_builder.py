@@ -10,16 +10,19 @@ import toy_backend
 from toy_backend import Layers
 
 from fwd_core import Builder, Engine, OptBatch, Plugins, hookimpl
+from fwd_core.backends.base import Options
 from fwd_core.builder import MODES, parse_mode
 from fwd_core.errors import (
     BuildError,
     CalibrationError,
     InputError,
     OptionError,
+    PluginError,
     UnsupportedModelError,
 )
 from fwd_core.events import Event
 from fwd_core.ir import Emitter, Graph, Node, Value, ops
+from fwd_core.plugins import Target
 from fwd_core.plugins.registers import CONVERTER_KEYS
 from fwd_core.rewrite import NodeRewrite
 
@@ -131,6 +134,51 @@ def test_packs_fuse_before_lowering_and_clean_up_follows() -> None:
     engine = _builder(plugins=toy_backend.plugins(mine=Pack())).build(MODEL, (X,))
     assert ReluTwice.calls == 1
     np.testing.assert_array_equal(engine(X), WANTED)
+
+
+class TestConditionsOfRewrites:
+    """Packs say for which targets their rewrites are."""
+
+    class Counted:
+        name = "counted"
+
+        def __init__(self) -> None:
+            self.calls = 0
+
+        def apply(self, _graph: Graph) -> int:
+            self.calls += 1
+            return 0
+
+    def _build(self, when: Any) -> int:
+        rewrite = self.Counted()
+
+        class Pack:
+            @hookimpl
+            def fwd_register_rewrites(self, register: Any) -> None:
+                register.add(rewrite, stage="fusion", when=when)
+
+        _builder(mode="float16", plugins=toy_backend.plugins(mine=Pack())).build(MODEL, (X,))
+        return rewrite.calls
+
+    def test_they_run_where_the_condition_holds(self) -> None:
+        seen: list[Target] = []
+        assert self._build(lambda target: not seen.append(target)) == 1
+        (target,) = seen
+        assert (target.backend.name, target.mode) == ("toy", "float16")
+        assert isinstance(target.options, Options)
+        assert self._build(lambda _target: False) == 0
+
+    def test_lowerings_are_asked_for_by_operator(self) -> None:
+        assert self._build(lambda target: target.lowers(ops.Relu)) == 1
+        assert self._build(lambda target: target.lowers(ops.Softmax)) == 0
+
+    def test_one_that_fails_is_told_with_its_pack(self) -> None:
+        with pytest.raises(
+            PluginError,
+            match="(?s)pack 'mine': the condition of rewrite 'counted' "
+            "failed for backend 'toy'.*ZeroDivisionError",
+        ):
+            self._build(lambda _target: 1 / 0)
 
 
 class TestModes:

@@ -16,6 +16,7 @@ from fwd_core.errors import (
     CalibrationError,
     InputError,
     OptionError,
+    PluginError,
     Problem,
     UnsupportedModelError,
 )
@@ -32,10 +33,12 @@ from fwd_core.ir import ops
 from fwd_core.ir.graph import Graph
 from fwd_core.plugins import Plugins
 from fwd_core.plugins.advice import pip_install, to_have_torch
+from fwd_core.plugins.target import Target
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
+    from fwd_core.plugins.registers import StagedRewrite
     from fwd_core.quantize.calibrate import Calibrator
     from fwd_core.rewrite import Rewrite
 
@@ -161,7 +164,7 @@ class Builder:
         if self.mode in _INT8:  # before fusions, so that names are the same with any packs
             self._quantize(graph)
         embedded = copied(graph, self.plugins) if self.embed_graph else None
-        self._prepare(graph, backend)
+        self._prepare(graph, backend, options)
         inputs = [Port(value.name, value.type) for value in graph.inputs]
         outputs = [
             Port(name, value.type)
@@ -197,7 +200,7 @@ class Builder:
         The graph is changed; import or load it again to compile it.
         """
         backend, options = self._target()
-        self._prepare(graph, backend)
+        self._prepare(graph, backend, options)
         config = BuildConfig(self.mode, options, self.plugins, self.events)
         return backend.unsupported(graph, config)
 
@@ -263,9 +266,10 @@ class Builder:
             name, options = "auto", {}
         return Builder(backend=name, options=options, plugins=self.plugins)
 
-    def _prepare(self, graph: Graph, backend: Backend) -> None:
+    def _prepare(self, graph: Graph, backend: Backend, options: Options) -> None:
+        target = Target(backend, self.mode, options, self.plugins)
         with self.events.phase("rewrite", detail="fusion"):
-            rewrite.run(graph, self._rewrites("fusion"))
+            rewrite.run(graph, self._rewrites("fusion", target))
             rewrite.run(graph, self._rewrites("clean-up"))
         if self.mode in ("float16", "int8") and backend.precision == "typed":
             from fwd_core.rewrite.precision import to_half
@@ -320,8 +324,25 @@ class Builder:
             if option in {item.name for item in dataclasses.fields(backend.options)}
         ]
 
-    def _rewrites(self, stage: str) -> list[Rewrite]:
-        return [rewrite for rewrite, at in self.plugins.rewrites.values() if at == stage]
+    def _rewrites(self, stage: str, target: Target | None = None) -> list[Rewrite]:
+        return [
+            staged.rewrite
+            for staged in self.plugins.rewrites.values()
+            if staged.stage == stage
+            and (staged.when is None or target is None or self._wants(staged, target))
+        ]
+
+    def _wants(self, staged: StagedRewrite, target: Target) -> bool:
+        assert staged.when is not None
+        try:
+            return bool(staged.when(target))
+        except Exception as error:  # a stranger's condition may raise anything
+            name = staged.rewrite.name
+            raise PluginError(
+                f"pack {self.plugins.rewrites.owner(name)!r}: the condition of rewrite {name!r} "
+                f"failed for backend {target.backend.name!r}",
+                details=[f"{type(error).__name__}: {error}"],
+            ) from error
 
     def _packs_used(self, graph: Graph, backend: Backend) -> set[str]:
         from fwd_core.plugins.registers import lowering_key

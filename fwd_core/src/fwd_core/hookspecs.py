@@ -129,13 +129,19 @@ def fwd_register_rewrites(register: RewriteRegister) -> None:
 
     :param register: ``register.add(rewrite, stage="fusion")`` takes an object of
         :class:`~fwd_core.rewrite.Rewrite`. Stages: ``clean-up`` for what makes any graph
-        simpler, ``fusion`` for what makes operators of a pack.
+        simpler, ``fusion`` for what makes operators of a pack. A rewrite of the stage ``fusion``
+        that only some backends or modes gain from is added with ``when``: a function that is
+        asked with the :class:`~fwd_core.plugins.target.Target` of each build.
+        ``target.lowers(Swirl)`` says whether the backend has a lowering of a fused operator;
+        without one the parts that it would be made of do as well as its decomposition.
 
     Example::
 
         @hookimpl
         def fwd_register_rewrites(register):
-            register.add(FuseSwirls(), stage="fusion")
+            register.add(
+                FuseSwirls(), stage="fusion", when=lambda target: target.lowers(Swirl)
+            )
     """
 
 

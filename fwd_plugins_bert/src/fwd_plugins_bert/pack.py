@@ -1,1 +1,40 @@
-"""Hooks of the pack; its fusions and lowerings will enter here."""
+"""Hooks of the pack: its operators, and the rewrites that make them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fwd_core.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from fwd_core.ir.operator import Operator
+    from fwd_core.plugins import Target
+    from fwd_core.plugins import registers as reg
+    from fwd_core.plugins.target import Condition
+
+
+@hookimpl
+def fwd_register_operators(register: reg.OperatorRegister) -> None:
+    """The fused operators."""
+    from fwd_plugins_bert.ops import ALL
+
+    for operator in ALL:
+        register.add(operator)
+
+
+@hookimpl
+def fwd_register_rewrites(register: reg.RewriteRegister) -> None:
+    """To the core's operators everywhere, to fused ones where a backend lowers them."""
+    from fwd_plugins_bert import fusions
+
+    for rewrite in fusions.written_out():
+        register.add(rewrite, stage="fusion")
+    for rewrite, operator in fusions.fused():
+        register.add(rewrite, stage="fusion", when=_lowered(operator))
+
+
+def _lowered(operator: type[Operator]) -> Condition:
+    def when(target: Target) -> bool:
+        return target.lowers(operator)
+
+    return when

@@ -43,7 +43,17 @@ def test_references_and_rewrites() -> None:
     rewrite: Any = Named()
     rewrites.add(rewrite, stage="fusion")
     assert _keys(references) == _keys(rewrites) == [("mine", "p", False)]
-    assert rewrites.entries[0].item == (rewrite, "fusion")
+    assert rewrites.entries[0].item == (rewrite, "fusion", None)
+
+
+def test_conditions_are_for_fusions() -> None:
+    rewrites = reg.RewriteRegister("p")
+    rewrite: Any = Named()
+    rewrites.add(rewrite, stage="fusion", when=bool)
+    assert rewrites.entries[0].item.when is bool
+    with pytest.raises(PluginError, match="'mine' has a condition, but stage 'clean-up' takes"):
+        rewrites.add(rewrite, stage="clean-up", when=bool)
+    assert len(rewrites.entries) == 1
 
 
 def test_commands() -> None:

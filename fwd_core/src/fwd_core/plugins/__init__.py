@@ -3,5 +3,6 @@
 from fwd_core.plugins.manager import Pack, Plugins
 from fwd_core.plugins.markers import lowering
 from fwd_core.plugins.registry import Entry, Registry
+from fwd_core.plugins.target import Target
 
-__all__ = ["Entry", "Pack", "Plugins", "Registry", "lowering"]
+__all__ = ["Entry", "Pack", "Plugins", "Registry", "Target", "lowering"]

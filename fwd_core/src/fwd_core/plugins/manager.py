@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from fwd_core.importing import Importer
     from fwd_core.ir.operator import Operator
     from fwd_core.quantize.algorithms import Algorithm
-    from fwd_core.rewrite.base import Rewrite
     from fwd_core.testing.reference import Reference
 
 T = TypeVar("T")
@@ -195,8 +194,8 @@ class Plugins:
         return self._ask("fwd_register_lowerings", "lowering", reg.LoweringRegister)
 
     @cached_property
-    def rewrites(self) -> Registry[tuple[Rewrite, str]]:
-        """Rewrites and their stages by name."""
+    def rewrites(self) -> Registry[reg.StagedRewrite]:
+        """Rewrites by name, with their stages and conditions."""
         return self._ask("fwd_register_rewrites", "rewrite", reg.RewriteRegister)
 
     @cached_property

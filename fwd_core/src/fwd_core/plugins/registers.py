@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 
 from fwd_core.errors import PluginError
 from fwd_core.plugins.markers import _LOWERING, lowering_mark, marked_in
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fwd_core.backends.base import Backend
     from fwd_core.importing import Importer
     from fwd_core.ir.operator import Operator
+    from fwd_core.plugins.target import Condition
     from fwd_core.quantize.algorithms import Algorithm
     from fwd_core.rewrite.base import Rewrite
     from fwd_core.testing.reference import Reference
@@ -101,12 +102,43 @@ class LoweringRegister(Register[Lowering]):
             self.add(function)
 
 
-class RewriteRegister(Register[tuple["Rewrite", str]]):
+class StagedRewrite(NamedTuple):
+    """A rewrite, when it runs, and for what."""
+
+    rewrite: Rewrite
+    stage: str
+    when: Condition | None = None
+
+
+class RewriteRegister(Register[StagedRewrite]):
     """Takes rewrites."""
 
-    def add(self, rewrite: Rewrite, *, stage: Literal["clean-up", "fusion"]) -> None:
-        """Register one rewrite for a stage."""
-        self._take(rewrite.name, (rewrite, stage))
+    def add(
+        self,
+        rewrite: Rewrite,
+        *,
+        stage: Literal["clean-up", "fusion"],
+        when: Condition | None = None,
+    ) -> None:
+        """Register one rewrite for a stage.
+
+        Args:
+            rewrite: The rewrite.
+            stage: When it runs.
+            when: Asked with a :class:`~fwd_core.plugins.target.Target` whether the rewrite is of
+                use for it; without one it runs for all.
+
+        Raises:
+            PluginError: A rewrite of the clean-up has a condition: graphs are cleaned up before it
+                is known what they are compiled for, and names must not depend on that.
+        """
+        if when is not None and stage == "clean-up":
+            raise PluginError(
+                f"rewrite {rewrite.name!r} has a condition, but stage 'clean-up' takes none",
+                hint="names of tensors must be the same for every backend: register it for "
+                "stage 'fusion', or without when=",
+            )
+        self._take(rewrite.name, StagedRewrite(rewrite, stage, when))
 
 
 class BackendRegister(Register["Backend"]):

@@ -113,6 +113,15 @@ ROW = np.array([[0.0, -np.inf], [-1e9, 1.0]], np.float32)
         (lambda graph, x, b: chosen(graph, b, -1e9), False),
         (lambda graph, x, b: chosen(graph, b, -np.inf), True),
         (lambda graph, x, b: graph.add(ops.Add(x, chosen(graph, b, -1e9))), True),
+        (lambda graph, x, b: times(graph, graph.add(ops.Cast(b, DType.INT64)), -1e4), False),
+        (lambda graph, x, b: times(graph, graph.add(ops.Cast(b, DType.INT64)), -1e30), True),
+        (lambda graph, x, b: times(graph, x, -1e4), True),
+        (lambda graph, x, b: graph.add(ops.Add(least(graph, b), near(graph))), False),
+        (lambda graph, x, b: graph.add(ops.Add(least(graph, b), least(graph, b))), True),
+        (lambda graph, x, b: graph.add(ops.Cast(half(graph, b), DType.FLOAT32)), True),
+        (lambda graph, x, b: graph.add(ops.Gather(near(graph), two(graph), 0)), False),
+        (lambda graph, x, b: graph.add(ops.Slice(least(graph, b), 1, 0, 1)), False),
+        (lambda graph, x, b: graph.add(ops.Gather(x, two(graph), 0)), True),
     ],
 )
 def test_masks_that_may_empty_a_row(make: Any, may: bool) -> None:
@@ -130,6 +139,33 @@ def chosen(graph: Graph, keep: Value, lowest: float) -> Value:
     removed = graph.add(ops.Full((), lowest, DType.FLOAT32))
     zero = graph.constant(np.array(0.0, np.float32))
     return graph.add(ops.Unsqueeze(graph.add(ops.Where(keep, zero, removed)), (0,)))
+
+
+def times(graph: Graph, counts: Value, factor: float) -> Value:
+    """A mask as old models write it: what is left of 1, times a great number."""
+    one = graph.constant(np.array(1.0, np.float32))
+    number = graph.constant(np.array(factor, np.float32))
+    left = graph.add(ops.Sub(one, graph.add(ops.Cast(counts, DType.FLOAT32))))
+    return graph.add(ops.Mul(left, number))
+
+
+def least(graph: Graph, keep: Value) -> Value:
+    return chosen(graph, keep, DType.FLOAT32.limits[0])
+
+
+def near(graph: Graph) -> Value:
+    """Weights of positions, which are lost beside the least number."""
+    return graph.constant(np.full((2, 2), -7.5, np.float32))
+
+
+def two(graph: Graph) -> Value:
+    return graph.constant(np.array([1, 0]))
+
+
+def half(graph: Graph, keep: Value) -> Value:
+    """A mask that leaves the range of half on its way."""
+    wide = graph.add(ops.Cast(chosen(graph, keep, -65504.0), DType.FLOAT16))
+    return graph.add(ops.Add(wide, wide))
 
 
 def test_without_a_mask_no_row_is_emptied() -> None:

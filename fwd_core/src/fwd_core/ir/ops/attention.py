@@ -10,6 +10,7 @@ from fwd_core.errors import GraphError
 from fwd_core.ir.dims import Dim
 from fwd_core.ir.emitter import Emitter
 from fwd_core.ir.graph import Value
+from fwd_core.ir.magnitude import magnitude
 from fwd_core.ir.operator import Operator, operator
 from fwd_core.ir.ops import _checks as check
 from fwd_core.ir.tensor import Tensor
@@ -79,7 +80,7 @@ class Attention(Operator):
             return False
         known = self.mask.constant
         if known is None:
-            return self.mask.type.dtype in check.BOOL or not _stays_finite(self.mask)
+            return self.mask.type.dtype in check.BOOL or not math.isfinite(magnitude(self.mask))
         kept = known.data if self.mask.type.dtype in check.BOOL else known.numpy() != -math.inf
         return self.causal or not bool(kept.any(axis=-1).all())
 
@@ -112,24 +113,6 @@ class Attention(Operator):
         anything = emit(reduction.ReduceAny(keep, (keep.type.rank - 1,), keepdims=True), "any")
         weights = emit(ew.Where(anything, weights, number(0.0, "zero")), "kept")
         return emit(linear.MatMul(weights, self.value), "attention")
-
-
-def _stays_finite(x: Value) -> bool:
-    """Whether float numbers certainly are: chosen among constants, and moved."""
-    from fwd_core.ir.ops import creation, elementwise, shape
-
-    known = x.constant
-    if known is not None:
-        return bool(np.isfinite(known.numpy()).all())
-    op = x.producer.op if x.producer is not None else None
-    if isinstance(op, creation.Full):
-        return math.isfinite(op.value)
-    if isinstance(op, elementwise.Cast):
-        return op.x.type.dtype in check.BOOL
-    if isinstance(op, elementwise.Where):
-        return _stays_finite(op.a) and _stays_finite(op.b)
-    moves = (shape.Reshape, shape.Squeeze, shape.Unsqueeze, shape.Expand, shape.Transpose)
-    return isinstance(op, moves) and _stays_finite(op.x)
 
 
 def causal_mask(emit: Emitter, length: Dim, source: Dim) -> Value:

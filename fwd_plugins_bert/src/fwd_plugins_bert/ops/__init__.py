@@ -1,0 +1,17 @@
+"""Fused operators: parts of transformer encoders that some backends compute in one kernel.
+
+Each has a decomposition into operators of the core, so that every backend takes it.
+"""
+
+from __future__ import annotations
+
+from fwd_core.ir.operator import Operator
+from fwd_plugins_bert.ops.activation import GeluBias
+from fwd_plugins_bert.ops.attention import SelfAttention
+from fwd_plugins_bert.ops.embedding import EmbeddingNorm
+from fwd_plugins_bert.ops.normalization import SkipNorm
+
+__all__ = ["ALL", "EmbeddingNorm", "GeluBias", "SelfAttention", "SkipNorm"]
+
+#: Every operator of the pack.
+ALL: tuple[type[Operator], ...] = (EmbeddingNorm, SelfAttention, SkipNorm, GeluBias)
