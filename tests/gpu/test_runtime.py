@@ -294,15 +294,23 @@ def test_a_finished_output_is_not_written_over_while_another_stream_reads_it() -
         np.testing.assert_array_equal(kept[-1].numpy(), other)
 
 
-def test_runs_that_are_queued_take_contexts_that_are_idle() -> None:
-    stream, slow = int(cuda.call("cudaStreamCreateWithFlags", 1)), Slow()
+def test_a_run_on_another_stream_takes_a_context_that_is_idle() -> None:
+    busy, free = (int(cuda.call("cudaStreamCreateWithFlags", 1)) for _ in range(2))
+    slow = Slow()
     with loopback(contexts=2) as engine:
         given = Raw(_rows(3))
         cuda.call("cudaDeviceSynchronize")
-        slow.queue(stream, 2000)
-        pending = [engine.run_async({"x0": given}, stream=stream) for _ in range(3)]
-        assert len(list(engine.executable._contexts)) == 2  # type: ignore[attr-defined]
-        for one in pending:
+        slow.queue(busy, 2000)
+        first = engine.run_async({"x0": given}, stream=busy)
+        contexts = engine.executable._contexts  # type: ignore[attr-defined]
+        assert len(list(contexts)) == 1
+        second = engine.run_async({"x0": given}, stream=free)
+        assert len(list(contexts)) == 2
+        np.testing.assert_array_equal(second.result()["y0"].numpy(), given.array)
+        assert not first.done()
+        third = engine.run_async({"x0": given}, stream=busy)  # follows the first where that ran
+        assert len(list(contexts)) == 2
+        for one in (first, third):
             np.testing.assert_array_equal(one.result()["y0"].numpy(), given.array)
 
 
