@@ -174,6 +174,14 @@ class Features:
         return self.int64
 
     @property
+    def plain_attention(self) -> bool:
+        """Whether attention becomes one kernel only if written plainly (before TensorRT 10).
+
+        That is with scores that are scaled after their product, and values as they are made.
+        """
+        return not self.int64
+
+    @property
     def cudnn_in_times(self) -> bool:
         """Whether a timing cache cannot be written without cuDNN (before TensorRT 10)."""
         return self.cudnn and not self.int64

@@ -31,7 +31,7 @@ def attention(ctx: TensorRTLowering, op: ops.Attention) -> ITensor:
     mask = _mask_of(ctx, op)
     value = ctx[op.value]
     whole = mask.some is not None and _removes_whole_rows(op)
-    if whole and empty_rows.defer(ctx, op, mask.some):
+    if whole and ctx.features.plain_attention and empty_rows.defer(ctx, op, mask.some):
         mask = mask._replace(some=None)
     elif whole:
         # Zeros as values give zeros too, and can be chosen where values are made, ahead of the
@@ -147,10 +147,10 @@ def _composed(
     query, key = (ctx.ranked(each, rank) for each in (op.query, op.key))
     value = ctx.unsqueeze(value, op.value.type.shape, range(rank - op.value.type.rank))
     factor = ctx.scalar(op.factor(), dtype, rank)
-    if ctx.features.strongly_typed:
+    if not ctx.features.plain_attention:
         query = ctx.elementwise("PROD", query, factor)
     scores = product(ctx, query, key, transpose_b=True)
-    if not ctx.features.strongly_typed:  # TensorRT 8 has a kernel for attention scaled here
+    if ctx.features.plain_attention:
         scores = ctx.elementwise("PROD", scores, factor)
     if additive is not None:
         scores = ctx.elementwise("SUM", scores, additive)
