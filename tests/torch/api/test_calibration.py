@@ -118,7 +118,8 @@ def test_calibrate_takes_any_iterable_and_its_cache_builds(net: Any, tmp_path: P
 def test_every_algorithm_calibrates(net: Any, algorithm: str) -> None:
     cache = forward.calibrate(net, _data(), algorithm=algorithm, backend="openvino")
     greatest = max(float(one.abs().max()) for one in _data())
-    assert 0.3 * greatest < cache["x"] <= greatest * 1.0001
+    beyond = 0.5 / 2048 if algorithm.startswith("entropy") else 0.0  # TensorRT's half a bin
+    assert 0.3 * greatest < cache["x"] <= greatest * (1 + beyond)
 
 
 def test_what_is_skipped_stays_in_float(net: Any) -> None:

@@ -10,8 +10,9 @@ So S. Migacz's slides have it (8-bit inference with TensorRT, GTC 2017), and so 
 2048 bins up to the first batch's greatest value, doubled as often as need be, zeros left out, 128
 levels, and a range of ``i + 0.5`` bins for a cut after ``i``. Three things are ours:
 
-- No range is more than half a bin above the greatest value. TensorRT may cut among the empty bins
-  that a doubling brings, which makes steps coarser for nothing.
+- No range ends further above the greatest value than where all 2048 bins lie below it: half of
+  one. TensorRT may cut among the empty bins that a doubling brings, which makes steps coarser for
+  nothing.
 - A cut that keeps values in one bin alone and clips others is none: levels meet that bin exactly,
   whatever is lost. TensorRT shuns such a cut too; how is not known.
 - The first bin counts what the second does, as in NVIDIA's open pytorch-quantization: noise about
@@ -38,7 +39,7 @@ def entropy_range(histogram: Histogram) -> float:
     counts[0] = counts[1]
     width = histogram.width * (len(histogram.counts) // BINS)
     cut = _best_cut(counts, even_levels(BINS, LEVELS))
-    return min((cut + 0.5) * width, histogram.maximum + 0.5 * width)
+    return min((cut + 0.5) * width, histogram.maximum * (1 + 0.5 / BINS))
 
 
 @lru_cache
