@@ -6,7 +6,7 @@ counts as the last bin in the distribution that is to be met, and not at all in 
 is the price of clipping.
 
 So S. Migacz's slides have it (8-bit inference with TensorRT, GTC 2017), and so both of TensorRT
-8.6's entropy calibrators do, to the bin, on all tensors of a ResNet-50 whose search is their own:
+8.6's entropy calibrators do, to the bin, on all tensors of a ResNet-50 but for one near tie:
 2048 bins up to the first batch's greatest value, doubled as often as need be, zeros left out, 128
 levels, and a range of ``i + 0.5`` bins for a cut after ``i``. Three things are ours:
 
