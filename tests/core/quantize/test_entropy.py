@@ -1,11 +1,9 @@
-"""The searches against their definitions, written as loops, bin by bin."""
+"""The search against its definition, written as loops, bin by bin."""
 
 from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable
-from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -15,32 +13,22 @@ from hypothesis import strategies as st
 from fwd_core.quantize import Histogram, entropy
 
 
-def _even(bin_: int, kept: int, levels: int) -> int:
-    return bin_ * levels // kept
-
-
-def _centred(bin_: int, kept: int, levels: int) -> int:
-    """Levels of equal width from 0 to the middle of the last bin; that bin is in the last."""
-    width = (kept - Fraction(1, 2)) / levels
-    return min(levels - 1, math.floor((bin_ + Fraction(1, 2)) / width))
-
-
-def _divergence(
-    counts: list[float], kept: int, levels: int, level_of: Callable[[int, int, int], int]
-) -> float:
+def _divergence(counts: list[float], kept: int, levels: int) -> float:
     """KL divergence of the quantized from the clipped distribution."""
+    if any(counts[kept:]) and sum(count > 0 for count in counts[:kept]) < 2:
+        return math.inf  # nothing that levels could write worse
     reference = list(counts[:kept])
     reference[-1] += sum(counts[kept:])
     sums, filled = [0.0] * levels, [0] * levels
     for index in range(kept):
         if counts[index] > 0:
-            level = level_of(index, kept, levels)
+            level = index * levels // kept
             sums[level] += counts[index]
             filled[level] += 1
     spread = [0.0] * kept
     for index in range(kept):
         if counts[index] > 0:
-            level = level_of(index, kept, levels)
+            level = index * levels // kept
             spread[index] = sums[level] / filled[level]
     if not sum(spread):
         return math.inf
@@ -59,18 +47,10 @@ COUNTS = st.lists(
 ).filter(any)
 
 
-@given(COUNTS, st.integers(2, 8), st.sampled_from(["even", "centred"]))
-def test_divergences_are_those_of_the_definition(
-    counts: list[float], levels: int, kind: str
-) -> None:
-    starts, level_of = {
-        "even": (entropy.even_levels, _even),
-        "centred": (entropy.centred_levels, _centred),
-    }[kind]
-    found = entropy.divergences(np.array(counts), starts(len(counts), levels))
-    expected = [
-        _divergence(counts, kept, levels, level_of) for kept in range(levels, len(counts) + 1)
-    ]
+@given(COUNTS, st.integers(2, 8))
+def test_divergences_are_those_of_the_definition(counts: list[float], levels: int) -> None:
+    found = entropy.divergences(np.array(counts), entropy.even_levels(len(counts), levels))
+    expected = [_divergence(counts, kept, levels) for kept in range(levels, len(counts) + 1)]
     assert len(found) == len(expected)
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
     assert found[-1] < math.inf
@@ -79,14 +59,10 @@ def test_divergences_are_those_of_the_definition(
 @given(st.integers(1, 12), st.integers(0, 60))
 def test_levels_are_those_of_the_definition(levels: int, more: int) -> None:
     bins = levels + more
-    for starts, level_of in (
-        (entropy.even_levels(bins, levels), _even),
-        (entropy.centred_levels(bins, levels), _centred),
-    ):
-        for row, kept in zip(starts, range(levels, bins + 1), strict=True):
-            of_bin = [level_of(index, kept, levels) for index in range(kept)]
-            expected = [of_bin.count(level) for level in range(levels)]
-            assert np.diff(row).tolist() == expected
+    starts = entropy.even_levels(bins, levels)
+    for row, kept in zip(starts, range(levels, bins + 1), strict=True):
+        of_bin = [index * levels // kept for index in range(kept)]
+        assert np.diff(row).tolist() == [of_bin.count(level) for level in range(levels)]
 
 
 DRAWS = {
@@ -100,15 +76,19 @@ DRAWS = {
 }
 
 
-def _histogram(values: np.ndarray) -> Histogram:
+def _histogram(*batches: np.ndarray) -> Histogram:
     histogram = Histogram("x")
-    histogram.update(values)
+    for batch in batches:
+        histogram.update(batch)
     return histogram
 
 
-def _quick(counts: np.ndarray, kept: int, level_of: np.ndarray) -> float:
+def _quick(counts: np.ndarray, kept: int) -> float:
     """The same divergence, by one cut at a time in NumPy: 2048 bins are many for loops."""
+    level_of = np.arange(kept) * 128 // kept
     reference, held = counts[:kept].copy(), counts[:kept] > 0
+    if (held.sum() < 2 and counts[kept:].any()) or not held.any():
+        return math.inf
     reference[-1] += counts[kept:].sum()
     sums = np.bincount(level_of, counts[:kept])
     filled = np.bincount(level_of, held)
@@ -124,38 +104,46 @@ def _last_least(values: list[float]) -> int:
     return max(index for index, value in enumerate(values) if value <= least + 1e-10)
 
 
-@pytest.mark.parametrize("kind", DRAWS)
-def test_entropy_is_the_published_search(kind: str) -> None:
-    histogram = _histogram(DRAWS[kind](np.random.default_rng(3)))
-    counts = histogram.resampled(2048)
+def _searched(first: np.ndarray, *others: np.ndarray) -> float:
+    """The range, from the values themselves."""
+    values = np.abs(np.concatenate([first, *others]))
+    end = np.abs(first).max()
+    while end < values.max():
+        end *= 2
+    width = end / 2048
+    bins = np.ceil(values[values > 0] / width).astype(int) - 1
+    counts = np.bincount(bins, minlength=2048).astype(float)
     counts[0] = counts[1]
-    found = [
-        _quick(counts, kept, np.arange(kept) * 128 // kept) if counts[:kept].any() else math.inf
-        for kept in range(128, 2049)
-    ]
-    cut = 128 + _last_least(found)
-    expected = (cut + 0.5) * histogram.maximum / 2048
-    assert entropy.entropy_range(histogram) == pytest.approx(expected, rel=1e-12)
+    cut = 128 + _last_least([_quick(counts, kept) for kept in range(128, 2049)])
+    return float(min((cut + 0.5) * width, values.max() * (2048.5 / 2048)))
 
 
 @pytest.mark.parametrize("kind", DRAWS)
-def test_entropy_2_is_the_described_search(kind: str) -> None:
-    histogram = _histogram(DRAWS[kind](np.random.default_rng(4)))
-    counts = histogram.resampled(2048)
-    counts[0] = 0
-    found = []
-    for kept in range(127, 2049):
-        levels = np.minimum(126, (2 * np.arange(kept) + 1) * 127 // (2 * kept - 1))
-        found.append(_quick(counts, kept, levels) if counts[:kept].any() else math.inf)
-    cut = 127 + _last_least(found)
-    expected = (cut + 0.5) * histogram.maximum / 2048
-    assert entropy.entropy_2_range(histogram) == pytest.approx(expected, rel=1e-12)
+@pytest.mark.parametrize("sizes", [(1,), (0.9, 1), (0.55, 0.3, 1)])
+def test_entropy_is_the_published_search(kind: str, sizes: tuple[float, ...]) -> None:
+    values = DRAWS[kind](np.random.default_rng(3))
+    batches = [values * size for size in sizes]
+    expected = pytest.approx(_searched(*batches), rel=1e-12)
+    assert entropy.entropy_range(_histogram(*batches)) == expected
+
+
+def test_nothing_above_what_was_seen_is_a_range() -> None:
+    # The range doubles to 1.02, and cuts among the bins from 0.6 on clip nothing.
+    rng = np.random.default_rng(4)
+    amax = entropy.entropy_range(_histogram(rng.uniform(0, 0.51, 90_000), np.array([0.6])))
+    assert amax <= 0.6 * (2048.5 / 2048)
+
+
+def test_a_cut_that_keeps_one_bin_alone_is_none() -> None:
+    # Means lie far from zero, so that the least of them may have a bin of its own.
+    rng = np.random.default_rng(5)
+    amax = entropy.entropy_range(_histogram(np.append(rng.normal(0.5, 0.05, 60_000), [0.07, 1.0])))
+    assert amax > 0.6
 
 
 def test_only_noise_is_not_clipped() -> None:
-    # All but the greatest value lie in the first bin, which entropy_2 discards.
+    # All but the greatest value lie in the first bin, which counts as the second.
     histogram = _histogram(np.array([1e-6] * 100 + [1.0]))
-    assert entropy.entropy_2_range(histogram) == pytest.approx(1.0, rel=1e-3)
     assert entropy.entropy_range(histogram) == pytest.approx(1.0, rel=1e-3)
 
 
@@ -163,26 +151,21 @@ def _scale_bits(amax: float) -> str:
     return struct.pack(">f", amax / 127).hex()
 
 
-@pytest.mark.parametrize("search", [entropy.entropy_range, entropy.entropy_2_range])
-def test_an_input_that_is_not_clipped_has_the_scale_that_tensorrt_gives_it(
-    search: Callable[[Histogram], float],
-) -> None:
+def test_an_input_that_is_not_clipped_has_the_scale_that_tensorrt_gives_it() -> None:
     # In caches that TensorRT 7, 8 and 10 wrote, inputs and probabilities up to 1 are 3c010a14, and
     # images normalized as for ImageNet, up to (1 - 0.406) / 0.225, are 3caa54fc.
     rng = np.random.default_rng(5)
-    assert _scale_bits(search(_histogram(np.append(rng.random(400_000), 1.0)))) == "3c010a14"
+    histogram = _histogram(np.append(rng.random(400_000), 1.0))
+    assert _scale_bits(entropy.entropy_range(histogram)) == "3c010a14"
     channels = [(0.485, 0.229), (0.456, 0.224), (0.406, 0.225)]
     images = [(np.append(rng.random(100_000), 1.0) - mean) / std for mean, std in channels]
     images.append(rng.uniform(2.2, 2.64, 40_000))  # skies
-    assert _scale_bits(search(_histogram(np.concatenate(images)))) == "3caa54fc"
+    assert _scale_bits(entropy.entropy_range(_histogram(np.concatenate(images)))) == "3caa54fc"
 
 
-@pytest.mark.parametrize("search", [entropy.entropy_range, entropy.entropy_2_range])
-def test_padding_with_gray_is_where_tensorrt_cuts_too(
-    search: Callable[[Histogram], float],
-) -> None:
+def test_padding_with_gray_is_where_tensorrt_cuts_too() -> None:
     # Images for YOLO are padded with 114: a cache of TensorRT 8.6 has 3b66eddc for such an input.
     rng = np.random.default_rng(6)
     image = np.clip(rng.normal(115, 65, 200_000), 0, 255).round()
     padded = np.append(image, np.full(300_000, 114)).astype(np.float32) / np.float32(255)
-    assert _scale_bits(search(_histogram(padded))) == "3b66eddc"
+    assert _scale_bits(entropy.entropy_range(_histogram(padded))) == "3b66eddc"

@@ -62,37 +62,73 @@ def test_counts_are_those_of_the_definition(arrays: list[np.ndarray]) -> None:
     assert histogram.zeros == values.count(0.0)
     assert histogram.maximum == max(values, default=0.0)
     expected: dict[int, int] = {}
-    positive = [Fraction(value) for value in values if value]
+    positive = [value for value in values if value]
     if positive:
-        end = Fraction(2) ** -960  # no range is smaller
+        end = Fraction(_first(arrays))
         while end < max(positive):
             end *= 2
         width = end / BINS
         assert histogram.width == width
         for value in positive:
-            bin_ = math.ceil(value / width) - 1
+            # The quotient as float64 rounds it; even a very small one is above 0.
+            bin_ = max(math.ceil(value / float(width)), 1) - 1
             expected[bin_] = expected.get(bin_, 0) + 1
     assert _filled(histogram) == expected
 
 
+def _first(arrays: list[np.ndarray]) -> float:
+    """Greatest value of the first batch that is not all zeros; no range is smaller than 2**-960."""
+    greatest = [float(np.abs(array).max()) for array in arrays if array.any()]
+    return max(greatest[0], 2.0**-960)
+
+
+@given(hnp.arrays("float32", st.integers(1, 40), elements=st.floats(0, 10, width=32)))
+def test_values_of_float32_are_where_they_belong_exactly(values: np.ndarray) -> None:
+    """What lies on an edge is in the bin that ends there: images and activations are often even."""
+    histogram = _collected([values])
+    width, expected = Fraction(float(values.max())) / BINS, dict[int, int]()
+    for value in values[values > 0]:
+        bin_ = math.ceil(Fraction(float(value)) / width) - 1
+        expected[bin_] = expected.get(bin_, 0) + 1
+    assert _filled(histogram) == expected
+
+
 @given(_arrays(), st.randoms(use_true_random=False), st.integers(1, 9))
-def test_batches_and_their_order_do_not_matter(
+def test_batches_and_their_order_do_not_matter_after_the_first(
     arrays: list[np.ndarray], random: Any, size: int
 ) -> None:
     values = np.concatenate([np.zeros(0), *(array.ravel().astype(np.float64) for array in arrays)])
+    begin = np.array([3.0, 0.0])
     shuffled = values.copy()
     random.shuffle(shuffled)
     cut = [shuffled[start : start + size] for start in range(0, len(shuffled), size)]
-    assert _state(_collected(cut)) == _state(_collected(arrays)) == _state(_collected([values]))
+    states = [_state(_collected([begin, *rest])) for rest in (cut, arrays, [values])]
+    assert states[0] == states[1] == states[2]
 
 
 @given(_arrays(), _arrays())
 def test_a_merged_histogram_is_that_of_both(one: list[np.ndarray], other: list[np.ndarray]) -> None:
-    merged, second = _collected(one), _collected(other)
-    before = _state(second)
+    begin = np.array([3.0, 0.0])
+    for ours, theirs in ((one, []), ([], other), ([begin, *one], [begin, *other])):
+        merged, second = _collected(ours), _collected(theirs)
+        before = _state(second)
+        merged.merge(second)
+        assert _state(merged) == _state(_collected(ours + theirs))
+        assert _state(second) == before
+
+
+@given(_arrays(), _arrays())
+def test_bins_that_differ_are_cut_to_merge(one: list[np.ndarray], other: list[np.ndarray]) -> None:
+    merged, second, both = _collected(one), _collected(other), _collected(one + other)
     merged.merge(second)
-    assert _state(merged) == _state(_collected(one + other))
-    assert _state(second) == before
+    assert _state(merged)[:4] == _state(both)[:4]
+    assert merged.counts.sum() == both.counts.sum()
+    assert (merged.counts >= 0).all()
+    # Each value is at most a bin of the other from where it belongs.
+    away = math.ceil(second.width / merged.width) if merged.width else 0
+    reached, exact = np.cumsum(merged.counts), np.cumsum(both.counts)
+    assert (reached[: BINS - away] <= exact[away:]).all()
+    assert (exact[: BINS - away] <= reached[away:]).all()
 
 
 def test_chunks_of_long_arrays_are_as_one() -> None:
@@ -100,13 +136,13 @@ def test_chunks_of_long_arrays_are_as_one() -> None:
     x[-1] = 1000  # the range grows in the last chunk
     histogram = _collected([x])
     found, _ = np.histogram(
-        np.ceil(np.abs(x.astype(np.float64)) * (BINS / 1024)), np.arange(BINS + 2)
+        np.ceil(np.abs(x.astype(np.float64)) * (BINS / 1000)), np.arange(BINS + 2)
     )
     assert histogram.counts.tolist() == found[1:].tolist()
 
 
 def test_edges_end_at_the_greatest_value() -> None:
-    histogram = _collected([np.array([3.0, 1.0])])
+    histogram = _collected([np.array([2.0, 1.0]), np.array([3.0])])
     assert histogram.range == 4.0
     assert histogram.edges[0] == 0.0
     assert histogram.edges[1] == 4 / BINS

@@ -119,7 +119,8 @@ def test_every_algorithm_calibrates(net: Any, algorithm: str) -> None:
     data = _data(320)  # entropy searches are warned of with fewer
     cache = forward.calibrate(net, data, algorithm=algorithm, backend="openvino")
     greatest = max(float(one.abs().max()) for one in data)
-    assert 0.3 * greatest < cache["x"] <= greatest * 1.0001
+    beyond = 0.5 / 2048 if algorithm.startswith("entropy") else 0.0  # TensorRT's half a bin
+    assert 0.3 * greatest < cache["x"] <= greatest * (1 + beyond)
 
 
 def test_what_is_skipped_stays_in_float(net: Any) -> None:

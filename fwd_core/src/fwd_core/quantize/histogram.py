@@ -15,8 +15,8 @@ BINS = 8192
 _SHIFT = BINS.bit_length() - 1
 #: Values that are binned at a time: their copies stay in the processor's cache.
 _CHUNK = 1 << 15
-#: The least exponent of a range: its inverse in bins is still a float64.
-_LEAST = -960
+#: The least range: bins of it are still whole float64.
+_LEAST = 2.0**-960
 
 Array: TypeAlias = NDArray[Any]
 Floats: TypeAlias = NDArray[np.float64]
@@ -26,11 +26,11 @@ Counts: TypeAlias = NDArray[np.int64]
 class Histogram:
     """Counts of ``|x|`` over all values that a tensor has taken.
 
-    The range is the smallest power of two that holds the greatest value, cut into :data:`BINS`
-    equal bins, each open on the left and closed on the right; exact zeros have a count of their
-    own. When a greater value comes, the range doubles and neighbouring bins merge. Powers of two
-    scale floats without rounding, so the result is the same, bit for bit, in whatever order and
-    batches the values come.
+    The range begins as the greatest value of the first batch that is not all zeros, cut into
+    :data:`BINS` equal bins, each open on the left and closed on the right; exact zeros have a
+    count of their own. When a greater value comes, the range doubles and neighbouring bins merge,
+    as in TensorRT's calibrators. Doubling rounds nothing, so the result is the same, bit for bit,
+    in whatever order and batches the values come after the first batch.
 
     Args:
         name: The tensor's name, for error texts.
@@ -53,7 +53,8 @@ class Histogram:
         self.name = name
         self.count = 0
         self.maximum = 0.0
-        self._exponent: int | None = None
+        self._first = 0.0  # width of the first batch's bins
+        self._doublings = 0
         self._counts: Counts = np.zeros(BINS + 1, np.int64)
 
     @property
@@ -63,13 +64,16 @@ class Histogram:
 
     @property
     def range(self) -> float:
-        """Where the last bin ends: the smallest power of two that no value exceeds, or 0."""
+        """Where the last bin ends: the first batch's greatest value, doubled as often as need be.
+
+        0 if only zeros were seen.
+        """
         return self.width * BINS
 
     @property
     def width(self) -> float:
         """How wide each bin is; 0 if only zeros were seen."""
-        return 0.0 if self._exponent is None else math.ldexp(1.0, self._exponent - _SHIFT)
+        return math.ldexp(self._first, self._doublings)
 
     @property
     def counts(self) -> Counts:
@@ -105,21 +109,36 @@ class Histogram:
             )
         if array.dtype.itemsize > 8:
             array = array.astype(np.float64)
-        before = self.count, self.maximum, self._exponent, self._counts.copy()
         flat = array.ravel(order="K")
+        before = self.count, self.maximum, self._first, self._doublings, self._counts.copy()
         try:
+            if not self._first and flat.size:
+                self._begin(max(float(flat.max()), -float(flat.min())))
             for start in range(0, flat.size, _CHUNK):
                 self._take(flat[start : start + _CHUNK])
         except CalibrationError:
-            self.count, self.maximum, self._exponent, self._counts = before
+            self.count, self.maximum, self._first, self._doublings, self._counts = before
             raise
 
     def merge(self, other: Histogram) -> None:
-        """Count what another histogram has counted, as if this one had seen its values."""
-        counts = other._counts
-        if other._exponent is not None:
-            self._grow(other._exponent)
-            counts = _halved(counts, (self._exponent or 0) - other._exponent)
+        """Count what another histogram has counted, as if this one had seen its values after.
+
+        If their first batches had other greatest values, the other's bins are cut: where they end
+        may differ by one bin of the other from where the values would have been counted.
+        """
+        counts = other._counts.copy()
+        if not self._first:
+            self._first, self._doublings = other._first, other._doublings
+        elif other._first == self._first:
+            self._grow(other._doublings)
+            counts = _halved(counts, self._doublings - other._doublings)
+        elif other._first:
+            self._hold(other.maximum)
+            below = np.concatenate([[0], np.cumsum(other.counts)])
+            step = min(self.width / other.width, BINS)
+            at = np.interp(np.arange(BINS + 1) * step, np.arange(BINS + 1), below)
+            at[-1] = below[-1]
+            counts[1:] = np.diff(np.rint(at))
         self._counts = self._counts + counts
         self.count += other.count
         self.maximum = max(self.maximum, other.maximum)
@@ -141,44 +160,40 @@ class Histogram:
         title = f"{self.name!r}, " if self.name else ""
         return f"<Histogram {title}{self.count} values, greatest {self.maximum:g}>"
 
+    def _begin(self, greatest: float) -> None:
+        """Let the range be that of the first values; ``_take`` refuses what is not finite."""
+        if greatest and math.isfinite(greatest):
+            self._first = math.ldexp(max(greatest, _LEAST), -_SHIFT)
+
     def _take(self, values: Array) -> None:
-        scaled = self._scaled(values)
-        # NaN compares false with everything, so one comparison finds it too.
-        if not scaled.max() <= BINS:
-            greatest = float(np.abs(values).max())
-            if not math.isfinite(greatest):
-                self._refuse(values)
-            # frexp gives greatest = fraction * 2**exponent with fraction in [0.5, 1).
-            fraction, exponent = math.frexp(greatest)
-            self._grow(max(exponent - (fraction == 0.5), _LEAST))
-            scaled = self._scaled(values)
-        top = float(scaled.max())
-        if self._exponent is not None and top:
-            self.maximum = max(self.maximum, top * self.width)
-        np.ceil(scaled, out=scaled)
-        self._counts += np.bincount(scaled.astype(np.intp), minlength=BINS + 1)
+        magnitudes = np.abs(values)
+        top = float(magnitudes.max())
+        if not math.isfinite(top):
+            self._refuse(values)
         self.count += values.size
+        if not self._first:  # it begins with the first value that is not zero
+            self._counts[0] += values.size
+            return
+        self._hold(top)
+        self.maximum = max(self.maximum, top)
+        # Of float32, no quotient that is not whole rounds to a whole number in float64.
+        bins = np.divide(magnitudes, self.width, dtype=np.float64)
+        if self.width > 1.0:  # what float64 rounds to zero lies in the first bin
+            bins[(bins == 0) & (magnitudes != 0)] = 0.5
+        np.ceil(bins, out=bins)
+        self._counts += np.bincount(bins.astype(np.intp), minlength=BINS + 1)
 
-    def _scaled(self, values: Array) -> Array:
-        """Magnitudes in bins, exactly; while there is no range, infinite if not all are zero."""
-        if self._exponent is None:
-            return np.full(values.size, math.inf if values.any() else 0.0)
-        factor = math.ldexp(1.0, _SHIFT - self._exponent)
-        # In float32, a factor below 1 could round small values to zero.
-        fits = 1.0 <= factor <= 2.0**120 and values.dtype.itemsize <= 4
-        dtype = np.float32 if fits else np.float64
-        with np.errstate(over="ignore", invalid="ignore"):
-            scaled: Array = np.multiply(values, dtype(factor), dtype=dtype)
-        if factor < 1.0:  # what float64 rounds to zero lies in the first bin
-            scaled[(scaled == 0) & (values != 0)] = 0.5
-        return np.abs(scaled, out=scaled)
+    def _hold(self, greatest: float) -> None:
+        """Double the range until it holds a value."""
+        doublings = self._doublings
+        while greatest / BINS > math.ldexp(self._first, doublings):
+            doublings += 1
+        self._grow(doublings)
 
-    def _grow(self, exponent: int) -> None:
-        if self._exponent is None:
-            self._exponent = exponent
-        elif exponent > self._exponent:
-            self._counts = _halved(self._counts, exponent - self._exponent)
-            self._exponent = exponent
+    def _grow(self, doublings: int) -> None:
+        if doublings > self._doublings:
+            self._counts = _halved(self._counts, doublings - self._doublings)
+            self._doublings = doublings
 
     def _refuse(self, values: Array) -> None:
         nan, infinite = int(np.isnan(values).sum()), int(np.isinf(values).sum())

@@ -109,7 +109,7 @@ def test_it_computes_what_the_graph_says(activation: type[ops.Operator] | None, 
 def test_others_are_left_alone(given: dict[str, Any], bounded: bool) -> None:
     builder = Builder(backend="openvino")
     graph = _block(**given)
-    builder._prepare(graph, builder.backend())
+    builder._prepare(graph, *builder._target())
     model = lower_graph(graph, builder.plugins.lowerings, builder.events).model
     levels = [
         node.get_attributes()["levels"]
