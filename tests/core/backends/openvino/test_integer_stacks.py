@@ -160,6 +160,24 @@ def test_convolutions(axes: int, kernel: int, bias: bool) -> None:
     all_near({batch: case.sqnr(batch) for batch in (1, 4, 8)})
 
 
+@pytest.mark.parametrize("linear", [False, True])
+@pytest.mark.parametrize("keepdims", [False, True])
+@pytest.mark.parametrize("axes", [(0,), (1,), (2,)], ids=str)
+@pytest.mark.parametrize("op", [ops.ReduceMean, ops.ReduceSum, ops.ReduceMax])
+def test_reductions_of_three_axes(
+    op: type[ops.Reduction], axes: tuple[int, ...], keepdims: bool, linear: bool
+) -> None:
+    """Each channel of what is reduced has a scale of its own."""
+
+    def make(batch: Dim) -> Graph:
+        net = Net()
+        y = net.add(op(net.conv(net.input(batch, 8, 6), "conv", 16), axes, keepdims), "reduced")
+        return net.finish(net.linear(y, "layer", 8) if linear else y)
+
+    case = Compared(make, numbers(4, 8, 6))
+    all_near({4: case.sqnr(4)})
+
+
 @integer_kernels
 @pytest.mark.parametrize("rows", [1, 4, 8, 16, 128, ROWS_OF_ANY], ids=str)
 @pytest.mark.parametrize("between", BETWEEN)

@@ -94,7 +94,7 @@ def _follows_a_product(x: Value) -> bool:
     pending, seen = [x], {x}
     while pending:
         value = pending.pop()
-        if value.type.rank > 2 or value.producer is None:  # noqa: PLR2004 - matrices and vectors
+        if value.type.rank > 2 or value.producer is None:
             continue
         made = value.producer.op
         if isinstance(made, (MatMul, Linear)):
