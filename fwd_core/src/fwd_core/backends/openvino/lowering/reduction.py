@@ -67,9 +67,10 @@ def _is_of_a_norm(ctx: OpenVINOLowering, op: ops.Reduction) -> bool:
     squares = op.x.producer
     if not isinstance(op, ops.ReduceMean) or squares is None or ctx.node is None:
         return False
-    if not isinstance(squares.op, (Mul, Pow)):
+    squared, *factors = squares.op.operands()
+    if not isinstance(squares.op, Pow) and not (isinstance(squares.op, Mul) and squared in factors):
         return False
-    squared, value = next(squares.op.operands()), ctx.node.output
+    value = ctx.node.output
     while value not in value.graph.outputs and len(value.users) == 1:
         (user,) = value.users
         others = [operand for operand in user.op.operands() if operand is not value]
