@@ -18,8 +18,8 @@ from fwd_core.plugins import registers as reg
 
 BATCH = symbol("batch", 1, 2, 4)
 
-#: Products that are in one kernel with others: all of a small stack, the two of attention.
-TOGETHER = {"stack": 2, "transformer": 1}
+#: Products that are in one kernel with others: the two of attention.
+TOGETHER = {"transformer": 1}
 
 
 @integer_kernels

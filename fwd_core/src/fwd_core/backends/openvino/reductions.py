@@ -1,8 +1,11 @@
-"""Reductions of integers in exact steps: OpenVINO's own reduce in float32."""
+"""OpenVINO's reductions, kept away from what it gets wrong, and exact steps for integers."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
+
+import numpy as np
 
 from fwd_core.backends.openvino import integers
 from fwd_core.backends.openvino.context import OpenVINOLowering
@@ -15,6 +18,29 @@ if TYPE_CHECKING:
 Step = Literal["add", "multiply", "maximum", "minimum"]
 #: What changes nothing when it is added to, multiplied with, … an int32.
 _NEUTRAL: dict[Step, int] = {"add": 0, "multiply": 1, "maximum": -(2**31), "minimum": 2**31 - 1}
+
+
+def reduce(
+    ctx: OpenVINOLowering, function: str, x: Output, axes: Sequence[int], keepdims: bool
+) -> Output:
+    """One of OpenVINO's reductions of floats or bools.
+
+    Of three axes, OpenVINO 2026.4 fuses a reduction of the first or the last with what constants
+    do along the middle one, among them scales of integers, and then goes along another axis. Of
+    four axes it is right.
+    """
+    rank = x.get_partial_shape().rank.get_length()
+    floats = x.get_element_type().is_real()
+    if rank != 3 or not floats or list(axes) not in ([0], [2]):
+        return getattr(ctx.opset, function)(x, ctx.vector(axes), keepdims).output(0)
+    (axis,) = axes
+    if axis == 0:  # without PReLU of slope 1 it would swap both, and be wrong as before
+        slope = ctx.constant(np.ones(1, np.float32))
+        wider, new, axis = ctx.opset.prelu(ctx.opset.unsqueeze(x, ctx.vector([0])), slope), 0, 1
+    else:
+        wider, new, axis = ctx.opset.unsqueeze(x, ctx.vector([2])), 2, 3
+    result = getattr(ctx.opset, function)(wider, ctx.vector([axis]), True)
+    return ctx.opset.squeeze(result, ctx.vector([new] if keepdims else [new, axis])).output(0)
 
 
 def fold(ctx: OpenVINOLowering, step: Step, x: Output, shape: Shape, axis: int) -> Output:

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from machine import MODES
-from on_openvino import Array, assert_same, dynamic_types, run
+from on_openvino import Array, assert_same, build, dynamic_types, graph_of, run, static_types
 
-from fwd_core.ir import DType, Graph, TensorType, Value, ops, symbol
+from fwd_core.ir import Dim, DType, Graph, TensorType, Value, ops, symbol
 from fwd_core.ir.ops.reduction import Reduction
 
 pytest.importorskip("openvino")
@@ -172,3 +172,70 @@ def test_the_mean_of_an_axis_that_may_be_empty(keepdims: bool) -> None:
         (got,) = run(make, x, types=types)
         expected = x.mean(0, keepdims=keepdims) if rows else np.full((1, 3)[not keepdims :], np.nan)
         assert_same(got, expected.astype(np.float32), rtol=1e-6)
+
+
+@pytest.mark.parametrize("rows", [4, symbol("rows", 1, 4, 8)], ids=["static", "dynamic"])
+@pytest.mark.parametrize("keepdims", [True, False])
+@pytest.mark.parametrize("axes", [(0,), (1,), (2,), (1, 2)], ids=str)
+@pytest.mark.parametrize("function", FLOAT, ids=lambda pair: pair[0].__name__)
+def test_constants_after_three_axes(
+    function: tuple[type[Reduction], Callable[..., Any]],
+    axes: tuple[int, ...],
+    keepdims: bool,
+    rows: Dim,
+) -> None:
+    """Each axis that is left has its own factors and addends."""
+    op, reference = function
+    numbers = np.random.default_rng(0)
+    x = numbers.standard_normal((4, 16, 6)).astype(np.float32)
+    exact = reference(x.astype(np.float64), axis=axes, keepdims=keepdims)
+    for shape in _vectors(exact):
+        if rows != 4 and 4 in shape:
+            continue
+        factors = numbers.standard_normal(shape).astype(np.float32)
+
+        def make(graph: Graph, value: Value, factors: Array = factors) -> Value:
+            made = graph.add(ops.Mul(graph.add(op(value, axes, keepdims)), graph.constant(factors)))
+            return graph.add(ops.Add(made, graph.constant(factors)))
+
+        (found,) = run(make, x, types=[TensorType(DType.FLOAT32, (rows, 16, 6))])
+        wanted = (exact * factors + factors).astype(np.float32)
+        assert_same(found, wanted, rtol=1e-5, atol=1e-5)
+
+
+def _vectors(array: Array) -> list[tuple[int, ...]]:
+    axes = range(array.ndim)
+    return [tuple(array.shape[i] if i == axis else 1 for i in axes) for axis in axes]
+
+
+@pytest.mark.parametrize("square", [ops.Mul, ops.Pow])
+def test_root_mean_square_is_one_kernel(square: type[ops.Mul] | type[ops.Pow]) -> None:
+    x = np.random.default_rng(0).standard_normal((2, 16, 64)).astype(np.float32)
+    gain = np.linspace(-1, 1, 64, dtype=np.float32)
+
+    def make(graph: Graph, value: Value) -> Value:
+        two = graph.constant(np.float32(2))
+        squares = graph.add(square(value, value if square is ops.Mul else two))
+        mean = graph.add(ops.ReduceMean(squares, (2,), True))
+        shifted = graph.add(ops.Add(mean, graph.constant(np.float32(1e-6))))
+        made = graph.add(ops.Div(value, graph.add(ops.Sqrt(shifted))))
+        return graph.add(ops.Mul(made, graph.constant(gain)))
+
+    engine = build(graph_of(make, static_types([x])))
+    nodes = engine.plan.compiled.get_runtime_model().get_ordered_ops()  # type: ignore[attr-defined]
+    assert "RMS" in [node.get_rt_info()["layerType"].astype(str) for node in nodes]
+    wanted = x / np.sqrt((x * x).mean(2, keepdims=True) + 1e-6) * gain
+    assert_same(engine.run_list([x])[0], wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_scale_along_the_middle_after_a_root_of_means() -> None:
+    """What looks like the start of such a norm, but is not divided."""
+    x = np.random.default_rng(0).standard_normal((4, 16, 6)).astype(np.float32)
+    gain = np.linspace(-1, 1, 16, dtype=np.float32)[:, None]
+
+    def make(graph: Graph, value: Value) -> Value:
+        squares = graph.add(ops.Mul(value, value))
+        mean = graph.add(ops.ReduceMean(squares, (2,), True))
+        return graph.add(ops.Mul(graph.add(ops.Sqrt(mean)), graph.constant(gain)))
+
+    assert_same(run(make, x)[0], np.sqrt((x * x).mean(2, keepdims=True)) * gain, rtol=1e-5)

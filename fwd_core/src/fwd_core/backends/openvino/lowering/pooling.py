@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from fwd_core.backends.openvino import integers
+from fwd_core.backends.openvino import integers, reductions
 from fwd_core.backends.openvino.context import OpenVINOLowering
 from fwd_core.backends.openvino.types import INT32_LIMITS
 from fwd_core.ir.dims import Dim, maximum
@@ -63,8 +63,8 @@ def average_pool(ctx: OpenVINOLowering, op: ops.AveragePool) -> Output:
 def adaptive_average_pool(ctx: OpenVINOLowering, op: ops.AdaptiveAveragePool) -> Output:
     """AdaptiveAvgPool; the mean of all where one element is asked for, which is faster."""
     if all(size == 1 for size in op.output_size):
-        axes = ctx.vector(range(2, op.x.type.rank))
-        return ctx.opset.reduce_mean(ctx[op.x], axes, True).output(0)
+        axes = range(2, op.x.type.rank)
+        return reductions.reduce(ctx, "reduce_mean", ctx[op.x], axes, True)
     return ctx.opset.adaptive_avg_pool(ctx[op.x], ctx.vector(op.output_size)).output(0)
 
 

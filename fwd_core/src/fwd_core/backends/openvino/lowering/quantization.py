@@ -19,6 +19,7 @@ from fwd_core.ir.dtypes import DType
 from fwd_core.ir.graph import Value
 from fwd_core.ir.ops import quantization as ops
 from fwd_core.ir.ops.attention import Attention
+from fwd_core.ir.ops.linear import Linear, MatMul
 from fwd_core.plugins import lowering
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ def quantize(ctx: OpenVINOLowering, op: ops.Quantize) -> Output:
     # Other ranges are cut first: only whole bytes, or those without -128, become kernels.
     low = op.low if (op.low, op.high) == (least + 1, greatest) else least
     x = ctx[op.x]
+    if _follows_a_product(op.x):
+        x = ctx.opset.prelu(x, ctx.constant(np.ones(1, np.float32))).output(0)
 
     def bound(integer: float) -> Output:
         return ctx.constant(np.asarray((integer - zero) * scale, np.float32))
@@ -78,6 +81,30 @@ def dequantize(ctx: OpenVINOLowering, op: ops.Dequantize) -> Output:
     if op.zero_point is not None:
         x = ctx.opset.subtract(x, _parameter(ctx, op.zero_point, op))
     return ctx.opset.multiply(x, _parameter(ctx, op.scale, op)).output(0)
+
+
+def _follows_a_product(x: Value) -> bool:
+    """Whether an identity must stand before FakeQuantize: PReLU of slope 1.
+
+    OpenVINO 2026.4 computes matrices of few rows (8 at most were seen) and of up to 256 columns
+    through a chain of products of integers in one kernel, where it takes the int32 sums for
+    floats if FakeQuantize reads them with nothing but a scale or ReLU between. It knows no PReLU
+    there, and hands it to the product's own kernel everywhere else, at no cost.
+    """
+    pending, seen = [x], {x}
+    while pending:
+        value = pending.pop()
+        if value.type.rank > 2 or value.producer is None:
+            continue
+        made = value.producer.op
+        if isinstance(made, (MatMul, Linear)):
+            return True
+        if isinstance(made, ops.Quantize):  # it has its own identity where it needs one
+            continue
+        new = [operand for operand in made.operands() if operand not in seen]
+        seen.update(new)
+        pending += new
+    return False
 
 
 def _is_dequantized(value: Value) -> bool:

@@ -8,6 +8,7 @@ from fwd_core.backends.openvino import floats, integers, reductions
 from fwd_core.backends.openvino.context import OpenVINOLowering
 from fwd_core.ir.dims import bounds, product
 from fwd_core.ir.ops import reduction as ops
+from fwd_core.ir.ops.elementwise import Mul, Pow
 from fwd_core.ir.ops.shape import Reshape, Unsqueeze
 from fwd_core.plugins import lowering
 
@@ -42,11 +43,13 @@ def reduce(ctx: OpenVINOLowering, op: ops.Reduction) -> Output:
     keepdims = op.keepdims or _is_reshaped(ctx)
     if isinstance(op, ops.ReduceMean) and _may_be_empty(op):
         # OpenVINO's mean of nothing is 0, not 0 / 0.
-        total = ctx.opset.reduce_sum(x, axes, keepdims)
+        total = reductions.reduce(ctx, "reduce_sum", x, op.axes, keepdims)
         count = ctx.scalar(product(op.x.type.shape[axis] for axis in op.axes))
         result = ctx.opset.divide(total, ctx.opset.convert_like(count, total)).output(0)
+    elif _is_of_a_norm(ctx, op):
+        result = ctx.opset.reduce_mean(x, axes, keepdims).output(0)
     else:
-        result = getattr(ctx.opset, _FUNCTIONS[type(op)])(x, axes, keepdims).output(0)
+        result = reductions.reduce(ctx, _FUNCTIONS[type(op)], x, op.axes, keepdims)
     if isinstance(op, (ops.ReduceMax, ops.ReduceMin)):
         # OpenVINO's extrema pass over a NaN.
         found = ctx.opset.reduce_logical_or(ctx.opset.not_equal(x, x), axes, keepdims)
@@ -57,6 +60,27 @@ def reduce(ctx: OpenVINOLowering, op: ops.Reduction) -> Output:
 
 def _may_be_empty(op: ops.Reduction) -> bool:
     return any(bounds(op.x.type.shape[axis])[0] == 0 for axis in op.axes)
+
+
+def _is_of_a_norm(ctx: OpenVINOLowering, op: ops.Reduction) -> bool:
+    """Whether it is the mean in x / sqrt(mean(x * x) + epsilon), all of which is one kernel."""
+    squares = op.x.producer
+    if not isinstance(op, ops.ReduceMean) or squares is None or ctx.node is None:
+        return False
+    squared, *factors = squares.op.operands()
+    if not isinstance(squares.op, Pow) and not (isinstance(squares.op, Mul) and squared in factors):
+        return False
+    value = ctx.node.output
+    while value not in value.graph.outputs and len(value.users) == 1:
+        (user,) = value.users
+        others = [operand for operand in user.op.operands() if operand is not value]
+        if squared in others:
+            return squared.constant is None
+        numbers = [other.constant for other in others]
+        if len(user.outputs) > 1 or any(one is None or one.data.size != 1 for one in numbers):
+            return False
+        value = user.output
+    return False
 
 
 def _is_reshaped(ctx: OpenVINOLowering) -> bool:
