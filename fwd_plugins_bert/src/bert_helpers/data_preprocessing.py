@@ -77,10 +77,10 @@ def read_squad_json(input_file: PathLike) -> list[SquadExample]:
         raise InputError(f"{os.fspath(input_file)} is no JSON", got=str(error)) from error
     file = os.fspath(input_file)
     found = []
-    for paragraphs, place in _each(document, "data", file):
-        for paragraph, place in _each(paragraphs, "paragraphs", place):
-            words = convert_doc_tokens(_text(paragraph, "context", place))
-            for question, place in _each(paragraph, "qas", place):
+    for entry, in_file in _each(document, "data", file):
+        for paragraph, in_entry in _each(entry, "paragraphs", in_file):
+            words = convert_doc_tokens(_text(paragraph, "context", in_entry))
+            for question, place in _each(paragraph, "qas", in_entry):
                 name, asked = _text(question, "id", place), _text(question, "question", place)
                 found.append(SquadExample(name, asked, words))
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -91,7 +92,7 @@ class BertBatchStream(forward.IPyBatchStream):
 
     def __len__(self) -> int:
         """How many batches there are."""
-        return -(-len(self._arrays[0]) // self._batch_size)
+        return math.ceil(len(self._arrays[0]) / self._batch_size)
 
     def __iter__(self) -> Iterator[tuple[NDArray[Any], ...]]:
         """All batches, from the first one; what :meth:`next` counts is left alone."""
