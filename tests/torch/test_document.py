@@ -1,6 +1,6 @@
 """The Python blocks of the document that Forward implements, read from it and executed.
 
-What has to be changed before a block runs is listed here, and a change that no longer applies fails.
+What has to be changed before a block runs is listed here; a change that no longer applies fails.
 """
 
 from __future__ import annotations

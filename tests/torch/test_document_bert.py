@@ -1,6 +1,6 @@
 """The document's block that calibrates BERT and builds it in int8, read from it and executed.
 
-What has to be changed before it runs is listed here, and a change that no longer applies fails.
+What has to be changed before it runs is listed here; a change that no longer applies fails.
 """
 
 from __future__ import annotations
@@ -130,14 +130,23 @@ def test_its_projections_are_of_integers_and_all_else_is_not(names: dict[str, An
     assert len(linear) == 6 * LAYERS
     assert all(kernel.is_of_integers for kernel in linear)
     nodes = engine.plan.compiled.get_runtime_model().get_ordered_ops()
-    found = [node.get_rt_info() for node in nodes]
-    norms = [one for one in found if one["layerType"].astype(str) == "MVN"]
+    infos = [node.get_rt_info() for node in nodes]
+    norms = [one for one in infos if one["layerType"].astype(str) == "MVN"]
     assert len(norms) == 2 * LAYERS + 1
-    # Softmax is a kernel of its own, or inside the one of all of attention.
-    attention = [one for one in found if "Softmax" in one["originalLayersNames"].astype(str)]
+    assert {one["runtimePrecision"].astype(str) for one in norms} == {"f32"}
+    # Softmax is inside one kernel of all of attention, which reads what these give.
+    heads = [
+        one
+        for one in infos
+        if one["layerType"].astype(str) == "FullyConnected"
+        and "attention.self" in one["originalLayersNames"].astype(str)
+    ]
+    assert len(heads) == 3 * LAYERS
+    assert {one["outputPrecisions"].astype(str) for one in heads} == {"f32"}
+    inside = [one["originalLayersNames"].astype(str) for one in infos]
+    attention = [names for names in inside if "Softmax" in names]
     assert len(attention) == LAYERS
-    for one in (*norms, *attention):
-        assert one["runtimePrecision"].astype(str) == "f32"
+    assert not [names for names in attention if "quantiz" in names.lower()]
 
 
 def test_its_lines_in_quotes_run_too(model: Any, names: dict[str, Any]) -> None:
