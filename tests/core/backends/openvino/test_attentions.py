@@ -43,7 +43,11 @@ def _graph(make: Make, outputs: str) -> Graph:
     a, b = make(graph, q, k, v), make(graph, k, q, v)
     found = {"a": a, "b": b}
     if "difference" in outputs:
-        found["difference"] = graph.add(ops.Sub(a, graph.add(ops.Mul(b, half))))
+        found["difference"] = graph.add(ops.Sub(b, graph.add(ops.Mul(a, half))))
+    if "error" in outputs:
+        off = found["difference"]
+        found["error"] = graph.add(ops.Mul(off, off))
+        found["signal"] = graph.add(ops.Mul(a, a))
     graph.set_outputs([found[name] for name in outputs.split()], outputs.split())
     return graph.verify()
 
@@ -55,14 +59,24 @@ def _expected() -> dict[str, Array]:
 
     q, k, v = FEEDS
     a, b = attention(q, k, v), attention(k, q, v)
-    return {"a": a, "b": b, "difference": a - b / 2}
+    off = b - a / 2
+    return {"a": a, "b": b, "difference": off, "error": off**2, "signal": a * a}
 
 
 @pytest.mark.parametrize("make", [_whole, _written_out])
-@pytest.mark.parametrize("outputs", ["a b difference", "a difference", "difference", "a b"])
-def test_they_are_right(make: Make, outputs: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("outputs", "meet"),
+    [
+        ("a b difference", True),
+        ("a difference", True),
+        ("signal error difference", True),
+        ("difference", False),
+        ("a b", False),
+    ],
+)
+def test_they_are_right(make: Make, outputs: str, meet: bool, tmp_path: Path) -> None:
     graph = _graph(make, outputs)
-    assert attentions_meet(graph) == (outputs == "a b difference")
+    assert attentions_meet(graph) is meet
     engine = Builder(backend="openvino").compile(graph)
     engine.save(tmp_path / "engine")
     for one in (engine, Engine.load(tmp_path / "engine")):
