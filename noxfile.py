@@ -22,7 +22,7 @@ WORKSPACE = ROOT / ".nox" / "workspace"
 DISTRIBUTIONS = {
     "fwd-core": ("fwd_core", ["fwd_core"]),
     "fwd-ops-torch": ("fwd_ops_torch", ["fwd_ops_torch", "forward"]),
-    "fwd-plugins-bert": ("fwd_plugins_bert", ["fwd_plugins_bert"]),
+    "fwd-plugins-bert": ("fwd_plugins_bert", ["fwd_plugins_bert", "bert_helpers"]),
 }
 EXAMPLE_PACK = ROOT / "examples" / "fwd-ops-extra"
 #: What authors of packs are promised: a whole one is no longer than this, blank lines left out.
@@ -77,7 +77,7 @@ class Workspace:
         editable = [
             *("-e", "fwd_core[openvino,rtx,testing]"),
             *("-e", "fwd_ops_torch[torch]"),
-            *("-e", "fwd_plugins_bert"),
+            *("-e", "fwd_plugins_bert[tokenizers]"),
         ]
         stamp = WORKSPACE / f"installed-{_fingerprint(*everything)}"
         if stamp.exists():
@@ -152,7 +152,8 @@ def min_torch(session: nox.Session, torch: str) -> None:
     session.install(
         "-qq",
         *("-c", "constraints.txt", *TEST_TOOLS),
-        *("-e", "fwd_core[openvino,testing]", "-e", "fwd_ops_torch", "-e", "fwd_plugins_bert"),
+        *("-e", "fwd_core[openvino,testing]", "-e", "fwd_ops_torch"),
+        *("-e", "fwd_plugins_bert[tokenizers]"),
     )
     session.run("python", "-m", "pytest", *(session.posargs or ["tests/torch", "-q"]))
 

@@ -1,14 +1,11 @@
 """The Python blocks of the document that Forward implements, read from it and executed.
 
-The document is not part of this project: ``FORWARD_REFERENCE_DOC`` names its file. What has to be
-changed before a block runs is listed here, and a change that no longer applies fails.
+What has to be changed before a block runs is listed here; a change that no longer applies fails.
 """
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,59 +14,28 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("openvino")
 
+import document
 from torch_models import traced
 
 from fwd_ops_torch.importers import jit
 
-NAMED = os.environ.get("FORWARD_REFERENCE_DOC", "")
-if not NAMED:
-    pytest.skip("FORWARD_REFERENCE_DOC names no document", allow_module_level=True)
+pytestmark = document.available
 
 #: What the first chapters need: paths, and a device that is there.
-EXPORT_PATCH: list[tuple[str, str]] = []
+EXPORT_PATCH: document.Patch = []
 BUILD_PATCH = [
     ("'path/to/jit/module'", "module_path"),
     ("'path/to/engine'", "engine_file"),
 ]
 NO_GPU_PATCH = [(".cuda()", "")]
-_ran: set[str] = set()
 
 
-@pytest.fixture(scope="module", autouse=True)
-def count() -> Iterator[None]:
-    """Tell CI how many blocks ran."""
-    yield
-    if report := os.environ.get("FORWARD_REFERENCE_COUNT"):
-        Path(report).write_text(str(len(_ran)))
+def run(title: str, patch: document.Patch, **names: Any) -> dict[str, Any]:
+    """Execute the block under a heading and return its names."""
+    return document.run(title, document.block(title), patch, **names)
 
 
-def block(title: str) -> str:
-    """The Python block under a heading."""
-    text = Path(NAMED).read_text(encoding="utf-8")
-    section = text[re.search(rf"^#+ {re.escape(title)}$", text, re.MULTILINE).end() :]  # type: ignore[union-attr]
-    found = re.search(r"``` ?python\n(.*?)```", section, re.DOTALL)
-    assert found is not None, f"no Python block under {title!r}"
-    return found.group(1)
-
-
-def patched(code: str, patch: list[tuple[str, str]]) -> str:
-    """The code with every change of a patch applied; each must apply."""
-    for old, new in patch:
-        assert old in code, f"the patch {old!r} no longer applies"
-        code = code.replace(old, new)
-    return code
-
-
-def run(title: str, patch: list[tuple[str, str]], **names: Any) -> dict[str, Any]:
-    """Execute a block and return its names."""
-    scope = dict(names)
-    with jit.quiet():
-        exec(compile(patched(block(title), patch), title, "exec"), scope)
-    _ran.add(title)
-    return scope
-
-
-def python_patch() -> list[tuple[str, str]]:
+def python_patch() -> document.Patch:
     return BUILD_PATCH + ([] if torch.cuda.is_available() else NO_GPU_PATCH)
 
 
@@ -120,15 +86,14 @@ def test_python_example_runs_as_written(tmp_path: Path, module_path: str) -> Non
 
 
 def test_its_blocks_in_quotes_run_too(tmp_path: Path, module_path: str) -> None:
-    code = block("Python Example")
-    quoted = [part.strip() for part in re.findall(r"'''\n(.*?)'''", code, re.DOTALL)]
+    quoted = document.quoted(document.block("Python Example"))
     assert len(quoted) == 2, "the document has other parts in quotes"
     names = {"module_path": module_path, "torch": torch}
     names["builder"] = __import__("forward").TorchBuilder()
     exec(quoted[0].replace("'path/to/jit/module'", "module_path"), names)
     exec(quoted[1], names)
     assert names["outputs"].shape == (1, 5)
-    _ran.add("Python Example, build_with_name and forward_with_name")
+    document.tell("Python Example, build_with_name and forward_with_name")
 
 
 #: 500 batches are many for a test; the stream's arrays are flat, in the order of the input.
@@ -195,19 +160,18 @@ def test_hand_set_scales_run_as_written(tmp_path: Path, small: tuple[str, Any]) 
     scale_file = tmp_path / "scales.txt"
     scale_file.write_text("TRT-7000-EntropyCalibration\nimage:4.6586\nrelu:3.5\n")
     title = "使用手工设定scale进行量化"
-    text = Path(NAMED).read_text(encoding="utf-8")
-    chapter = text[text.index(f"## {title}") :]
+    chapter = document.text().partition(f"## {title}")[2]
     found = re.search(r"### Python\n+```python\n(.*?)```", chapter, re.DOTALL)
     assert found is not None
-    scope: dict[str, Any] = {
-        "forward": forward,
-        "builder": forward.TorchBuilder(),
-        "module_path": path,
-        "dummy_inputs": image,
-        "cache_file": str(tmp_path / "calibrator.cache"),
-        "scale_file": str(scale_file),
-    }
-    with jit.quiet():
-        exec(patched(found.group(1), SCALE_PATCH), scope)
-    _ran.add(title)
+    scope = document.run(
+        title,
+        found.group(1),
+        SCALE_PATCH,
+        forward=forward,
+        builder=forward.TorchBuilder(),
+        module_path=path,
+        dummy_inputs=image,
+        cache_file=str(tmp_path / "calibrator.cache"),
+        scale_file=str(scale_file),
+    )
     _close(scope["engine"], path, image)

@@ -146,7 +146,7 @@ def test_products_of_activations_and_dynamic_sizes() -> None:
     assert all(15 < one.sqnr < 60 for one in losses), losses
 
 
-def test_a_whole_attention_is_not_measured() -> None:
+def test_a_whole_attention_is_measured() -> None:
     net = Net(2)
     query, key, value = (net.input(1, 2, 8, 4, name=name) for name in "qkv")
     graph = net.finish(net.add(ops.Attention(query, key, value), "attention"))
@@ -154,7 +154,10 @@ def test_a_whole_attention_is_not_measured() -> None:
     data = [[NUMBERS.standard_normal(shape).astype(np.float32) for _ in "qkv"] for _ in range(2)]
     calibrator = Calibrator(data, algorithm="minmax", attention=True)
     ranges = calibrator.calibrate(graph, _builder())
-    assert sensitivity(graph, ranges, data, _builder(), attention=True) == []
+    assert sensitivity(graph, ranges, data, _builder()) == []
+    (loss,) = sensitivity(graph, ranges, data, _builder(), attention=True)
+    assert (loss.name, loss.operator) == ("attention", "Attention")
+    assert 15 < loss.sqnr < 60
 
 
 def test_memory_is_bounded() -> None:

@@ -70,8 +70,7 @@ def sensitivity(
         batches: Data to measure with, as for calibrating. A few batches tell enough.
         builder: Runs the model in float32; told of progress.
         skip: As for :func:`fwd_core.quantize.placement.place`.
-        attention: Likewise. Nodes that are a whole attention are not measured: OpenVINO 2026.4
-            crashes where it compiles two of them on the same tensors.
+        attention: Likewise.
 
     Raises:
         CalibrationError: There are no batches.
@@ -115,7 +114,7 @@ def _with_twins(
     nodes = list(exact)
     found = {}
     for node, after in zip(nodes, [*nodes[1:], None], strict=True):
-        if node.name not in quantized or not isinstance(node.op, rules.PRODUCTS):
+        if node.name not in quantized or not isinstance(node.op, (*rules.PRODUCTS, ops.Attention)):
             continue
         changed = {}
         for name, value in _operands(twins[node.name].op):

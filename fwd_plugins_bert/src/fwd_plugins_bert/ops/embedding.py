@@ -12,7 +12,7 @@ from fwd_plugins_bert.ops import checks
 class EmbeddingNorm(Operator, namespace="bert"):
     """Layer normalization of a sum of embeddings: rows of tables, and tensors that are there.
 
-    The sum is tables[0][indices[0]] + tables[1][indices[1]] + … + added[0] + …, in this order;
+    The sum is ``tables[0][indices[0]] + tables[1][indices[1]] + … + added[0] + …``, in this order;
     tables are [n, C], indices int32 or int64 of one shape, each of ``added`` broadcasts to
     [*indices, C]. It is normalized over C as by :class:`SkipNorm`, with the same treatment of
     half types. Indices are in -n … n-1, and negative ones count from the end.

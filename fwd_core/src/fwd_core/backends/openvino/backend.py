@@ -19,6 +19,7 @@ from fwd_core.backends.base import (
     Plan,
     Port,
 )
+from fwd_core.backends.openvino.attentions import attentions_meet
 from fwd_core.backends.openvino.model import lower_graph
 from fwd_core.backends.openvino.options import OpenVINOOptions
 from fwd_core.backends.openvino.plan import OpenVINOPlan, require_machine
@@ -75,8 +76,11 @@ class OpenVINOBackend(Backend):
         machine = self._machine()
         compute = self._compute_type(config.mode, machine)
         narrow_float64(graph)
+        meet = attentions_meet(graph)
         lowered = lower_graph(graph, config.plugins.lowerings, config.events, compute)
         properties = properties_of(options, compute)
+        if meet:
+            properties["SNIPPETS_MODE"] = "DISABLE"
         with config.events.phase("compile"):
             try:
                 compiled = self._core.compile_model(lowered.model, _DEVICE, properties)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -143,22 +144,43 @@ def test_weights_stay_in_8_bits_in_the_model() -> None:
     assert_same(got, (x @ weight.T).astype(np.float32), rtol=1e-5)
 
 
+def _as_it_is(graph: Graph, x: Value) -> Value:
+    return x
+
+
+def _heads(graph: Graph, x: Value) -> Value:
+    """[1, 4, 16, 32] out of as many numbers of each token."""
+    tokens = graph.add(ops.Reshape(x, (1, 16, 4, 32)))
+    return graph.add(ops.Transpose(tokens, (0, 2, 1, 3)))
+
+
+def _scaled(graph: Graph, x: Value) -> Value:
+    half = graph.constant(np.array(0.5, np.float32))
+    return graph.add(ops.Mul(_heads(graph, x), half))
+
+
+@pytest.mark.parametrize("between", [_as_it_is, _heads, _scaled])
 @pytest.mark.parametrize("masked", [False, True])
-def test_attention_to_quantized_tensors(masked: bool) -> None:
+def test_attention_to_quantized_tensors(
+    masked: bool, between: Callable[[Graph, Value], Value]
+) -> None:
+    shape = (1, 4, 16, 32) if between is _as_it_is else (1, 16, 128)
+
     def graph(quantized: bool) -> Graph:
         made = Graph()
-        q, k, v = (made.add_input(n, TensorType(DType.FLOAT32, (1, 4, 16, 32))) for n in "qkv")
+        q, k, v = (made.add_input(n, TensorType(DType.FLOAT32, shape)) for n in "qkv")
         mask = made.add_input("m", TensorType(DType.FLOAT32, (1, 1, 1, 16))) if masked else None
         if quantized:
             scale = made.constant(np.array(4 / 127, np.float32))
             q, k, v = (
                 made.add(ops.Dequantize(made.add(ops.Quantize(x, scale)), scale)) for x in (q, k, v)
             )
+        q, k, v = (between(made, x) for x in (q, k, v))
         made.set_outputs([made.add(ops.Attention(q, k, v, mask))], ["y"])
         return made.verify()
 
     numbers = np.random.default_rng(0)
-    feeds = [numbers.standard_normal((1, 4, 16, 32), np.float32) for _ in "qkv"]
+    feeds = [numbers.standard_normal(shape, np.float32) for _ in "qkv"]
     if masked:
         feeds.append(np.where(np.arange(16) < 12, 0, -1e9).astype(np.float32)[None, None, None])
     builder = Builder(backend="openvino")

@@ -8,6 +8,7 @@ instead: FakeQuantize may round a number next to a tie the other way.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +17,9 @@ from numpy.typing import NDArray
 from fwd_core.backends.openvino.context import OpenVINOLowering
 from fwd_core.backends.openvino.types import element_type
 from fwd_core.ir.dtypes import DType
-from fwd_core.ir.graph import Value
+from fwd_core.ir.graph import Node, Value
+from fwd_core.ir.operator import Operator
+from fwd_core.ir.ops import elementwise, shape
 from fwd_core.ir.ops import quantization as ops
 from fwd_core.ir.ops.attention import Attention
 from fwd_core.ir.ops.linear import Linear, MatMul
@@ -35,11 +38,33 @@ def not_in_a_pair(_ctx: OpenVINOLowering, op: ops.Quantize) -> str | None:
     node = next(user for user in op.x.users if user.op is op)
     if node.output in node.output.graph.outputs or not _is_dequantized(node.output):
         return "its integers are read by others than Dequantize"
-    readers = (reader.op for user in node.output.users for reader in user.output.users)
-    if any(isinstance(reader, Attention) and reader.mask is not None for reader in readers):
+    if any(_is_masked_attention(reader) for user in node.output.users for reader in _readers(user)):
         # OpenVINO 2026.4 gives other numbers where query, key and value are all in 8 bits.
         return "attention with a mask is wrong in integers"
     return None
+
+
+#: What OpenVINO carries integers over, from where they were made to an attention.
+_CARRIED = (
+    *(shape.Reshape, shape.Squeeze, shape.Unsqueeze, shape.Transpose, shape.Expand, shape.Concat),
+    *(shape.Slice, shape.Pad, elementwise.Mul, elementwise.Div),
+)
+
+
+def _readers(node: Node) -> Iterator[Operator]:
+    """What reads a node's results, also behind what integers are carried over."""
+    front, seen = [node], {node}
+    while front:
+        for output in front.pop().outputs:
+            for reader in output.users:
+                yield reader.op
+                if isinstance(reader.op, _CARRIED) and reader not in seen:
+                    seen.add(reader)
+                    front.append(reader)
+
+
+def _is_masked_attention(op: Operator) -> bool:
+    return isinstance(op, Attention) and op.mask is not None
 
 
 @lowering("openvino", ops.Quantize, unless=not_in_a_pair)
