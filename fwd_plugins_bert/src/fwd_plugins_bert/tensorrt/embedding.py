@@ -43,7 +43,7 @@ def embedding_norm(ctx: TensorRTLowering, op: EmbeddingNorm) -> ITensor:
         # Those of a batch of 1 lose it: they are alike for all sequences.
         rows = value.constant.data.astype(np.float32)
         positions = positions + rows.reshape(rows.shape[-2:] if rows.ndim == 3 else rows.shape)
-    ids = [_turned(ctx, index) for index in op.indices]
+    ids = [_turned(ctx, *pair) for pair in zip(op.indices, op.tables, strict=True)]
     kinds = common.floats(op.tables[1]) if len(ids) > 1 else np.zeros(size, np.float32)
     # Without kinds of tokens all are the first row of a table of zeros.
     ids = ids if len(ids) > 1 else [ids[0], ctx.elementwise("SUB", ids[0], ids[0])]
@@ -104,9 +104,13 @@ def _layer(
     return ctx.plugin(_NAME, "1", fields, inputs)
 
 
-def _turned(ctx: TensorRTLowering, index: Value) -> ITensor:
-    """Indices as int32 [length, batch]."""
-    tensor = ctx[index]
+def _turned(ctx: TensorRTLowering, index: Value, table: Value) -> ITensor:
+    """Indices as int32 [length, batch], counted from the front."""
+    tensor, rows = ctx[index], table.type.shape[0]
     if ctx.computed(index.type.dtype) != "INT32":
         tensor = ctx.cast(tensor, "INT32")
+    assert isinstance(rows, int)
+    zero, count = (ctx.scalar(number, DType.INT32, 2) for number in (0, rows))
+    wrapped = ctx.elementwise("SUM", tensor, count)
+    tensor = ctx("select", ctx.elementwise("LESS", tensor, zero), wrapped, tensor)
     return ctx.transpose(tensor, (1, 0))
