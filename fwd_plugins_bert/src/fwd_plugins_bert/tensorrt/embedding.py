@@ -26,7 +26,7 @@ def _refuses(ctx: Any, op: EmbeddingNorm) -> str | None:
     shape = op.indices[0].type.shape
     if len(shape) != 2 or not isinstance(shape[1], int):
         return "the plugin needs indices [batch, length] with a fixed length"
-    if any(value.type.rank == 3 and value.type.shape[0] != 1 for value in op.added):
+    if not all(map(_alike, op.added)):
         return "the plugin adds one row for each position, whatever the sequence"
     return None
 
@@ -40,9 +40,8 @@ def embedding_norm(ctx: TensorRTLowering, op: EmbeddingNorm) -> ITensor:
     positions = np.zeros((length, size), np.float32)
     for value in op.added:
         assert value.constant is not None
-        # Those of a batch of 1 lose it: they are alike for all sequences.
         rows = value.constant.data.astype(np.float32)
-        positions = positions + rows.reshape(rows.shape[-2:] if rows.ndim == 3 else rows.shape)
+        positions = positions + (rows[0] if rows.ndim == 3 else rows)
     ids = [_turned(ctx, *pair) for pair in zip(op.indices, op.tables, strict=True)]
     kinds = common.floats(op.tables[1]) if len(ids) > 1 else np.zeros(size, np.float32)
     # Without kinds of tokens all are the first row of a table of zeros.
@@ -62,6 +61,13 @@ def embedding_norm(ctx: TensorRTLowering, op: EmbeddingNorm) -> ITensor:
     turned: Shape = (length, batch, size)
     flat = ctx.reshape(ctx.output(layer), (*turned, 1, 1), turned)
     return ctx.transpose(flat, (1, 0, 2))
+
+
+def _alike(value: Value) -> bool:
+    """Whether what is added is the same for all sequences of a batch."""
+    assert value.constant is not None
+    data = value.constant.data
+    return data.ndim < 3 or bool(np.array_equal(data, np.broadcast_to(data[:1], data.shape)))
 
 
 def packed_mask(ctx: TensorRTLowering, keep: ITensor, length: int) -> ITensor:
