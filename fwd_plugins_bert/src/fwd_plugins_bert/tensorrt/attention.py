@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fwd_core.backends.tensorrt.context import ITensor, TensorRTLowering
 from fwd_core.backends.tensorrt.lowering import empty_rows
@@ -153,16 +154,26 @@ def _product(ctx: TensorRTLowering, op: SelfAttention, x: ITensor, shape: Shape)
     The plugin divides scores by the square root of the size of heads.
     """
     assert op.weight.constant is not None
-    size, dtype = op.size(), op.x.type.dtype
-    factor = op.scale * math.sqrt(size)
+    factor = op.scale * math.sqrt(op.size())
+    weight, bias = (
+        None
+        if value is None or value.constant is None
+        else Tensor(side_by_side(value.constant.data, op.heads, factor)).astype(op.x.type.dtype)
+        for value in (op.weight, op.bias)
+    )
+    assert weight is not None
+    return projected(ctx, x, shape, weight, bias)
 
-    def turned(held: Tensor) -> Tensor:
-        rows = held.data.astype(np.float32).reshape(3, op.heads, size, -1)
-        if not math.isclose(factor, 1.0, rel_tol=1e-6):
-            rows[0] *= factor
-        turned = rows.transpose(1, 0, 2, 3).reshape(held.shape)
-        return Tensor(np.ascontiguousarray(turned)).astype(dtype)
 
-    bias = None if op.bias is None else op.bias.constant
-    weight = turned(op.weight.constant)
-    return projected(ctx, x, shape, weight, None if bias is None else turned(bias))
+def side_by_side(rows: common.Array, heads: int, factor: float) -> NDArray[np.float32]:
+    """Rows of a weight or bias, query, key and value of each head together, the query scaled.
+
+    Args:
+        rows: Those of all queries, then keys, then values, head after head.
+        heads: How many heads there are.
+        factor: Of the query's rows.
+    """
+    apart = rows.astype(np.float32).reshape(3, heads, -1, *rows.shape[1:])
+    if not math.isclose(factor, 1.0, rel_tol=1e-6):
+        apart[0] *= factor
+    return np.ascontiguousarray(apart.swapaxes(0, 1).reshape(rows.shape))

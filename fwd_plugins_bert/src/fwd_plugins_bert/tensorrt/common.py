@@ -37,9 +37,9 @@ def refusal(ctx: Any, x: Value, *parameters: Value | None) -> str | None:
 def epsilon_refusal(epsilon: float, dtype: DType) -> str | None:
     """Why a norm with an epsilon cannot be left to a plugin."""
     greatest = _GREATEST_EPSILON[dtype]
-    return (
-        None if epsilon <= greatest else f"an epsilon above {greatest:g} counts, plugins have none"
-    )
+    if epsilon <= greatest:
+        return None
+    return f"plugins have no epsilon, and one above {greatest:g} counts in {dtype}"
 
 
 @lru_cache(maxsize=None)
