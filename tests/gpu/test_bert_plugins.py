@@ -185,7 +185,8 @@ def test_an_engine_with_plugins_is_loaded_elsewhere(
     with engine(encoder(BATCH, True), "float16") as built:
         built.save(tmp_path / "bert.engine")
         wanted = built.run(feeds(True))["y"]
-    np.savez(tmp_path / "feeds.npz", **feeds(True))
+    given: dict[str, Any] = dict(feeds(True))
+    np.savez(tmp_path / "feeds.npz", **given)
     script = (
         "import sys, numpy as np; from fwd_core import Engine\n"
         "folder = sys.argv[1]\n"
