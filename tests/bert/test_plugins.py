@@ -42,7 +42,12 @@ def owned(monkeypatch: pytest.MonkeyPatch, names: str | None) -> list[str]:
         ("gelu", ["bert.GeluBias"]),
         (" skip , emb", ["bert.SkipNorm", "bert.EmbeddingNorm"]),
         ("fc,tanh", ["fwd.Linear", "fwd.Gelu"]),
-        ("all", ["bert.GeluBias", "bert.SkipNorm", "bert.SelfAttention", "bert.EmbeddingNorm"]),
+        ("qkv", ["bert.SelfAttention", "fwd.Linear", "fwd.Gelu"]),
+        (
+            "all",
+            ["bert.GeluBias", "bert.SkipNorm", "bert.SelfAttention", "bert.EmbeddingNorm"]
+            + ["fwd.Linear", "fwd.Gelu"],
+        ),
     ],
 )
 def test_the_environment_says_which(

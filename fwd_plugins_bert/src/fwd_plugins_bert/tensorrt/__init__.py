@@ -15,11 +15,12 @@ def modules(names: tuple[str, ...]) -> list[ModuleType]:
     from fwd_plugins_bert.tensorrt import attention, embedding, gelu, products, skip_norm, tanh
 
     by_name = {
-        "gelu": gelu,
-        "skip": skip_norm,
-        "qkv": attention,
-        "emb": embedding,
-        "fc": products,
-        "tanh": tanh,
+        "gelu": [gelu],
+        "skip": [skip_norm],
+        # What is between two attentions can then stay in the order that its plugin wants.
+        "qkv": [attention, products, tanh],
+        "emb": [embedding],
+        "fc": [products],
+        "tanh": [tanh],
     }
-    return [by_name[name] for name in names]
+    return list(dict.fromkeys(module for name in names for module in by_name[name]))

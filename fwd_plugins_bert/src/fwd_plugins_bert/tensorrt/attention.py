@@ -18,7 +18,7 @@ from fwd_core.ir.types import Shape
 from fwd_core.plugins.markers import lowering
 from fwd_plugins_bert.ops import SelfAttention
 from fwd_plugins_bert.padding import Padding, padding
-from fwd_plugins_bert.tensorrt import common
+from fwd_plugins_bert.tensorrt import common, turning
 from fwd_plugins_bert.tensorrt.embedding import packed_mask
 from fwd_plugins_bert.tensorrt.products import projected
 
@@ -120,18 +120,16 @@ def _some_kept(ctx: TensorRTLowering, op: SelfAttention, found: Padding) -> ITen
     if key not in ctx.memo:
         ctx.memo[key] = _masks(ctx, found, length)
     packed, some = ctx.memo[key]
-    turned = ctx.transpose(ctx[op.x], (1, 0, 2))
-    qkv = _product(ctx, op, turned, (length, batch, features))
+    qkv = _product(ctx, op, turning.turned(ctx, op.x), (length, batch, features))
     shape: Shape = (length, batch, 3 * wide)
     qkv = ctx.reshape(qkv, shape, (*shape, 1, 1))
     layer = ctx.plugin(_NAME, "1", _fields(op), [qkv, packed])
     context = ctx.reshape(ctx.output(layer), (length, batch, wide, 1, 1), (length, batch, wide))
-    context = ctx.transpose(context, (1, 0, 2))
     # Of a sequence of padding alone the kernel makes the mean of the values.
-    if found.added != -math.inf or empty_rows.defer(ctx, op.mask, some):
-        return context
-    some = ctx.reshape(some, (batch, 1, 1, 1), (batch, 1, 1))
-    return ctx("select", some, context, ctx.scalar(0.0, op.x.type.dtype, 3))
+    if found.added == -math.inf and not empty_rows.defer(ctx, op.mask, some):
+        some = ctx.reshape(some, (batch, 1, 1, 1), (1, batch, 1))
+        context = ctx("select", some, context, ctx.scalar(0.0, op.x.type.dtype, 3))
+    return turning.handed_on(ctx, context)
 
 
 def _masks(ctx: TensorRTLowering, found: Padding, length: int) -> tuple[ITensor, ITensor]:

@@ -11,7 +11,7 @@ from fwd_core.ir import DType, Value
 from fwd_core.ir.types import Shape
 from fwd_core.plugins.markers import lowering
 from fwd_plugins_bert.ops import EmbeddingNorm
-from fwd_plugins_bert.tensorrt import common
+from fwd_plugins_bert.tensorrt import common, turning
 
 _NAME = "CustomEmbLayerNormPluginDynamic"
 
@@ -59,8 +59,7 @@ def embedding_norm(ctx: TensorRTLowering, op: EmbeddingNorm) -> ITensor:
         [*ids, ids[0]],  # the mask that it makes of the last one is not read
     )
     turned: Shape = (length, batch, size)
-    flat = ctx.reshape(ctx.output(layer), (*turned, 1, 1), turned)
-    return ctx.transpose(flat, (1, 0, 2))
+    return turning.offered(ctx, ctx.reshape(ctx.output(layer), (*turned, 1, 1), turned))
 
 
 def _alike(value: Value) -> bool:

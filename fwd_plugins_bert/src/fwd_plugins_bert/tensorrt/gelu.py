@@ -10,7 +10,7 @@ from fwd_core.backends.tensorrt.context import ITensor, TensorRTLowering
 from fwd_core.ir import DType
 from fwd_core.plugins.markers import lowering
 from fwd_plugins_bert.ops import GeluBias
-from fwd_plugins_bert.tensorrt import common
+from fwd_plugins_bert.tensorrt import common, turning
 
 
 def _refuses(ctx: Any, op: GeluBias) -> str | None:
@@ -27,4 +27,7 @@ def gelu_bias(ctx: TensorRTLowering, op: GeluBias) -> ITensor:
     # Some versions copy the bias as it is, so it is given in the type of the tensors.
     bias = common.floats(op.bias).astype(np.float16 if dtype is DType.FLOAT16 else np.float32)
     fields = {"type_id": common.type_id(dtype), "bias": bias}
-    return ctx.output(ctx.plugin("CustomGeluPluginDynamic", "1", fields, [ctx[op.x]]))
+    other = turning.known(ctx, op.x)
+    x = ctx[op.x] if other is None else other
+    result = ctx.output(ctx.plugin("CustomGeluPluginDynamic", "1", fields, [x]))
+    return result if other is None else turning.handed_on(ctx, result)

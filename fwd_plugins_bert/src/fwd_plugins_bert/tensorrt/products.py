@@ -13,27 +13,46 @@ from fwd_core.ir import DType, Tensor, ops
 from fwd_core.ir.dims import product
 from fwd_core.ir.types import Shape
 from fwd_core.plugins.markers import lowering
+from fwd_plugins_bert.tensorrt import turning
 from fwd_plugins_bert.tensorrt.choice import chosen
 
 
 @lowering("tensorrt", ops.Linear, override=True)
 def linear(ctx: TensorRTLowering, op: ops.Linear) -> ITensor:
-    """As a convolution in float16 on TensorRT 8, else as the core does."""
+    """As a convolution in float16 on TensorRT 8 if asked for, else as the core does."""
     weight, bias = op.weight.constant, None if op.bias is None else op.bias.constant
-    half = op.x.type.dtype is DType.FLOAT16
     known = weight is not None and (bias is None) == (op.bias is None)
     waiting = ("empty rows", ctx.node) in ctx.memo
-    if not known or not half or waiting or not ctx.features.plain_attention or op.x.type.rank < 2:
+    convolves = known and not waiting and op.x.type.rank > 1 and _convolves(ctx, op.x.type.dtype)
+    other = turning.known(ctx, op.x)
+    x, shape = ctx[op.x], op.x.type.shape
+    if other is not None:
+        x, shape = other, turning.shape(op.x)
+    if convolves:
+        assert weight is not None
+        result = _convolved(ctx, x, shape, weight, bias)
+    elif other is None:
         return core.linear(ctx, op)
-    assert weight is not None
-    return _convolved(ctx, ctx[op.x], op.x.type.shape, weight, bias)
+    else:
+        result = core.product(ctx, x, ctx.ranked(op.weight, 3), transpose_b=True)
+        if waiting:
+            some, lead = ctx.memo["empty rows", ctx.node]
+            some = ctx.reshape(some, lead, (1, lead[0], 1))
+            result = ctx("select", some, result, ctx.scalar(0.0, op.x.type.dtype, 3))
+        if op.bias is not None:
+            result = ctx.elementwise("SUM", result, ctx.ranked(op.bias, 3))
+    return result if other is None else turning.handed_on(ctx, result)
+
+
+def _convolves(ctx: TensorRTLowering, dtype: DType) -> bool:
+    return "fc" in chosen() and dtype is DType.FLOAT16 and ctx.features.plain_attention
 
 
 def projected(
     ctx: TensorRTLowering, x: ITensor, shape: Shape, weight: Tensor, bias: Tensor | None
 ) -> ITensor:
     """The product of a tensor [a, b, in] with a weight [out, in], and the bias [out]."""
-    if "fc" in chosen() and ctx.features.plain_attention:
+    if _convolves(ctx, weight.dtype):
         return _convolved(ctx, x, shape, weight, bias)
     wide = ctx.constant(Tensor(weight.data[None], weight.dtype))
     result = core.product(ctx, x, wide, transpose_b=True)

@@ -7,7 +7,7 @@ from typing import Any
 from fwd_core.backends.tensorrt.context import ITensor, TensorRTLowering
 from fwd_core.plugins.markers import lowering
 from fwd_plugins_bert.ops import SkipNorm
-from fwd_plugins_bert.tensorrt import common
+from fwd_plugins_bert.tensorrt import common, turning
 
 
 def _refuses(ctx: Any, op: SkipNorm) -> str | None:
@@ -29,7 +29,13 @@ def skip_norm(ctx: TensorRTLowering, op: SkipNorm) -> ITensor:
     }
     if op.bias is not None:
         fields["bias"] = common.floats(op.bias)
-    x, wide = common.spread(ctx, ctx[op.x], shape)
-    skip, _ = common.spread(ctx, ctx[op.skip], shape)
-    layer = ctx.plugin("CustomSkipLayerNormPluginDynamic", "1", fields, [x, skip])
-    return ctx.reshape(ctx.output(layer), wide, shape)
+    other = any(turning.known(ctx, value) is not None for value in (op.x, op.skip))
+    rows = turning.shape(op.x) if other else shape
+    pair = [
+        common.spread(ctx, turning.turned(ctx, value) if other else ctx[value], rows)
+        for value in (op.x, op.skip)
+    ]
+    inputs = [tensor for tensor, _ in pair]
+    layer = ctx.plugin("CustomSkipLayerNormPluginDynamic", "1", fields, inputs)
+    result = ctx.reshape(ctx.output(layer), pair[0][1], rows)
+    return turning.handed_on(ctx, result) if other else result

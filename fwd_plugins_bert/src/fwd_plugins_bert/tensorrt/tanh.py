@@ -9,13 +9,26 @@ from fwd_core.backends.tensorrt.lowering import activation as core
 from fwd_core.backends.tensorrt.numbers import activation
 from fwd_core.ir import DType, ops
 from fwd_core.plugins.markers import lowering
+from fwd_plugins_bert.tensorrt import turning
+from fwd_plugins_bert.tensorrt.choice import chosen
 
 
 @lowering("tensorrt", ops.Gelu, override=True)
 def gelu(ctx: TensorRTLowering, op: ops.Gelu) -> ITensor:
     """``x (1 + tanh(sqrt(2/π) (x + 0.044715 x³))) / 2``, with a power; else as the core does."""
+    other = turning.known(ctx, op.x)
+    if other is None:
+        return _formula(ctx, op)
+    kept = ctx[op.x]
+    ctx[op.x] = other  # the formula does not care for the order of tokens
+    result = _formula(ctx, op)
+    ctx[op.x] = kept
+    return turning.handed_on(ctx, result)
+
+
+def _formula(ctx: TensorRTLowering, op: ops.Gelu) -> ITensor:
     x, dtype, rank = ctx[op.x], op.x.type.dtype, op.x.type.rank
-    if dtype is not DType.FLOAT16 or ctx.features.gelu:
+    if "tanh" not in chosen() or dtype is not DType.FLOAT16 or ctx.features.gelu:
         return core.gelu(ctx, op)
 
     def with_number(operation: str, tensor: ITensor, value: float) -> ITensor:
