@@ -15,7 +15,7 @@ from fwd_plugins_bert.tensorrt.choice import chosen
 
 @lowering("tensorrt", ops.Gelu, override=True)
 def gelu(ctx: TensorRTLowering, op: ops.Gelu) -> ITensor:
-    """``x (1 + tanh(sqrt(2/π) (x + 0.044715 x³))) / 2``, with a power; else as the core does."""
+    """``x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2``, with a power; else as the core does."""
     other = turning.known(ctx, op.x)
     if other is None:
         return _formula(ctx, op)
