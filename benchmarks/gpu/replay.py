@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.gpu.memory import DeviceBuffer
+from fwd_core.backends.tensorrt import creators
 from fwd_core.backends.tensorrt.library import Library
 from fwd_core.backends.tensorrt.logger import listen, logger
 from fwd_core.backends.tensorrt.runtime import cuda
@@ -45,6 +46,8 @@ class Replay:
     ) -> None:
         trt = library.trt
         with listen(trt) as record:
+            if library.features.plugin_creators:
+                creators.initialize(trt)  # the engine may hold plugins
             self._runtime = trt.Runtime(logger(trt))
             self.engine = self._runtime.deserialize_cuda_engine(plan)
             if self.engine is None:

@@ -1,4 +1,4 @@
-"""Hooks of the pack: its operators, and the rewrites that make them."""
+"""Hooks of the pack: its operators, the rewrites that make them, and lowerings to TensorRT."""
 
 from __future__ import annotations
 
@@ -31,6 +31,16 @@ def fwd_register_rewrites(register: reg.RewriteRegister) -> None:
         register.add(rewrite, stage="fusion")
     for rewrite, operator in fusions.fused():
         register.add(rewrite, stage="fusion", when=_lowered(operator))
+
+
+@hookimpl
+def fwd_register_lowerings(register: reg.LoweringRegister) -> None:
+    """Those to TensorRT that the environment asks for; none if it does not."""
+    from fwd_plugins_bert import tensorrt
+    from fwd_plugins_bert.tensorrt.choice import chosen
+
+    for module in tensorrt.modules(chosen()):
+        register.add_module(module)
 
 
 def _lowered(operator: type[Operator]) -> Condition:

@@ -110,6 +110,7 @@ def test_nothing_is_assumed_of_a_library_without_names() -> None:
     assert bare == replace(
         ROWS["tensorrt", "8.6.0"],
         half_flag=False,
+        plugin_creators=False,
         tactic_sources=(),
         profile_sharing=False,
         timing_cache=False,

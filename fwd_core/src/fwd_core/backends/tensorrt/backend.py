@@ -168,6 +168,8 @@ def _build(
     for name in ("version_compatible", "hardware_compatible"):
         if getattr(options, name):
             manifest[name] = True
+    if context.plugins:
+        manifest["plugins"] = sorted(context.plugins)
     if options.layers:
         manifest["layers"] = [one.to_json() for one in _layers(library, memory, record)]
     return TensorRTPlan(manifest, memory)

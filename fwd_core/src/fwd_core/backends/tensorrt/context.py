@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fwd_core.backends.lowering import LoweringContext
-from fwd_core.backends.tensorrt import endless, shapes, weights
+from fwd_core.backends.tensorrt import creators, endless, shapes, weights
 from fwd_core.backends.tensorrt.constraints import asked
 from fwd_core.backends.tensorrt.library import Library
 from fwd_core.backends.tensorrt.logger import Record
@@ -46,6 +47,7 @@ class TensorRTLowering(LoweringContext[ITensor]):
         quantized: Whether the network holds tensors of 8 bits.
         narrows: Whether the builder takes half for float32 where layers ask for it, so that the
             graph's half is float32 in the network, and no casts stand between the two.
+        plugins: Names and versions of the plugins in the network.
         memo: What layers of the model share, by keys that lowerings choose; with the values of the
             graph in them, since what is made in the branch of a condition stays there.
     """
@@ -66,6 +68,7 @@ class TensorRTLowering(LoweringContext[ITensor]):
         self.kept: list[Tensor] = []
         self.quantized = False
         self.narrows = narrows
+        self.plugins: set[str] = set()
         self.memo: dict[Any, Any] = {}
         self._record = record
         self._layer_counts: dict[str, int] = {}
@@ -147,6 +150,32 @@ class TensorRTLowering(LoweringContext[ITensor]):
         if method not in _UNTYPED:
             self._constrain(layer)
         return layer
+
+    def plugin(
+        self,
+        name: str,
+        version: str,
+        fields: Mapping[str, NDArray[np.generic]],
+        inputs: Sequence[ITensor],
+    ) -> ILayer:
+        """Add a layer that a registered plugin computes (TensorRT 8.6 to 10.13).
+
+        No precision is asked for it: a plugin says itself which types it takes.
+
+        Args:
+            name: Of the plugin's creator, as ``CustomGeluPluginDynamic``.
+            version: Of the creator.
+            fields: What the creator is given, by name: arrays of int32, float32 or float16.
+            inputs: Tensors that the plugin reads.
+
+        Raises:
+            BuildError: There is no such creator, or it or TensorRT refuses, with their own words.
+        """
+        return creators.plugin(self, name, version, fields, inputs)
+
+    def problems(self) -> list[str]:
+        """What TensorRT reported since it was last asked."""
+        return self._record.problems()
 
     def named(self, layer: ILayer, method: str) -> ILayer:
         """A layer that was just added, after it was checked and called after the node under way.

@@ -43,6 +43,7 @@ class Features:
         single_scales: Scales of such layers may be float32 beside tensors of half; else they are
             of the tensors' type.
         typed_fill: Filled tensors are given an element type when they are made.
+        plugin_creators: Layers of plugins can be made by registered creators of version 2.
         progress_monitor: Builds report progress.
         half_flag: Half precision must be allowed by a flag of the builder.
         tactic_sources: Where kernels may be taken from, as ``CUBLAS``.
@@ -67,6 +68,7 @@ class Features:
     byte_constants: bool
     single_scales: bool
     typed_fill: bool
+    plugin_creators: bool
     progress_monitor: bool
     half_flag: bool
     tactic_sources: tuple[str, ...]
@@ -102,6 +104,9 @@ class Features:
             # Blocks came in with the same release. Weakly typed networks take float32 always.
             single_scales=not strong or "block_shape" in members("IQuantizeLayer"),
             typed_fill="is_alpha_beta_int64" in members("IFillLayer"),
+            plugin_creators=(
+                "add_plugin_v2" in network and "get_plugin_creator" in members("IPluginRegistry")
+            ),
             progress_monitor="step_complete" in members("IProgressMonitor"),
             # Strongly typed networks take the graph's types as they are and refuse the flag.
             half_flag=not strong and "FP16" in members("BuilderFlag"),
@@ -243,6 +248,7 @@ _8_6 = Features(
     byte_constants=False,
     single_scales=True,
     typed_fill=False,
+    plugin_creators=True,
     progress_monitor=False,
     half_flag=True,
     tactic_sources=("CUBLAS", "CUBLAS_LT", "CUDNN", *_OWN_SOURCES),
@@ -269,6 +275,7 @@ _11_4 = replace(
     _10_13,
     attention=True,
     single_scales=True,
+    plugin_creators=False,
     tactic_sources=_OWN_SOURCES,
     profile_sharing=False,
 )

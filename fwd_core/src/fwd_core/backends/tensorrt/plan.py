@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fwd_core.backends.base import Plan
+from fwd_core.backends.tensorrt import creators
 from fwd_core.backends.tensorrt.library import Library
 from fwd_core.backends.tensorrt.library import load as load_library
 from fwd_core.backends.tensorrt.options import OLDEST_COMPATIBLE, number
@@ -19,7 +20,8 @@ class TensorRTPlan(Plan):
     Its manifest says ``flavour``, ``version``, ``gpus`` (compute capabilities that it runs on),
     ``compute`` (what products multiply), ``mode``, ``bindings`` (names of the inputs and outputs
     inside TensorRT), ``profiles`` (ranges of the dynamic sizes, as ``{name: [min, opt, max]}``)
-    and, if they were asked for, ``version_compatible``, ``hardware_compatible`` and ``layers``.
+    and, if they were asked for, ``version_compatible``, ``hardware_compatible`` and ``layers``, and
+    ``plugins`` if the engine holds some (names with versions).
     """
 
     def __init__(self, manifest: Mapping[str, Any], memory: Any) -> None:
@@ -52,6 +54,8 @@ def check(manifest: Mapping[str, Any], here: str | None) -> Library:
             hint=error.hint,
         ) from None
     _check_version(manifest, library)
+    if manifest.get("plugins"):
+        creators.initialize(library.trt)
     gpus = manifest["gpus"]
     if here is None or here in gpus:
         return library

@@ -31,7 +31,8 @@ def attention(ctx: TensorRTLowering, op: ops.Attention) -> ITensor:
     mask = _mask_of(ctx, op)
     value = ctx[op.value]
     whole = mask.some is not None and _removes_whole_rows(op)
-    if whole and ctx.features.plain_attention and empty_rows.defer(ctx, op, mask.some):
+    plain = ctx.features.plain_attention
+    if whole and plain and op.mask is not None and empty_rows.defer(ctx, op.mask, mask.some):
         mask = mask._replace(some=None)
     elif whole:
         # Zeros as values give zeros too, and can be chosen where values are made, ahead of the

@@ -10,26 +10,25 @@ from __future__ import annotations
 
 from fwd_core.backends.tensorrt.context import ITensor, TensorRTLowering
 from fwd_core.ir import dim_facts, ops
-from fwd_core.ir.graph import Node
+from fwd_core.ir.graph import Node, Value
 from fwd_core.ir.types import Shape
 
 #: Operators between attention and the projection that follows it, at most.
 _STEPS = 8
 
 
-def defer(ctx: TensorRTLowering, op: ops.Attention, some: ITensor) -> bool:
+def defer(ctx: TensorRTLowering, mask: Value, some: ITensor) -> bool:
     """Leave the choice to the lowering of the projection, if nothing else reads the result.
 
     Args:
         ctx: The context, at the attention.
-        op: The attention, whose mask is the same for all heads and queries.
+        mask: Of the attention; only one that is the same for all heads and queries can wait.
         some: Which sequences keep a key: bool [batch or 1, 1, …, 1], of the scores' rank.
     """
     assert ctx.node is not None
-    assert op.mask is not None
     rank = ctx.node.output.type.rank
-    lead: Shape = (1,) * (rank - op.mask.type.rank)
-    batch, *rest, _ = (*lead, *op.mask.type.shape)
+    lead: Shape = (1,) * (rank - mask.type.rank)
+    batch, *rest, _ = (*lead, *mask.type.shape)
     projection = None if any(dim != 1 for dim in rest) else _projection(ctx.node)
     if projection is None:
         return False

@@ -1,0 +1,36 @@
+"""Which of the lowerings to TensorRT are in use: none, until measurements say which win.
+
+``FWD_BERT_PLUGINS`` holds their names, separated by commas, or ``all`` or ``none``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from fwd_core.errors import OptionError
+
+VARIABLE = "FWD_BERT_PLUGINS"
+#: Kernels of NVIDIA's plugins, each for one operator of the pack.
+PLUGINS = ("gelu", "skip", "qkv", "emb")
+#: Other forms of layers for TensorRT 8, which its compiler fuses where plugins part a network.
+FORMS = ("fc", "tanh")
+
+
+def chosen(environ: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """Names of the lowerings in use, in the order of :data:`PLUGINS` and :data:`FORMS`.
+
+    Raises:
+        OptionError: A name is unknown.
+    """
+    text = (os.environ if environ is None else environ).get(VARIABLE, "")
+    names = {name.strip() for name in text.split(",")} - {"", "none"}
+    known = (*PLUGINS, *FORMS)
+    unknown = sorted(names.difference(known, ("all",)))
+    if unknown:
+        raise OptionError(
+            f"{VARIABLE}: no lowering is called {unknown[0]!r}",
+            expected=f"some of {', '.join(known)}, or all, or none",
+            got=text,
+        )
+    return tuple(name for name in known if name in names or ("all" in names and name in PLUGINS))
