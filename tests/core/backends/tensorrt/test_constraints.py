@@ -88,6 +88,7 @@ def test_what_reads_or_makes_bytes_asks_for_nothing() -> None:
 
 
 def test_half_is_float32_in_a_network_that_narrows() -> None:
+    pytest.importorskip("tensorrt_rtx")
     graph = Graph()
     x, half = graph.add_input("x", X), graph.add_input("half", HALF)
     narrow = graph.add(ops.Cast(x, DType.FLOAT16))

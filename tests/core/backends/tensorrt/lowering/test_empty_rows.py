@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+
+pytest.importorskip("tensorrt_rtx")
+
 from padded_attention import assert_right, attention_and_projection, projected
 from tensorrt_networks import LIKE_8, network
 
@@ -60,6 +63,7 @@ def test_a_mask_of_each_query_has_its_zeros_after_attention() -> None:
 
 @pytest.mark.parametrize("dtype", [DType.BOOL, DType.FLOAT32])
 def test_numbers_are_those_of_the_definition(dtype: DType) -> None:
+    pytest.importorskip("openvino")
     builder = Builder(backend="openvino", plugins=Plugins({"core": core_pack}))
     with builder.compile(attention_and_projection(3, projected, dtype)) as engine:
         assert_right(engine, dtype, 1e-4)
