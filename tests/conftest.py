@@ -20,7 +20,7 @@ _SLOW_STARTS = [HealthCheck.too_slow]  # the first example imports what the othe
 
 settings.register_profile(
     "ci",
-    max_examples=20,
+    max_examples=16,
     derandomize=True,
     deadline=None,
     print_blob=True,
