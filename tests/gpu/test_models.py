@@ -2,7 +2,8 @@
 
 Files of the models come from ``python tests/helpers/gpu_models.py FOLDER``, which needs torch;
 ``FORWARD_GPU_MODELS=FOLDER`` names them here. Without it they are made where torch is.
-``FORWARD_GPU_LEVEL`` is the optimization level; 0 builds quickly.
+``FORWARD_GPU_LEVEL`` is the optimization level; 0 builds quickly, and then nothing is asked of the
+share of kernels in half.
 """
 
 from __future__ import annotations
@@ -77,6 +78,8 @@ def test_a_model_gives_what_torch_gives(name: str, kind: str, mode: str, folder:
     print(f"{name} {kind} {mode}: error {error:.2e}, cosine {cosine:.6f}, {share}")
     assert error <= BOUNDS[mode][0]
     assert cosine >= BOUNDS[mode][1]
+    if os.environ.get("FORWARD_GPU_LEVEL"):  # levels of quick builds leave kernels in float32
+        return
     if mode == "float16" and share.products:
         assert share.share >= 0.95
     elif mode == "float16":  # TensorRT 8 tells nothing of a transformer, which is one layer

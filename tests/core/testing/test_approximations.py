@@ -7,7 +7,13 @@ import pytest
 
 from fwd_core.ir import DType, Tensor
 from fwd_core.ir import ops as operators
-from fwd_core.testing.approximations import APPROXIMATIONS, approximated, beyond, without
+from fwd_core.testing.approximations import (
+    APPROXIMATIONS,
+    approximated,
+    beyond,
+    uncompared,
+    without,
+)
 from fwd_core.testing.compare import ParityError, Tolerance, assert_equal
 
 FINE = Tolerance(1e-6, 1e-12, reason="exact")
@@ -75,3 +81,12 @@ def test_half_compares_what_float16_holds() -> None:
     np.testing.assert_array_equal(places, [False, True, True, False, True, False, True])
     assert not beyond("tensorrt", ["fwd.Exp"], [x], (7,)).any()
     assert not beyond("openvino", ["fwd.Exp"], [x], (7,), "float16").any()
+
+
+def test_half_compares_no_results_that_float16_does_not_reach() -> None:
+    x = Tensor(np.ones(4, np.float32))
+    expected = Tensor(np.array([1e5, 2.0, 1e-6, np.inf], np.float32))
+    places = uncompared("tensorrt", ["fwd.Mul"], [x], expected, "float16")
+    np.testing.assert_array_equal(places, [True, False, False, False])
+    assert not uncompared("tensorrt", ["fwd.Mul"], [x], expected, "float32").any()
+    assert not uncompared("openvino", ["fwd.Mul"], [x], expected, "float16").any()
