@@ -21,11 +21,17 @@ def fwd_register_operators(register: reg.OperatorRegister) -> None:
 
 @hookimpl
 def fwd_register_rewrites(register: reg.RewriteRegister) -> None:
-    """The clean-up of any graph."""
+    """The clean-up of any graph, and what backends gain from."""
     from fwd_core.rewrite import cleanup
+    from fwd_core.rewrite.batch_norm import FoldBatchNorm
 
     for rewrite in cleanup.all_rewrites():
         register.add(rewrite, stage="clean-up")
+    # OpenVINO folds in its own compiler. TensorRT does too, but where half is asked for it would
+    # fold weights that were rounded to half before.
+    register.add(
+        FoldBatchNorm(), stage="fusion", when=lambda target: target.backend.name == "tensorrt"
+    )
 
 
 @hookimpl

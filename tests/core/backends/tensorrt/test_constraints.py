@@ -87,6 +87,23 @@ def test_what_reads_or_makes_bytes_asks_for_nothing() -> None:
     assert asked(_node(ops.Neg(after.output), graph)) is DType.FLOAT16
 
 
+def test_beside_bytes_layers_ask_for_float32_alone() -> None:
+    graph = Graph()
+    x, half = graph.add_input("x", X), graph.add_input("half", HALF)
+    assert asked(_node(ops.Exp(x), graph), bytewise=True) is DType.FLOAT32
+    assert asked(_node(ops.Exp(half), graph), wide=True, bytewise=True) is DType.FLOAT32
+    assert asked(_node(ops.Exp(half), graph), bytewise=True) is None
+    assert asked(_node(HALVES["norms"](x), graph), bytewise=True) is None
+
+
+def test_squares_of_a_composed_norm_ask_for_float32() -> None:
+    graph = Graph()
+    node = _node(HALVES["norms"](graph.add_input("x", X)), graph)
+    assert asked(node) is DType.FLOAT16
+    assert asked(node, squares=True) is DType.FLOAT32
+    assert asked(node, squares=True, bytewise=True) is DType.FLOAT32
+
+
 def test_half_is_float32_in_a_network_that_narrows() -> None:
     pytest.importorskip("tensorrt_rtx")
     graph = Graph()

@@ -6,6 +6,8 @@ and obeys a layer that asks. Every layer asks, for what its operator has in the 
 precision if few of its layers ask, and one that asks for float32 alone takes all of it there,
 which is ten times slower. Norms, softmax and means ask for half in any case: their kernels add
 up in float32 whatever their own type, and tensors of half take half the time to move.
+Convolutions ask for nothing. Where there are tensors of 8 bits, layers ask for float32 alone: the
+compiler for transformers finds no kernels for a part of which some layers ask for half.
 """
 
 from __future__ import annotations
@@ -30,18 +32,28 @@ _CHOSEN: tuple[type[Operator], ...] = (ops.Convolution, ops.ConvolutionTranspose
 _PLACED: tuple[type[Operator], ...] = (ops.Resize,)
 
 
-def asked(node: Node, *, wide: bool = False) -> DType | None:
+def asked(
+    node: Node, *, wide: bool = False, squares: bool = False, bytewise: bool = False
+) -> DType | None:
     """What the layers of a node ask to compute in.
 
     Args:
         node: The node, of a graph that was turned to half.
         wide: Whether the lowering wants float32 for the layer at hand.
+        squares: Whether the layer is one of those that a norm is composed of: squares of what
+            half can hold are beyond it.
+        bytewise: Whether there are tensors of 8 bits in the graph.
 
     Returns:
         ``float16`` or ``float32``; ``None`` for what TensorRT is to choose: convolutions, and
         layers that read or make tensors of 8 bits or come right after one, whose kernels are
-        neither.
+        neither. Never ``float16`` beside tensors of 8 bits.
     """
+    wanted = DType.FLOAT32 if squares else _asked(node, wide)
+    return None if bytewise and wanted is DType.FLOAT16 else wanted
+
+
+def _asked(node: Node, wide: bool) -> DType | None:
     operands = tuple(node.op.operands())
     makers = [value.producer for value in operands if value.producer is not None]
     users = [user.op for value in node.outputs for user in value.users]

@@ -21,6 +21,7 @@ from fwd_core.backends.tensorrt.logger import Record
 from fwd_core.backends.tensorrt.names import binding_names
 from fwd_core.backends.tensorrt.types import HELD, binding_type, compute_type
 from fwd_core.errors import BuildError
+from fwd_core.ir import ops
 from fwd_core.ir.dims import Dim
 from fwd_core.ir.dtypes import DType
 from fwd_core.ir.graph import Graph, Value
@@ -77,6 +78,8 @@ class TensorRTLowering(LoweringContext[ITensor]):
         self._taken: set[str] = {name for side in self.names for name in side}
         self._held: set[ITensor] = set()
         self._wide = False
+        self._squares = False
+        self._bytewise = any(isinstance(node.op, ops.Dequantize) for node in graph)
         self.sizes = shapes.Sizes(self)
 
     # --- values -----------------------------------------------------------------------------------
@@ -236,7 +239,7 @@ class TensorRTLowering(LoweringContext[ITensor]):
         if not self.narrows or self.features.strongly_typed or self.node is None:
             return
         single, half = self.trt.DataType.FLOAT, self.trt.DataType.HALF
-        wanted = asked(self.node, wide=self._wide)
+        wanted = asked(self.node, wide=self._wide, squares=self._squares, bytewise=self._bytewise)
         if wanted is not None and layer.get_output(0).dtype in (single, half):
             layer.precision = half if wanted is DType.FLOAT16 else single
             layer.set_output_type(0, layer.precision)
@@ -282,6 +285,14 @@ class TensorRTLowering(LoweringContext[ITensor]):
             finally:
                 self._wide = outer
         return self.cast(compute(self.cast(tensor, "FLOAT")), name)
+
+    def in_squares(self, compute: Callable[[], ITensor]) -> ITensor:
+        """The result of layers that square what they are given: none is left to half."""
+        self._squares, outer = True, self._squares
+        try:
+            return compute()
+        finally:
+            self._squares = outer
 
     # --- constants --------------------------------------------------------------------------------
 

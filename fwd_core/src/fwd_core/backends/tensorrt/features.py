@@ -164,6 +164,14 @@ class Features:
         return self.int64
 
     @property
+    def float_sums(self) -> bool:
+        """Whether a convolution of 8 bits can add a tensor of floats to its result.
+
+        TensorRT 8.6 joins the two and then finds no kernel (NVIDIA/TensorRT#3040).
+        """
+        return self.int64
+
+    @property
     def bool_constants(self) -> bool:
         """Whether constants may be bool (as of TensorRT 10; before, integers are cast)."""
         return self.int64

@@ -12,6 +12,7 @@ import math
 import numpy as np
 
 from fwd_core.backends.tensorrt.context import ITensor, TensorRTLowering
+from fwd_core.backends.tensorrt.lowering.byte_sums import apart
 from fwd_core.backends.tensorrt.numbers import activation, bound, keeping_nan, wrapped
 from fwd_core.backends.tensorrt.types import NARROW
 from fwd_core.ir import ops
@@ -64,6 +65,8 @@ def clamp(ctx: TensorRTLowering, op: ops.Clamp) -> ITensor:
 def binary(ctx: TensorRTLowering, op: ops.elementwise.NumberBinary) -> ITensor:
     """Functions of two tensors that are one binary layer."""
     a, b = ctx.aligned(op.a, op.b)
+    if isinstance(op, ops.Add) and not ctx.features.float_sums:
+        a, b = (apart(ctx, op, value, x) for value, x in ((op.a, a), (op.b, b)))
     return wrapped(ctx, ctx.elementwise(_BINARY[type(op)], a, b), _result(op))
 
 

@@ -64,10 +64,11 @@ def layer_norm(ctx: TensorRTLowering, op: ops.LayerNorm) -> ITensor:
         tensor = ctx.ranked(value, len(shape))
         return tensor if ctx.computed(dtype) == "FLOAT" else ctx.cast(tensor, "FLOAT")
 
-    def normalize(x: ITensor) -> ITensor:
+    def normalize(given: ITensor) -> ITensor:
+        x = given
         if (op.scale is None or op.shift is None) and not _is_static(normalized):
             # A normalization layer needs both parameters in full, and their size is not known.
-            x = _normalized(ctx, x, axes, op.epsilon, len(shape))
+            x = ctx.in_squares(lambda: _normalized(ctx, given, axes, op.epsilon, len(shape)))
             if op.scale is not None:
                 x = ctx.elementwise("PROD", x, parameter(op.scale, 1.0))
             if op.shift is not None:
