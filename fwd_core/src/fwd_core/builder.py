@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from fwd_core import rewrite
 from fwd_core.backends.base import Backend, BuildConfig, Mode, Options, Port
+from fwd_core.engine.derived import makers_of
 from fwd_core.engine.engine import Engine
 from fwd_core.errors import (
     BuildError,
@@ -63,7 +64,7 @@ class Builder:
         backend: Name of a backend, or ``auto`` for the best that can run here.
         mode: ``float32`` (or ``float``), ``float16`` (or ``half``), ``int8``, or ``int8_calib``,
             which calibrates, writes the cache and builds in float32.
-        options: Options of the backend, by name.
+        options: Options of the backend, and those that packs add, by name.
         embed_graph: Keep the graph in the engine, so that its file can be compiled again on
             another machine.
         plugins: Packs to use; by default all that are installed.
@@ -164,6 +165,11 @@ class Builder:
         if self.mode in _INT8:  # before fusions, so that names are the same with any packs
             self._quantize(graph)
         embedded = copied(graph, self.plugins) if self.embed_graph else None
+        asked = self._asked_of_packs(backend)
+        for name, value in asked.items():
+            with self.events.phase("rewrite", detail=name):
+                self.plugins.build_options[name].apply(graph, value)
+                rewrite.run(graph, self._rewrites("clean-up"))
         self._prepare(graph, backend, options)
         inputs = [Port(value.name, value.type) for value in graph.inputs]
         outputs = [
@@ -178,7 +184,8 @@ class Builder:
             "options": {
                 item.name: getattr(options, item.name) for item in dataclasses.fields(options)
             },
-            "packs": sorted(self._packs_used(graph, backend)),
+            **({"build options": asked} if asked else {}),
+            "packs": sorted({*self._packs_used(graph, backend), *self._owners_of(asked, graph)}),
             **plan.manifest,
         }
         engine = engine_type(
@@ -189,6 +196,8 @@ class Builder:
             manifest,
             (graph.input_structure, graph.output_structure),
             fixed=graph.fixed,
+            derived=graph.derived,
+            makers=makers_of(graph.derived, self.plugins),
             load=backend.availability().run,  # an engine for a GPU elsewhere can be saved
         )
         engine.graph = embedded
@@ -261,7 +270,10 @@ class Builder:
     def for_calibration(self) -> Builder:
         """A builder of float32 engines that run here, on this one's backend if it can."""
         chosen = self.backend()
-        name, options = chosen.name, self.options
+        # What packs change is changed after calibrating: pieces are of the model as it is.
+        packs = self._asked_of_packs(chosen)
+        name = chosen.name
+        options = {key: value for key, value in self.options.items() if key not in packs}
         if not chosen.availability().run:
             name, options = "auto", {}
         return Builder(backend=name, options=options, plugins=self.plugins)
@@ -299,9 +311,20 @@ class Builder:
     def _target(self) -> tuple[Backend, Options]:
         backend = self.backend()
         self._require_options(backend)
-        options = backend.options.parse(backend.name, self.options)
+        asked = self._asked_of_packs(backend)
+        own = {name: value for name, value in self.options.items() if name not in asked}
+        options = backend.options.parse(backend.name, own)
         backend.require(self.mode, options)
         return backend, options
+
+    def _asked_of_packs(self, backend: Backend) -> dict[str, Any]:
+        """Options that a pack adds, with their values as it takes them."""
+        known = {item.name for item in dataclasses.fields(backend.options)}
+        return {
+            name: self.plugins.build_options[name].parse(value)
+            for name, value in self.options.items()
+            if name not in known and name in self.plugins.build_options
+        }
 
     def _require_options(self, backend: Backend) -> None:
         """Refuse an option that another backend has, with the way to get it."""
@@ -343,6 +366,13 @@ class Builder:
                 f"failed for backend {target.backend.name!r}",
                 details=[f"{type(error).__name__}: {error}"],
             ) from error
+
+    def _owners_of(self, asked: Mapping[str, Any], graph: Graph) -> set[str]:
+        """Packs that the options and the made inputs are of."""
+        makers = {one.maker for one in graph.derived}
+        return {self.plugins.build_options.owner(name) for name in asked} | {
+            self.plugins.input_makers.owner(name) for name in makers
+        }
 
     def _packs_used(self, graph: Graph, backend: Backend) -> set[str]:
         from fwd_core.plugins.registers import lowering_key

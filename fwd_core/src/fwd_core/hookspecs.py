@@ -26,9 +26,11 @@ if TYPE_CHECKING:
     from fwd_core.plugins.registers import (
         AlgorithmRegister,
         BackendRegister,
+        BuildOptionRegister,
         CommandRegister,
         ConverterRegister,
         ImporterRegister,
+        InputMakerRegister,
         LoweringRegister,
         OperatorRegister,
         ReferenceRegister,
@@ -184,6 +186,51 @@ def fwd_register_calibration_algorithms(register: AlgorithmRegister) -> None:
         @hookimpl
         def fwd_register_calibration_algorithms(register):
             register.add(Half())
+    """
+
+
+@hookspec
+def fwd_register_build_options(register: BuildOptionRegister) -> None:
+    """Add an option of builds, which changes the graph of a model for any backend.
+
+    Called once, when a builder first looks at its options. A backend's own option of that name
+    comes first.
+
+    :param register: ``register.add(option)`` takes an object of
+        :class:`~fwd_core.plugins.BuildOption`.
+
+    Example::
+
+        class Doubled(BuildOption):
+            name = "doubled"
+            summary = "twice what the model gives"
+
+            def parse(self, value):
+                return value in (True, "true")
+
+            def apply(self, graph, value): ...
+
+        @hookimpl
+        def fwd_register_build_options(register):
+            register.add(Doubled())
+    """
+
+
+@hookspec
+def fwd_register_input_makers(register: InputMakerRegister) -> None:
+    """Let engines compute some of their inputs on the host, of others, before each run.
+
+    Called once, when an engine that needs one is made. A graph says in ``graph.derived`` which
+    of its inputs are made, by whom, and of what; callers do not give them.
+
+    :param register: ``register.add(function, name="pack.lengths")`` takes a function of NumPy
+        arrays, those that :class:`~fwd_core.ir.Derived` reads, that returns those that it gives.
+
+    Example::
+
+        @hookimpl
+        def fwd_register_input_makers(register):
+            register.add(lambda mask: [mask.sum(1)], name="pack.lengths")
     """
 
 

@@ -34,6 +34,23 @@ def fwd_register_rewrites(register: reg.RewriteRegister) -> None:
 
 
 @hookimpl
+def fwd_register_build_options(register: reg.BuildOptionRegister) -> None:
+    """The option that removes padding."""
+    from fwd_plugins_bert.packing import VariableLength
+
+    register.add(VariableLength())
+
+
+@hookimpl
+def fwd_register_input_makers(register: reg.InputMakerRegister) -> None:
+    """What engines without padding make of a mask."""
+    from fwd_plugins_bert.packing import maker
+
+    register.add(maker.packed_rows, name=maker.NAME)
+    register.add(maker.packed_rows_of_padding, name=maker.NAME_OF_PADDING)
+
+
+@hookimpl
 def fwd_register_lowerings(register: reg.LoweringRegister) -> None:
     """Those to TensorRT that the environment asks for; none if it does not."""
     from fwd_plugins_bert import tensorrt

@@ -27,7 +27,7 @@ def measure(session: Session, engine: Engine, arrays: Sequence[Any]) -> list[Lay
     from fwd_core.engine.inputs import as_array
 
     backend = session.plugins.backends[engine.manifest["backend"]]
-    executable = backend.load(engine.plan, (engine.inputs, engine.outputs))
+    executable = backend.load(engine.plan, (engine.all_inputs, engine.outputs))
     try:
         given = [as_array(port, one) for port, one in zip(engine.inputs, arrays, strict=True)]
         return executable.layer_times(given, RUNS)

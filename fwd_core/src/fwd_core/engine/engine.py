@@ -12,12 +12,14 @@ from numpy import ndarray
 
 from fwd_core.backends.base import Backend, Context, Executable, Pending, Plan, Port
 from fwd_core.engine.calls import told, without_fixed
+from fwd_core.engine.derived import Derivation, Maker
 from fwd_core.engine.device_arrays import stream_handle
 from fwd_core.engine.inputs import as_array, collect
 from fwd_core.engine.pending import InThread, Named
 from fwd_core.engine.pool import Pool
 from fwd_core.engine.shapes import OutputShapes
 from fwd_core.errors import ForwardError, InputError
+from fwd_core.ir.derived import Derived
 from fwd_core.ir.fixed import FixedArgument
 from fwd_core.ir.structure import LEAF, Structure, describe, flatten, unflatten
 
@@ -35,6 +37,8 @@ class Engine:
 
     Attributes:
         inputs: Names and types of the inputs, as the source model has them.
+        all_inputs: Those, and what the engine makes of them before each run.
+        derived: What is made of what.
         outputs: Names and types of the outputs.
         manifest: What the engine is: backend, versions, mode, compute type, device.
         fixed: Arguments of the source model that are no tensors, with the values that they were
@@ -57,9 +61,14 @@ class Engine:
         contexts: int | None = None,
         *,
         fixed: Sequence[FixedArgument] = (),
+        derived: Sequence[Derived] = (),
+        makers: Mapping[str, Maker] | None = None,
         load: bool = True,
     ) -> None:
-        self.inputs = tuple(inputs)
+        self.all_inputs = tuple(inputs)
+        self.derived = tuple(derived)
+        self._derivation = Derivation(self.derived, makers or {}, self.all_inputs)
+        self.inputs = self._derivation.visible
         self.outputs = tuple(outputs)
         self.manifest = dict(manifest)
         self.plan = plan
@@ -74,7 +83,7 @@ class Engine:
         self._threads: ThreadPoolExecutor | None = None
         self._closed = False
         self._graph: Graph | Callable[[], Graph] | None = None
-        self._shapes = OutputShapes(self.inputs, self.outputs)
+        self._shapes = OutputShapes(self.all_inputs, self.outputs)
         if load:
             self._load()
 
@@ -168,6 +177,8 @@ class Engine:
                 return results
             self._no_stream(stream)
         arrays = [as_array(port, item) for port, item in zip(self.inputs, given, strict=True)]
+        if self._derivation:
+            arrays = self._derivation.complete(arrays)
         shapes = self._shapes(tuple([array.shape for array in arrays]))
         context = self.contexts.acquire()
         try:
@@ -177,6 +188,8 @@ class Engine:
 
     def _on_device(self, given: Sequence[Any], stream: Any, *, wait: bool) -> Any:
         """Run where arrays may be on the GPU: outputs, or a :class:`Pending` of them."""
+        if self._derivation:
+            given = self._derivation.complete(given)
         handle = stream if stream is None or type(stream) is int else stream_handle(stream)
         pool = self._pool or self.contexts
         context = pool.acquire(handle)
@@ -347,7 +360,7 @@ class Engine:
             if self._closed:
                 raise _closed()
             if self._pool is None:
-                ports = (self.inputs, self.outputs)
+                ports = (self.all_inputs, self.outputs)
                 executable = self._executable = self._backend.load(self.plan, ports)
                 limit = executable.parallel if self._limit is None else self._limit
                 idle = None if executable.device is None else _is_idle

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from fwd_core import files
 from fwd_core.backends.base import Backend, Port
+from fwd_core.engine.derived import makers_of
 from fwd_core.errors import BuildError, EngineFileError, ForwardError
 from fwd_core.ir.attribute_json import Decoder, Encoder
+from fwd_core.ir.derived import Derived
 from fwd_core.ir.fixed import FixedArgument
 
 if TYPE_CHECKING:
@@ -35,10 +37,11 @@ def save(engine: Engine, path: str | os.PathLike[str]) -> None:
     document: dict[str, Any] = {
         "manifest": engine.manifest,
         "plan": dict(engine.plan.manifest),
-        "inputs": [[port.name, encoder.type(port.type)] for port in engine.inputs],
+        "inputs": [[port.name, encoder.type(port.type)] for port in engine.all_inputs],
         "outputs": [[port.name, encoder.type(port.type)] for port in engine.outputs],
         "structures": list(engine.structures),
         "fixed": [[one.position, one.name, one.text] for one in engine.fixed],
+        "derived": [one.to_json() for one in engine.derived],
         "symbols": encoder.symbols(),
     }
     if engine.graph is not None:
@@ -68,6 +71,8 @@ def load(
     inputs, outputs = ports_of(document)
     structures = document["structures"]
     fixed = [FixedArgument(*one) for one in document.get("fixed", ())]
+    derived = [Derived.from_json(one) for one in document.get("derived", ())]
+    makers = makers_of(derived, plugins)
     try:
         plan = backend.read_plan(document["plan"], tensors[_PLAN].data)
         engine = cls(
@@ -78,6 +83,8 @@ def load(
             manifest,
             (structures[0], structures[1]),
             fixed=fixed,
+            derived=derived,
+            makers=makers,
         )
     except (EngineFileError, BuildError) as error:
         # A plan that does not fit can be made again; a device that is not there cannot.
@@ -164,7 +171,7 @@ def _rebuilt(
     builder = Builder(
         backend=manifest["backend"],
         mode=manifest["mode"],
-        options=manifest["options"],
+        options={**manifest["options"], **manifest.get("build options", {})},
         embed_graph=True,
         plugins=plugins,
     )

@@ -1,6 +1,7 @@
 """The intermediate representation: graphs of typed operators over tensors with symbolic sizes."""
 
 from fwd_core.ir import ops
+from fwd_core.ir.derived import Derived
 from fwd_core.ir.dim_facts import is_equal, is_less
 from fwd_core.ir.dims import Dim, DimExpr, Symbol, symbol
 from fwd_core.ir.dtypes import DType
@@ -16,6 +17,7 @@ from fwd_core.ir.types import Shape, TensorType
 
 __all__ = [
     "DType",
+    "Derived",
     "Dim",
     "DimExpr",
     "Emitter",

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fwd_core.errors import GraphError
+from fwd_core.ir.derived import Derived
 from fwd_core.ir.fixed import FixedArgument
 from fwd_core.ir.location import Location
 from fwd_core.ir.operator import Operator
@@ -114,6 +115,8 @@ class Graph:
         self.input_structure: Structure | None = None
         #: Arguments of the source model that are no tensors. They are not in ``input_structure``.
         self.fixed: tuple[FixedArgument, ...] = ()
+        #: Inputs that are computed of others before each run. They are not in ``input_structure``.
+        self.derived: tuple[Derived, ...] = ()
         self.constants: dict[str, Tensor] = {}
         self._values: dict[str, Value] = {}
         self._ordinals: dict[str, int] = {}

@@ -9,6 +9,7 @@ from typing import Any
 from fwd_core import files
 from fwd_core.errors import EngineFileError
 from fwd_core.ir.attribute_json import Decoder, Encoder
+from fwd_core.ir.derived import Derived
 from fwd_core.ir.fixed import FixedArgument
 from fwd_core.ir.graph import Graph, Node, Value
 from fwd_core.ir.location import Frame, Location
@@ -86,6 +87,7 @@ class _Writer(Encoder):
             "output_structure": graph.output_structure,
             "input_structure": graph.input_structure,
             "fixed": [[one.position, one.name, one.text] for one in graph.fixed],
+            "derived": [one.to_json() for one in graph.derived],
             "locations": [
                 [place.module, place.operator, _frame(place.user), _frame(place.frame)]
                 for place in places
@@ -137,6 +139,7 @@ class _Reader(Decoder):
         )
         graph.input_structure = document["input_structure"]
         graph.fixed = tuple(FixedArgument(*one) for one in document.get("fixed", ()))
+        graph.derived = tuple(Derived.from_json(one) for one in document.get("derived", ()))
         return graph
 
     def _operator(self, kind: str, fields: dict[str, Any], values: dict[str, Value]) -> Operator:

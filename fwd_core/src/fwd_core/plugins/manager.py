@@ -22,8 +22,10 @@ from fwd_core.plugins.registry import Registry
 
 if TYPE_CHECKING:
     from fwd_core.backends.base import Backend
+    from fwd_core.engine.derived import Maker
     from fwd_core.importing import Importer
     from fwd_core.ir.operator import Operator
+    from fwd_core.plugins.build_option import BuildOption
     from fwd_core.quantize.algorithms import Algorithm
     from fwd_core.testing.reference import Reference
 
@@ -209,6 +211,16 @@ class Plugins:
         return self._ask(
             "fwd_register_calibration_algorithms", "calibration algorithm", reg.AlgorithmRegister
         )
+
+    @cached_property
+    def input_makers(self) -> Registry[Maker]:
+        """Functions that make inputs of engines, by name."""
+        return self._ask("fwd_register_input_makers", "input maker", reg.InputMakerRegister)
+
+    @cached_property
+    def build_options(self) -> Registry[BuildOption]:
+        """Options of builds that packs add, by name."""
+        return self._ask("fwd_register_build_options", "build option", reg.BuildOptionRegister)
 
     @cached_property
     def references(self) -> Registry[Reference]:

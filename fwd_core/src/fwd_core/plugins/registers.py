@@ -16,8 +16,10 @@ from fwd_core.plugins.registry import Entry
 
 if TYPE_CHECKING:
     from fwd_core.backends.base import Backend
+    from fwd_core.engine.derived import Maker
     from fwd_core.importing import Importer
     from fwd_core.ir.operator import Operator
+    from fwd_core.plugins.build_option import BuildOption
     from fwd_core.plugins.target import Condition
     from fwd_core.quantize.algorithms import Algorithm
     from fwd_core.rewrite.base import Rewrite
@@ -155,6 +157,22 @@ class AlgorithmRegister(Register["Algorithm"]):
     def add(self, algorithm: Algorithm, *, override: bool = False) -> None:
         """Register one algorithm under its name."""
         self._take(algorithm.name, algorithm, override)
+
+
+class InputMakerRegister(Register["Maker"]):
+    """Takes functions that make inputs of engines of other inputs."""
+
+    def add(self, function: Maker, *, name: str) -> None:
+        """Register one function."""
+        self._take(name, function)
+
+
+class BuildOptionRegister(Register["BuildOption"]):
+    """Takes options of builds."""
+
+    def add(self, option: BuildOption) -> None:
+        """Register one option under its name."""
+        self._take(option.name, option)
 
 
 class ReferenceRegister(Register["Reference"]):

@@ -1,0 +1,270 @@
+"""Padding removed: real tokens give what they give in a padded run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from encoders import HIDDEN, LAYERS, SIZES, VOCABULARY
+from torch import nn
+
+import forward
+from fwd_core import Builder, Engine, core_pack
+from fwd_core.errors import EngineFileError, InputError, OptionError
+from fwd_core.ir import DType, Graph, TensorType, Value, ops
+from fwd_core.plugins import Plugins
+from fwd_core.quantize.calibrate import Calibrator
+from fwd_plugins_bert.packing import VariableLength, packed_rows, remove_padding
+from fwd_plugins_bert.packing.maker import NAME, packed_rows_of_padding
+
+MASK = "attention_mask"
+
+
+def _inputs(lengths: tuple[int, ...] = (10, 3, 7, 1), longest: int = 10) -> tuple[Any, Any]:
+    torch.manual_seed(2)
+    ids = torch.randint(2, VOCABULARY, (len(lengths), longest))
+    mask = torch.zeros(len(lengths), longest, dtype=torch.int64)
+    for row, count in enumerate(lengths):
+        mask[row, :count] = 1
+    return ids, mask
+
+
+class _Named(nn.Module):
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        found = self.model(input_ids=input_ids, attention_mask=attention_mask)
+        return found.last_hidden_state, found.pooler_output
+
+
+def _bert(attention: str = "sdpa", **more: Any) -> nn.Module:
+    from transformers import BertConfig, BertModel
+
+    torch.manual_seed(0)
+    config = BertConfig(**{**SIZES, "attn_implementation": attention, **more})
+    return _Named(BertModel(config)).eval()
+
+
+def _assert_same(engine: Any, model: nn.Module, given: tuple[Any, Any]) -> None:
+    ids, mask = given
+    with torch.no_grad():
+        hidden, pooled = model(ids, mask)
+    found, found_pooled = engine(ids, mask)
+    real = mask.bool()
+    assert found.shape == hidden.shape
+    assert found.dtype == hidden.dtype
+    torch.testing.assert_close(found[real], hidden[real], rtol=1e-4, atol=1e-5)
+    assert torch.equal(found[~real], torch.zeros_like(found[~real]))
+    torch.testing.assert_close(found_pooled, pooled, rtol=1e-4, atol=1e-5)
+
+
+def _openvino(model: nn.Module, given: tuple[Any, ...], **more: Any) -> Any:
+    pytest.importorskip("openvino")
+    return forward.build(model, given, backend="openvino", **more)
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+@pytest.mark.parametrize("dynamic", [False, True], ids=["static", "dynamic"])
+def test_real_tokens_give_the_same(attention: str, dynamic: bool) -> None:
+    model, given = _bert(attention), _inputs()
+    engine = _openvino(model, given, dynamic_batch=dynamic, variable_length=MASK)
+    assert [port.name for port in engine.engine.inputs] == ["input_ids", MASK]
+    _assert_same(engine, model, given)
+    for lengths in ((10, 10, 10, 10), (1, 1, 1, 1), *([(2, 9)] if dynamic else [])):
+        _assert_same(engine, model, _inputs(lengths))
+
+
+def test_equal_sizes_are_not_mistaken() -> None:
+    """Batch, length and heads of 4, and as many features in a head."""
+    model = _bert("eager", num_attention_heads=4, hidden_size=16)
+    given = _inputs((4, 2, 1, 3), longest=4)
+    _assert_same(_openvino(model, given, variable_length=MASK), model, given)
+
+
+def test_every_layer_works_on_tokens_alone() -> None:
+    graph = Builder(backend="auto").import_model(_bert("eager"), _inputs())
+    removal = remove_padding(graph.verify(), MASK)
+    graph.verify()
+    assert removal.products == 6 * LAYERS
+    tokens = graph.value("packed.rows").type.shape
+    products = [node for node in graph if isinstance(node.op, (ops.Linear, ops.MatMul))]
+    packed = [node for node in products if node.output.type.shape[:1] == tokens]
+    assert len(packed) == removal.products
+    norms = [node for node in graph if isinstance(node.op, ops.LayerNorm)]
+    assert [node.output.type.shape[0] for node in norms] == [*tokens] * (2 * LAYERS + 1)
+    assert {"packed.rows", "packed.places"} <= {value.name for value in graph.inputs}
+    (derived,) = graph.derived
+    assert (derived.maker, derived.reads) == (NAME, (MASK,))
+
+
+class _Encoder(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(3)
+        layer = nn.TransformerEncoderLayer(HIDDEN, 4, 64, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, LAYERS, enable_nested_tensor=False)
+
+    def forward(self, x: torch.Tensor, padding: torch.Tensor) -> torch.Tensor:
+        return self.encoder(x, src_key_padding_mask=padding)  # type: ignore[no-any-return]
+
+
+def test_a_mask_may_mark_padding() -> None:
+    model = _Encoder().eval()
+    _, mask = _inputs()
+    x, padding = torch.randn(4, 10, HIDDEN), mask == 0
+    with torch.no_grad():
+        wanted = model(x, padding)
+    found = _openvino(model, (x, padding), variable_length="~padding")(x, padding)
+    torch.testing.assert_close(found[~padding], wanted[~padding], rtol=1e-4, atol=1e-5)
+    assert not found[padding].any()
+
+
+def test_int8_is_packed_too() -> None:
+    model, given = _bert(), _inputs()
+    pytest.importorskip("openvino")
+    data = [_inputs(lengths) for lengths in ((10, 4, 2, 8), (3, 3, 10, 5))]
+    engines = [
+        forward.build(
+            model,
+            given,
+            backend="openvino",
+            mode="int8",
+            calibrator=Calibrator([[one.numpy() for one in batch] for batch in data]),
+            **options,
+        )
+        for options in ({}, {"variable_length": MASK})
+    ]
+    real = given[1].bool()
+    padded, packed = (engine(*given)[0][real].flatten() for engine in engines)
+    cosine = torch.nn.functional.cosine_similarity(padded, packed, dim=0)
+    assert cosine > 0.999
+
+
+def test_an_engine_file_knows_what_to_make(tmp_path: Path) -> None:
+    model, given = _bert(), _inputs()
+    engine = _openvino(model, given, variable_length=MASK, embed_graph=True)
+    engine.engine.save(tmp_path / "packed.engine")
+    feeds = {"input_ids": given[0].numpy(), MASK: given[1].numpy()}
+    wanted = engine.engine.run(feeds)
+    with Engine.load(tmp_path / "packed.engine") as loaded:
+        assert loaded.manifest["build options"] == {"variable_length": MASK}
+        assert [port.name for port in loaded.inputs] == ["input_ids", MASK]
+        for found in (loaded.run(feeds), loaded.run_async(feeds).result()):
+            for name, array in wanted.items():
+                np.testing.assert_array_equal(found[name], array)
+    with pytest.raises(EngineFileError) as told:
+        Engine.load(tmp_path / "packed.engine", plugins=Plugins({"core": core_pack}))
+    assert "packed.rows, packed.places are made by 'bert.packed_rows', of no loaded pack" in str(
+        told.value
+    )
+
+
+def test_tensorrt_builds_it() -> None:
+    pytest.importorskip("tensorrt_rtx")
+    engine = forward.build(
+        _bert(),
+        _inputs(),
+        backend="tensorrt",
+        flavour="tensorrt_rtx",
+        gpu="sm_89",
+        mode="float16",
+        variable_length=MASK,
+    )
+    names = [port.name for port in engine.engine.all_inputs]
+    assert names == ["input_ids", MASK, "packed.rows", "packed.places"]
+
+
+def test_a_mask_without_tokens_is_refused() -> None:
+    engine = _openvino(_bert(), _inputs(), variable_length=MASK)
+    ids, mask = _inputs()
+    with pytest.raises(InputError, match="the mask keeps no token\n") as told:
+        engine(ids, torch.zeros_like(mask))
+    assert "got:      [4, 10] places of padding" in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("asked", "wanted"),
+    [
+        (True, "attention_mask"),
+        (False, ""),
+        ("true", "attention_mask"),
+        ("False", ""),
+        ("~p", "~p"),
+    ],
+)
+def test_what_may_be_asked_for(asked: object, wanted: str) -> None:
+    assert VariableLength().parse(asked) == wanted
+
+
+@pytest.mark.parametrize("asked", [1, "", "~", None])
+def test_what_may_not(asked: object) -> None:
+    with pytest.raises(OptionError, match="the name of the input that is the padding mask"):
+        VariableLength().parse(asked)
+
+
+def test_nothing_is_done_if_it_is_not_asked_for() -> None:
+    graph = Builder(backend="auto").import_model(_bert(), _inputs())
+    before = str(graph)
+    VariableLength().apply(graph, "")
+    assert str(graph) == before
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (True, "the model has no input 'attention_mask'\n  expected: the padding mask, [batch, "),
+        ("given_7", "variable_length: the model has no input 'given_7'"),
+    ],
+)
+def test_a_model_without_the_mask_is_refused(asked: object, told: str) -> None:
+    graph, _ = _graph(2, 3)
+    option = VariableLength()
+    with pytest.raises(OptionError) as error:
+        option.apply(graph, option.parse(asked))
+    assert told in str(error.value)
+    assert "'~NAME' one that marks padding" in str(error.value)
+
+
+def _graph(*shape: int, linear: bool = False) -> tuple[Graph, Value]:
+    graph = Graph("small")
+    mask = graph.add_input("mask", TensorType(DType.INT64, shape))
+    x = graph.add_input("x", TensorType(DType.FLOAT32, (2, 3, 4)))
+    weight = graph.constant(np.ones((4, 4), np.float32))
+    y = graph.add(ops.Linear(x, weight)) if linear else graph.add(ops.Relu(x))
+    graph.set_outputs([y], ["y"])
+    return graph, mask
+
+
+def test_a_mask_of_another_rank_is_refused() -> None:
+    graph, _ = _graph(2, 3, 1)
+    with pytest.raises(OptionError, match=r"input 'mask' is no padding mask\n  expected: \[batch,"):
+        remove_padding(graph, "mask")
+
+
+def test_a_model_without_layers_on_tokens_is_refused() -> None:
+    graph, _ = _graph(2, 3)
+    with pytest.raises(OptionError, match="no linear layer of this model works on"):
+        remove_padding(graph, "mask")
+    # Another batch: its rows are no tokens of this mask.
+    graph, _ = _graph(2, 5, linear=True)
+    with pytest.raises(OptionError, match="no linear layer of this model works on"):
+        remove_padding(graph, "mask")
+    graph, _ = _graph(2, 3, linear=True)
+    assert remove_padding(graph, "mask").products == 1
+
+
+def test_rows_and_places() -> None:
+    mask = np.array([[1, 0, 1], [0, 0, 1]])
+    rows, places = packed_rows(mask)
+    assert rows.tolist() == [0, 2, 5]
+    assert places.tolist() == [[0, 0, 1], [0, 0, 2]]
+    assert {rows.dtype, places.dtype} == {np.dtype(np.int32)}
+    for one, other in zip(packed_rows_of_padding(mask == 0), (rows, places), strict=True):
+        np.testing.assert_array_equal(one, other)
