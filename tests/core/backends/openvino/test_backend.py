@@ -112,9 +112,9 @@ def test_a_cpu_without_half_types_builds_no_half_engine() -> None:
         build(graph, "float16")
 
 
-def test_int8_leaves_the_rest_in_float32() -> None:
+def test_int8_leaves_half_where_there_is_such_a_type() -> None:
     assert compute_type("int8", ["INT8"], "f32") is DType.FLOAT32
-    assert compute_type("int8", ["INT8", "BF16"], "bf16") is DType.FLOAT32
+    assert compute_type("int8", ["INT8", "BF16"], "bf16") is DType.BFLOAT16
     assert compute_type("int8_calib", ["INT8", "BF16"], "bf16") is DType.FLOAT32
 
 
