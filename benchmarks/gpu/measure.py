@@ -39,6 +39,10 @@ class BuildFailedError(Exception):
     """A route could not be built; the text is the end of what its process said."""
 
 
+#: Arguments that a row's numbers depend on, which are kept beside them.
+_RECORDED = ("seconds", "workspace", "level", "together")
+
+
 def routes(row: Row, *, unasked: bool = False) -> dict[str, tuple[str, str]]:
     """What is built for a row, by name: the program's route and the mode.
 
@@ -243,6 +247,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if "forward" in failures:  # the row is to be measured again
             more["failed"] = failures["forward"]
         seconds = time.monotonic() - start
+        more["asked"] = {name: getattr(asked, name) for name in _RECORDED}
         rows.append(
             asked.output, rows.document("tensorrt", row, machine=facts, seconds=seconds, **more)
         )

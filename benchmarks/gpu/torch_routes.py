@@ -174,7 +174,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             more["failed"] = "no route"  # the row is to be measured again
         seconds = time.monotonic() - start
         rows.append(
-            asked.output, rows.document("torch", row, machine=facts, seconds=seconds, **more)
+            asked.output,
+            rows.document(
+                "torch",
+                row,
+                machine=facts,
+                seconds=seconds,
+                asked={"seconds": asked.seconds},
+                **more,
+            ),
         )
         shown = {name: one.get("median_ms", one.get("failed")) for name, one in
                  more["routes"].items()}  # fmt: skip
