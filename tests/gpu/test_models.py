@@ -34,7 +34,7 @@ pytestmark = [
 ]
 #: Greatest error relative to the greatest value, and least cosine similarity.
 BOUNDS = {"float32": (1e-3, 0.99999), "float16": (5e-2, 0.999)}
-#: Greatest size of a plan in half whose layers tell nothing, as a multiple of the weights in float32:
+#: Greatest size of a plan in half whose layers tell nothing, over that of the weights in float32:
 #: weights in half are 0.5, and 210 of 418 MiB were seen for BERT-base.
 MOST_WEIGHTS = 0.6
 PACKS = plugins()

@@ -279,7 +279,7 @@ def test_a_case_of_which_nothing_is_compared_has_not_passed(
 def test_an_output_without_elements_is_compared(corpus: Corpus, tmp_path: Path) -> None:
     made = Corpus(tmp_path / "empty")
     graph = Graph()
-    graph.set_outputs([graph.add(ops.Relu(graph.add_input("x", kind(0, 2))))], ["y"])
+    graph.set_outputs([graph.add_input("x", kind(0, 2))], ["y"])  # an empty result is folded
     empty = Tensor(np.zeros((0, 2), np.float32))
     made.add(graph, [empty], [empty], title="empty")
     player = Replay(Settings(str(made.folder), "toy", "float32"), toy_backend.plugins())
