@@ -109,8 +109,7 @@ def builds(halves: Sequence[tuple[rows.Row, _Document, _Document]]) -> Iterator[
         "`torch` is the time until the fifth call of the recorded route. Errors are the greatest "
         "of all outputs, relative to the greatest value, against torch in float32 on the CPU. "
         "*In half* are products of those that the engine tells of; TensorRT's second compiler "
-        "takes transformers as one layer and tells nothing of it (*opaque*); types were looked up "
-        "when a build had been measured.\n"
+        "takes transformers as one layer and tells nothing of it (*opaque*).\n"
     )
     yield (
         "| | Forward, in half | ONNX, in half | Forward build [s] | ONNX | torch "
