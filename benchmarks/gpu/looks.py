@@ -13,25 +13,24 @@ from typing import Any
 
 from fwd_core import Engine
 from fwd_core.backends.tensorrt import backend, inspector
+from fwd_core.backends.tensorrt.compiling import configure
 from fwd_core.backends.tensorrt.layers import CompiledLayer
 from fwd_core.backends.tensorrt.library import Library
 from fwd_core.backends.tensorrt.logger import listen
 from fwd_core.backends.tensorrt.runtime import device
 from fwd_core.errors import ForwardError
 
-_configure = backend.configure
-
 
 def _detailed(library: Library, *args: Any, **kwargs: Any) -> Any:
     """What Forward configures, of the same verbosity as the parser's route."""
-    config = _configure(library, *args, **kwargs)
+    config = configure(library, *args, **kwargs)
     config.profiling_verbosity = library.trt.ProfilingVerbosity.DETAILED
     return config
 
 
 def tell_types() -> None:
     """Let builds of Forward in this process make plans that tell the types of their layers."""
-    backend.configure = _detailed
+    vars(backend)["configure"] = _detailed
 
 
 def products(layers: Sequence[CompiledLayer]) -> dict[str, Any]:

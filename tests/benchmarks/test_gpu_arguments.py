@@ -99,14 +99,14 @@ def test_files_of_other_arguments_are_refused(
     with pytest.raises(SystemExit, match="2"):
         _run(tmp_path, *asked)
     said = capsys.readouterr().err
-    assert f"{tmp_path}/work/bert_base-b1 holds files that were made with other arguments" in said
+    assert f"{tmp_path / 'work' / ROW.case} holds files that were made with other arguments" in said
     assert told in said
     assert "name another folder (--work), or remove this one" in said
     assert not (tmp_path / "out" / "rows.jsonl").exists()
 
 
 def test_images_are_compared_in_int8_alone(tmp_path: Path) -> None:
-    asked = {"layers": None, "attention": "eager", "opset": 17, "images": 64}
+    asked: Any = {"layers": None, "attention": "eager", "opset": 17, "images": 64}
     whole, greater = Row("resnet50", 1, "int8"), Row("resnet50", 32, "int8")
     assert prepared.asked(whole, **asked) == {"onnx opset": 17, "images": 64}
     assert prepared.asked(greater, **{**asked, "images": 8})["images"] == 32  # one batch at least
@@ -192,7 +192,7 @@ def test_arguments_in_words() -> None:
 
 
 def test_listing_inside_of_a_build_is_told() -> None:
-    older, newer = (_half("tensorrt", row, "forward") for row in (ROW, Row(*"abc")))  # type: ignore[arg-type]
+    older, newer = (_half("tensorrt", row, "forward") for row in (ROW, ROW))
     older["routes"]["forward"] |= {"products": {"Half": 1}, "opaque": 0}
     newer["routes"]["forward"] |= {**older["routes"]["forward"], "listed": "after the build"}
     told = [" ".join(report.notes([(ROW, one, {})])) for one in (older, newer)]

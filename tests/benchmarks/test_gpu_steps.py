@@ -24,7 +24,9 @@ from benchmarks.gpu.prepared import OtherFilesError
 from benchmarks.gpu.rows import Row
 from benchmarks.models import make
 from fwd_core import Builder
+from fwd_core.backends.base import Mode
 from fwd_core.backends.tensorrt import TensorRTBackend, backend
+from fwd_core.backends.tensorrt.compiling import configure
 from fwd_core.backends.tensorrt.logger import listen, logger
 from fwd_core.backends.tensorrt.options import TensorRTOptions
 from fwd_core.engine.file import read
@@ -110,9 +112,9 @@ def test_routes_build_in_processes_of_their_own(
 
 @pytest.mark.parametrize("mode", ["float16", "float32", "int8"])
 def test_both_routes_make_plans_that_tell_as_much(
-    mode: str, monkeypatch: pytest.MonkeyPatch
+    mode: Mode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backend, "configure", backend.configure)  # put back afterwards
+    monkeypatch.setattr(backend, "configure", configure)  # put back afterwards
     settings, chosen = onnx_route.Settings(mode, 64), build.library()
     if settings.detailed:
         looks.tell_types()
@@ -120,7 +122,7 @@ def test_both_routes_make_plans_that_tell_as_much(
         builder = chosen.trt.Builder(logger(chosen.trt))
         theirs = onnx_route._configure(chosen, builder, settings, record)
         options = TensorRTOptions(workspace=64 << 20)
-        ours = backend.configure(chosen, builder, options, mode, {}, [], None, record)
+        ours = vars(backend)["configure"](chosen, builder, options, mode, {}, [], None, record)
     levels = chosen.trt.ProfilingVerbosity
     wanted = levels.LAYER_NAMES_ONLY if mode == "float32" else levels.DETAILED
     assert ours.profiling_verbosity == theirs.profiling_verbosity == wanted

@@ -70,7 +70,7 @@ def _weights(graph: Graph) -> int:
 @pytest.mark.parametrize("name", gpu_models.MODELS)
 def test_a_model_gives_what_torch_gives(name: str, kind: str, mode: str, folder: Path) -> None:
     inputs, expected = gpu_models.read(folder, name)
-    sizes = (gpu_models.FIXED,)
+    sizes: tuple[int, ...] = (gpu_models.FIXED,)
     if kind == "dynamic":
         sizes = (*gpu_models.RANGE, gpu_models.BETWEEN)
     error, cosine = 0.0, 1.0

@@ -259,9 +259,8 @@ def test_a_case_of_which_nothing_is_compared_has_not_passed(
         x = np.array(numbers, np.float32)
         wrong = np.where(x > 1e5, np.nan, x).astype(np.float32)
         made.add(graph, [Tensor(x)], [Tensor(wrong)], title=f"of {numbers}")
-    monkeypatch.setitem(  # type: ignore[arg-type] # a mapping that is read only by its type
-        approximations._ANGLES, "toy", (frozenset({"fwd.Relu"}), 1e5)
-    )
+    angles: Any = approximations._ANGLES
+    monkeypatch.setitem(angles, "toy", (frozenset({"fwd.Relu"}), 1e5))
     player = Replay(Settings(str(made.folder), "toy", "float32"), toy_backend.plugins())
     results = {result.title: result for result in map(player.run, made.entries())}
     nothing, some = results["of [1000000.0, 2000000.0]"], results["of [1000000.0, 3.0]"]
