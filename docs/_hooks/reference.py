@@ -91,7 +91,7 @@ def operators_page(plugins: Plugins) -> str:
         f"| operator | meaning | {' | '.join(backends)} |",
         f"|---|---|{'---|' * len(backends)}",
     ]
-    older = on_tensorrt_8(plugins)
+    older = tensorrt_8_differs(plugins)
     for kind in sorted(plugins.operators):
         operator = plugins.operators[kind]
         cells = [_support(plugins, backend, operator) for backend in backends]
@@ -168,7 +168,7 @@ def _support(plugins: Plugins, backend: str, operator: type[Operator]) -> str:
 TENSORRT_8 = ROWS["tensorrt", "8.6.0"]
 
 
-def on_tensorrt_8(plugins: Plugins) -> dict[str, str]:
+def tensorrt_8_differs(plugins: Plugins) -> dict[str, str]:
     """What becomes there of operators that a newer TensorRT takes as they are, by kind."""
     library = Library(ModuleType("tensorrt"), TENSORRT_8, "8.6.0")
     found = {}

@@ -140,7 +140,7 @@ def test_no_operator_that_tensorrt_8_lacks_is_forgotten(
                 getattr(older, name) != getattr(newest, name) for name in set(asked) - {"flavour"}
             ):
                 asking.add(key.partition(":")[2])
-    assert asking == set(reference.on_tensorrt_8(plugins))
+    assert asking == set(reference.tensorrt_8_differs(plugins))
 
 
 def test_docstrings_for_the_site() -> None:
