@@ -3,9 +3,12 @@
 Runs the steps of each row one after the other, so that its routes are measured within minutes of
 one another: ``prepare`` and ``torch_routes`` with one Python, ``measure`` with another, which may
 be the same. A row is written to ``DIR/rows.jsonl`` as soon as it is measured, and what is there is
-not measured again. ``DIR`` also gets the timing caches of both routes on TensorRT, which make the
-next builds quick, and ``log.txt``. Where a machine is lent for minutes only, take ``DIR`` along to
-the next one (``--from``) and give each run a budget.
+not measured again: if it has as many layers, all routes of torch that are asked for, and files
+that were made with the arguments of this command. A row of which the ONNX route alone failed
+counts as measured, and the page says so, unless ``--again`` is given. ``DIR`` also gets the timing
+caches of both routes on TensorRT, which make the next builds quick, and ``log.txt``. Where a
+machine is lent for minutes only, take ``DIR`` along to the next one (``--from``) and give each run
+a budget.
 """
 
 from __future__ import annotations
@@ -21,8 +24,10 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from benchmarks.gpu import rows
+from benchmarks.gpu import prepared, rows
+from benchmarks.gpu.prepared import OtherFilesError
 from benchmarks.gpu.rows import TORCH_ROUTES as ROUTES
 from benchmarks.gpu.rows import Row
 
@@ -63,8 +68,9 @@ class Steps:
         onnx = ["--attention", asked.attention, "--opset", str(asked.opset)]
         onnx += ["--half"] if asked.half_onnx else []
         onnx += ["--int8", "--images", str(asked.images)] if row.mode == "int8" else []
-        prepared = (asked.work / row.case / "meta.json").exists()
-        if not prepared and not self._run(torch, "prepare", str(asked.work), *case, *layers, *onnx):
+        if not self.is_prepared(row) and not self._run(
+            torch, "prepare", str(asked.work), *case, *layers, *onnx
+        ):
             return False
         common = [str(asked.work), *case, "--mode", row.mode, "--output", str(self.rows)]
         common += ["--seconds", str(asked.seconds)]
@@ -80,7 +86,34 @@ class Steps:
             extra += ["--unasked"] if asked.unasked and row.mode == "int8" else []
             extra += ["--memory"] if bert and row.mode != "int8" else []
             done = self._run(tensorrt, "measure", *common, *extra)
-        return done and rows.has(rows.read(self.rows), kind, row)
+        return done and self.has(kind, row)
+
+    def has(self, kind: str, row: Row) -> bool:
+        """Whether half a row is in the file, with all routes that are asked for."""
+        asked = self._asked
+        found = rows.read(self.rows)
+        if kind == "torch":
+            return rows.has(found, kind, row, asked.routes, device=asked.device)
+        routes = ["forward"]
+        routes += [rows.UNASKED] if asked.unasked and row.mode == "int8" else []
+        routes += ["onnx"] if asked.again else []
+        return rows.has(found, kind, row, routes, prepared=self._files(row))
+
+    def is_prepared(self, row: Row) -> bool:
+        """Whether the files of a row are there.
+
+        Raises:
+            OtherFilesError: They were made with other arguments.
+        """
+        folder = self._asked.work / row.case
+        return prepared.is_there(folder, self._files(row), half=self._asked.half_onnx)
+
+    def _files(self, row: Row) -> dict[str, Any]:
+        """The arguments that a row's files depend on."""
+        one = self._asked
+        return prepared.asked(
+            row, layers=one.layers, attention=one.attention, opset=one.opset, images=one.images
+        )
 
     def _run(self, python: str, module: str, *arguments: str) -> bool:
         """Run a step's program; it is ended when the budget is."""
@@ -144,6 +177,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--images", type=int, default=64, help="to calibrate int8 with")
     parser.add_argument("--together", action="store_true", help="build both sides at once")
     parser.add_argument("--layers", type=int, help="of transformers, for a quick try")
+    parser.add_argument("--again", action="store_true",
+                        help="measure rows again of which the ONNX route failed")  # fmt: skip
     parser.add_argument("--device", default="cuda", help="of torch; cpu is for trying")
     asked = parser.parse_args(arguments)
     asked.output = asked.output.resolve()
@@ -154,16 +189,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for file in [*asked.earlier.glob("*.timing"), *asked.earlier.glob("*.jsonl")]:
             shutil.copyfile(file, asked.output / file.name)  # what comes back is read-only
     steps = Steps(asked)
+    chosen = rows.in_order(asked.only, asked.batch, asked.mode, asked.layers)
+    left = [
+        (kind, row)
+        for row in chosen
+        for kind in asked.kinds
+        if kind in row.kinds and not steps.has(kind, row)
+    ]
+    try:
+        for _, row in left:  # before anything is measured of files that are not those
+            steps.is_prepared(row)
+    except OtherFilesError as error:
+        parser.error(str(error))
     failed = False
-    for row in rows.in_order(asked.only, asked.batch, asked.mode):
-        for kind in asked.kinds:
-            if kind not in row.kinds:
-                continue
-            if rows.has(rows.read(steps.rows), kind, row):
-                continue
-            if steps.left < _LEAST[kind]:
-                return UNFINISHED
-            failed = not steps.step(kind, row) or failed
+    for kind, row in left:
+        if steps.left < _LEAST[kind]:
+            return UNFINISHED
+        failed = not steps.step(kind, row) or failed
     return UNFINISHED if steps.left <= 0 else int(failed)
 
 

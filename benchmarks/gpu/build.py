@@ -11,23 +11,21 @@ import argparse
 import dataclasses
 import json
 import time
-from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gpu import onnx_route
+from benchmarks.gpu import looks, onnx_route
 from benchmarks.gpu.case import Case
 from benchmarks.gpu.host import MIB, memory
 from benchmarks.gpu.onnx_route import Settings
 from benchmarks.gpu.packs import plugins
 from benchmarks.gpu.rows import BATCHES, MODELS, MODES
 from fwd_core import Builder, Engine, core_pack
-from fwd_core.backends.tensorrt import inspector
 from fwd_core.backends.tensorrt.context import TensorRTLowering
-from fwd_core.backends.tensorrt.layers import CompiledLayer
 from fwd_core.backends.tensorrt.library import FLAVOURS, Library, NotInstalledError, load
-from fwd_core.backends.tensorrt.logger import listen, logger
+from fwd_core.backends.tensorrt.logger import logger
 from fwd_core.ir import DType, Graph, TensorType, ops
 from fwd_core.plugins import Plugins
 from fwd_core.quantize import Calibrator
@@ -66,13 +64,22 @@ def forward_options(chosen: Library, settings: Settings) -> dict[str, Any]:
     return options
 
 
-def build_forward(chosen: Library, case: Case, settings: Settings) -> Engine:
-    """Forward's engine from the graph file; in int8 with what :func:`calibrate` found."""
+def build_forward(
+    chosen: Library, case: Case, settings: Settings, *, layers: bool = False
+) -> Engine:
+    """Forward's engine from the graph file; in int8 with what :func:`calibrate` found.
+
+    Args:
+        chosen: The flavour.
+        case: Where the files are.
+        settings: How to build.
+        layers: List the compiled layers too.
+    """
     from fwd_core.ir.serialize import load as load_graph
 
     packs = plugins()
     options = forward_options(chosen, settings)
-    if case.int8 or settings.mode == "float16":
+    if layers:
         options["layers"] = True
     builder = Builder(
         backend="tensorrt",
@@ -120,28 +127,6 @@ def _unconstrained(_self: TensorRTLowering, _layer: Any) -> None:
     """Stands for a method of every lowering in this process."""
 
 
-def products(layers: Sequence[CompiledLayer]) -> dict[str, Any]:
-    """Types that the products of an engine multiply, and which of them are not int8.
-
-    ``opaque`` counts layers that hold several kernels and tell nothing of them.
-    """
-    found = [one for one in layers if one.is_product]
-    floats = [one.name[:120] for one in found if one.product_dtype != "Int8"]
-    return {
-        "products": dict(Counter(one.product_dtype for one in found)),
-        "not int8": floats[:24],
-        "opaque": sum(one.is_opaque for one in layers),
-        "kernels": len(layers),
-    }
-
-
-def _layers(chosen: Library, engine: Any, plan: Any) -> list[CompiledLayer]:
-    if engine is not None:
-        return [CompiledLayer.from_json(one) for one in engine.plan.manifest["layers"]]
-    with listen(chosen.trt) as record:
-        return inspector.of_plan(chosen, plan, record)
-
-
 def tiny(chosen: Library) -> None:
     """Build a network of one layer, which loads what every build loads."""
     graph = Graph()
@@ -165,24 +150,20 @@ def run(route: str, case: Case, settings: Settings) -> dict[str, Any]:
         facts["calibrate_s"] = calibrate(chosen, case, settings)
     elif settings.mode == "int8":
         facts["calibrates"] = not case.cache("onnx").exists()  # inside the build
+    if route == UNASKED:
+        TensorRTLowering._constrain = _unconstrained  # type: ignore[method-assign, assignment]
+    if settings.detailed:
+        looks.tell_types()
     start = time.perf_counter()
     if route != "onnx":
-        if route == UNASKED:
-            TensorRTLowering._constrain = _unconstrained  # type: ignore[method-assign, assignment]
         engine = build_forward(chosen, case, settings)
-        seconds = time.perf_counter() - start
-        peak = memory()["peak"]
+        seconds, peak = time.perf_counter() - start, memory()["peak"]
         plan = engine.plan.payload()
         engine.save(case.folder / f"{route}-{settings.mode}.engine")
-        if engine.plan.manifest.get("layers"):
-            facts |= products(_layers(chosen, engine, None))
+        facts["bindings"] = dict(engine.plan.manifest["bindings"])
     else:
-        made, loaded = build_onnx(chosen, case, settings)
-        seconds = time.perf_counter() - start
-        peak = memory()["peak"]
-        plan = memoryview(made)
-        if case.int8 and loaded is not None:
-            facts |= products(_layers(chosen, None, made))
+        plan, loaded = build_onnx(chosen, case, settings)
+        seconds, peak = time.perf_counter() - start, memory()["peak"]
         del loaded
     (case.folder / f"{route}-{settings.mode}.plan").write_bytes(plan)
     facts |= {
@@ -193,8 +174,9 @@ def run(route: str, case: Case, settings: Settings) -> dict[str, Any]:
         "host_base_mb": base["peak"],
         "host_x_weights": (peak - base["peak"]) / case.facts()["weights_mb"],
     }
-    if route != "onnx":
-        facts["bindings"] = dict(engine.plan.manifest["bindings"])
+    if settings.detailed:  # last: nothing of it is measured
+        again = partial(build_forward, chosen, case, settings, layers=True)
+        facts |= looks.look(chosen, plan, None if route == "onnx" else again)
     return facts
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
-from benchmarks.gpu.rows import Row
+from benchmarks.gpu import prepared
+from benchmarks.gpu.rows import Row, few_layers
 from benchmarks.summary import difference, sqnr
 from fwd_core import files
 
@@ -41,8 +42,8 @@ class Case:
         self.graph = self.folder / "model.graph"
         self.calibration_graph = self.graph if batch == 1 else self.folder / "calibration.graph"
         self.onnx = self.folder / "model.onnx"
-        self.half_onnx = self.folder / "model.half.onnx"
-        self.meta = self.folder / "meta.json"
+        self.half_onnx = self.folder / prepared.HALF_ONNX
+        self.meta = self.folder / prepared.META
         self._arrays = self.folder / "case.safetensors"
         self._calibration = self.folder / "calibration.safetensors"
 
@@ -51,13 +52,27 @@ class Case:
         """The files of a row."""
         return cls(folder, row.model, row.batch, int8=row.mode == "int8")
 
+    def named(self, row: Row) -> Row:
+        """A row with the number of layers that its files have, if they are there."""
+        facts = prepared.facts(self.folder) or {}
+        return dataclasses.replace(row, layers=few_layers(row.model, facts.get("layers")))
+
     def cache(self, route: str) -> Path:
-        """Ranges that a route has found, which are the same for any batch."""
-        return self.folder.parent / f"{self.model}-{route}.cache"
+        """Ranges that a route has found in as much data, which are the same for any batch."""
+        facts = self.facts()
+        few = "" if facts["layers"] is None else f"-{facts['layers']}-layers"
+        name = f"{self.model}{few}-{facts.get('images', 'some')}-images-{route}.cache"
+        return self.folder.parent / name
 
     def facts(self) -> dict[str, Any]:
-        """Size of the weights in MiB and more."""
-        found: dict[str, Any] = json.loads(self.meta.read_text(encoding="utf-8"))
+        """Size of the weights in MiB and more.
+
+        Raises:
+            FileNotFoundError: Nothing was prepared.
+        """
+        found = prepared.facts(self.folder)
+        if found is None:
+            raise FileNotFoundError(f"there is no {self.meta}: run benchmarks.gpu.prepare first")
         return found
 
     def write(self, inputs: Sequence[NDArray[Any]], expected: Sequence[NDArray[Any]]) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from benchmarks.gpu import host
-from benchmarks.gpu.build import products
+from benchmarks.gpu.looks import products
 from benchmarks.gpu.packs import plugins
 from benchmarks.summary import sqnr
 from fwd_core import Builder, files

@@ -56,9 +56,9 @@ def run(case: Case, plan: Path, names: tuple[Sequence[str], Sequence[str]]) -> N
     inputs, _ = case.read()
     feeds = list(zip(names[0], inputs, strict=True))
     replay = Replay(build.library(), plan.read_bytes(), feeds, names[1])
-    replay.once()
+    replay.recorded.once()
     runtime.cudaProfilerStart()
-    replay.once()
+    replay.recorded.once()
     runtime.cudaProfilerStop()
 
 

@@ -32,15 +32,16 @@ from fwd_core.files import atomic_path
 
 RUN = "forward run_list"
 HALF = rows.HALF
-UNASKED = "forward unasked"
+UNASKED = rows.UNASKED
 
 
 class BuildFailedError(Exception):
     """A route could not be built; the text is the end of what its process said."""
 
 
-#: Arguments that a row's numbers depend on, which are kept beside them.
-_RECORDED = ("seconds", "workspace", "level", "together")
+#: Arguments that a build depends on, and all that a row's numbers do: kept beside them.
+_OF_BUILD = ("workspace", "level", "together")
+_RECORDED = (*_OF_BUILD, "seconds")
 
 
 def routes(row: Row, *, unasked: bool = False) -> dict[str, tuple[str, str]]:
@@ -59,12 +60,14 @@ def routes(row: Row, *, unasked: bool = False) -> dict[str, tuple[str, str]]:
 def built(route: str, case: Case, mode: str, asked: argparse.Namespace) -> dict[str, Any]:
     """Build a route in a process of its own; returns what it took.
 
-    In int8 what was built for this row is kept, in case that the row could not be finished.
+    In int8 what was built for this row is kept, in case that the row could not be finished, and
+    used if it was built with the same arguments.
     """
-    kept = case.folder / f"{route}-{mode}.json"
+    kept, given = case.folder / f"{route}-{mode}.json", _named(asked, _OF_BUILD)
     if case.int8 and kept.exists():
         known: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
-        return known
+        if known.pop("asked", None) == given:
+            return known
     command = [sys.executable, "-m", "benchmarks.gpu.build", route, str(case.folder.parent)]
     command += ["--model", case.model, "--batch", str(case.batch), "--mode", mode]
     command += ["--workspace", str(asked.workspace)]
@@ -77,11 +80,16 @@ def built(route: str, case: Case, mode: str, asked: argparse.Namespace) -> dict[
         command += ["--timing-cache", str(asked.timing_cache / f"{kernels}.timing")]
     found = _json_of(command)
     noted = f"{route} beside int8" if case.int8 and mode != "int8" else route
-    _keep_time(found, Row(case.model, case.batch, mode), noted, asked.output)
+    row = Row(case.model, case.batch, mode, case.facts()["layers"])
+    _keep_time(found, row, noted, asked.output, given)
     if case.int8:
         with atomic_path(kept) as path:
-            path.write_text(json.dumps(found), encoding="utf-8")
+            path.write_text(json.dumps({**found, "asked": given}), encoding="utf-8")
     return found
+
+
+def _named(asked: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:
+    return {name: getattr(asked, name) for name in names}
 
 
 def all_built(
@@ -106,16 +114,21 @@ def all_built(
     return found
 
 
-def _keep_time(found: dict[str, Any], row: Row, route: str, output: Path) -> None:
-    """Note the time of a build, for a run that is cut off and built again with times kept."""
+def _keep_time(
+    found: dict[str, Any], row: Row, route: str, output: Path, asked: dict[str, Any]
+) -> None:
+    """Note the time of a build, for a run that is cut off and built again with times kept.
+
+    What was built with other arguments was another build.
+    """
     notes = output.with_name("builds.jsonl")
-    today = host.today()
-    note = rows.document("build", row, route=route, date=today, **found)
+    alike = {"route": route, "date": host.today(), "asked": asked}
+    note = rows.document("build", row, **alike, **found)
     earlier = [
         one["build_s"]
         for one in rows.read(notes)
         if rows.has([one], "build", row)
-        and (one["route"], one["date"]) == (route, today)
+        and {name: one.get(name) for name in alike} == alike
         and one["timing cache"] != "warm"
     ]
     if found["timing cache"] == "warm" and earlier:
@@ -153,7 +166,7 @@ def measure(row: Row, folder: Path, asked: argparse.Namespace) -> dict[str, Any]
             replays[route] = Replay(library, plan, feeds, names["outputs"])
         except ForwardError as error:
             found[route]["failed"] = str(error)
-    calls: dict[str, Call] = {route: replay.once for route, replay in replays.items()}
+    calls: dict[str, Call] = {route: replay.recorded.once for route, replay in replays.items()}
     if "forward" in replays:
         try:
             listed = overhead.Calls(overhead.loaded(case, row.mode), inputs)
@@ -164,7 +177,7 @@ def measure(row: Row, folder: Path, asked: argparse.Namespace) -> dict[str, Any]
         found[route]["rounds"] = [float(np.median(one)) for one in rounds]
         found[route] |= latencies([sample for one in rounds for sample in one])
     for route, replay in replays.items():
-        replay.once()
+        replay.recorded.once()
         found[route] |= accuracy(replay.results(), expected)
         found[route] |= _on_device(replay, row.batch)
     return {
@@ -179,7 +192,7 @@ def measure(row: Row, folder: Path, asked: argparse.Namespace) -> dict[str, Any]
 def _on_device(replay: Replay, batch: int) -> dict[str, float]:
     events = [replay.device_seconds() for _ in range(200)]
     count = max(10, int(0.2 / float(np.median(events))))
-    burst = min(replay.burst(count) for _ in range(3))
+    burst = min(replay.recorded.burst(count) for _ in range(3))
     return {"event_ms": float(np.median(events)) * 1e3, "throughput": batch * count / burst}
 
 
@@ -219,14 +232,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--timing-cache", type=Path, help="folder")
     parser.add_argument("--workspace", type=int, default=4096, help="MiB of scratch memory")
     parser.add_argument("--level", type=int, help="optimization level of both routes")
-    parser.add_argument("--overhead", action="store_true", help="measure that of run_list too")
+    parser.add_argument(
+        "--overhead", action="store_true", help="measure that of run and run_list too"
+    )
     parser.add_argument("--unasked", action="store_true",
                         help="in int8, also with no layer asking for half")  # fmt: skip
     parser.add_argument("--together", action="store_true", help="build both sides at once")
     parser.add_argument("--memory", action="store_true", help="measure that of a tiny build too")
     asked = parser.parse_args(arguments)
     end = time.monotonic() + asked.budget_seconds
-    chosen = rows.in_order(asked.only, asked.batch, asked.mode)
+    chosen = [
+        Case.of(asked.folder, row).named(row)
+        for row in rows.in_order(asked.only, asked.batch, asked.mode)
+    ]
     if asked.resume:
         done = rows.read(asked.output)
         chosen = [row for row in chosen if not rows.has(done, "tensorrt", row)]
@@ -247,7 +265,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if "forward" in failures:  # the row is to be measured again
             more["failed"] = failures["forward"]
         seconds = time.monotonic() - start
-        more["asked"] = {name: getattr(asked, name) for name in _RECORDED}
+        more["asked"] = _named(asked, _RECORDED) | {"routes": list(more["routes"])}
         rows.append(
             asked.output, rows.document("tensorrt", row, machine=facts, seconds=seconds, **more)
         )

@@ -35,6 +35,11 @@ class Settings:
         """Whether floats may be half."""
         return self.mode != "float32"
 
+    @property
+    def detailed(self) -> bool:
+        """Whether plans tell the types of their layers: where not all are float32."""
+        return self.half
+
 
 def narrows(library: Library) -> bool:
     """Whether a flag lets a build compute in half; without it the ONNX file itself must be half."""
@@ -94,8 +99,8 @@ def _configure(library: Library, builder: Any, settings: Settings, record: Recor
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, settings.workspace * MIB)
     config.clear_flag(trt.BuilderFlag.TF32)
-    if settings.mode == "int8":
-        config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # tells types of layers
+    if settings.detailed:
+        config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
     if settings.half and narrows(library):
         config.set_flag(trt.BuilderFlag.FP16)
     if settings.level is not None:

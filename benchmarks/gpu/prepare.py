@@ -16,11 +16,11 @@ from typing import Any
 import torch
 
 from benchmarks import models
-from benchmarks.gpu import onnx_file
+from benchmarks.gpu import onnx_file, prepared
 from benchmarks.gpu.case import Case
 from benchmarks.gpu.host import version
 from benchmarks.gpu.packs import plugins
-from benchmarks.gpu.rows import BATCHES, MODELS, in_order
+from benchmarks.gpu.rows import BATCHES, MODELS, Row, few_layers, in_order
 from fwd_core import Builder
 from fwd_core.files import atomic_path
 from fwd_core.ir.serialize import save
@@ -58,9 +58,14 @@ def prepare(
         int8: Write the files that int8 is measured with: residual blocks add little, batch
             normalization has the statistics of what comes in, and there is data to calibrate with.
         images: How many images or sequences to calibrate with; at least one batch.
+
+    Raises:
+        OtherFilesError: What is there was made with other arguments.
     """
     case = Case(folder, model, batch, int8=int8)
-    if case.meta.exists() and (case.half_onnx.exists() or not half):
+    row = Row(model, batch, "int8" if int8 else "float32")
+    wanted = prepared.asked(row, layers=layers, attention=attention, opset=opset, images=images)
+    if prepared.is_there(case.folder, wanted, half=half):
         return case.facts()
     case.folder.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
@@ -86,11 +91,12 @@ def prepare(
             path.write_bytes(onnx_file.export(again, cast, len(expected), opset))
     facts = {
         "weights_mb": sum(one.numel() * 4 for one in module.parameters()) / 2**20,
-        "layers": layers,
+        "layers": few_layers(model, layers),
         "seconds": time.perf_counter() - start,
         "onnx folded": onnx_file.folds(),
         "onnx opset": opset,
         "onnx attention": attention,
+        **({"images": max(images, batch)} if int8 else {}),
         "torch": torch.__version__,
         "transformers": version("transformers"),
     }

@@ -7,11 +7,12 @@ written beside the page.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gpu import rows
+from benchmarks.gpu import arguments, rows
 from benchmarks.gpu.plot import bars
 
 FORWARD, ONNX, RUN = "forward", "onnx", "forward run_list"
@@ -40,17 +41,24 @@ def chapters(documents: Sequence[_Document]) -> dict[tuple[str, ...], list[_Docu
     for one in documents:
         machine = one["machine"]
         day = tuple(machine.get(key, "") for key in ("date", "gpu", "driver"))
-        half = (one["model"], one["batch"], one["mode"], one["kind"])
+        half = (rows.of(one), one["kind"])
         found.setdefault(day, {})[half] = one
     return {day: list(kept.values()) for day, kept in sorted(found.items())}
 
 
 def joined(documents: Sequence[_Document]) -> list[tuple[rows.Row, _Document, _Document]]:
     """Rows in order, with the half on TensorRT and that of torch; ``{}`` for one not measured."""
-    by = {(rows.Row(d["model"], d["batch"], d["mode"]), d["kind"]): d for d in documents}
+    by = {(rows.of(one), one["kind"]): one for one in documents}
     ours, torch = rows.KINDS
-    halves = [(row, by.get((row, ours), {}), by.get((row, torch), {})) for row in rows.in_order()]
-    return [(row, a, b) for row, a, b in halves if a or b]
+    order = {row: place for place, row in enumerate(rows.in_order())}
+
+    def place(row: rows.Row) -> tuple[int, int]:
+        return order[dataclasses.replace(row, layers=None)], row.layers or 0
+
+    return [
+        (row, by.get((row, ours), {}), by.get((row, torch), {}))
+        for row in sorted({row for row, _ in by}, key=place)
+    ]
 
 
 def latency(halves: Sequence[tuple[rows.Row, _Document, _Document]]) -> Iterator[str]:
@@ -104,13 +112,14 @@ def builds(halves: Sequence[tuple[rows.Row, _Document, _Document]]) -> Iterator[
         "takes transformers as one layer and tells nothing of it (*opaque*).\n"
     )
     yield (
-        "| | Forward, in half | Forward build [s] | ONNX | torch | Forward engine [MB] | ONNX "
+        "| | Forward, in half | ONNX, in half | Forward build [s] | ONNX | torch "
+        "| Forward engine [MB] | ONNX "
         "| Forward host memory [x weights] | ONNX | Forward error | cosine | ONNX error | cosine |"
     )
-    yield f"|---|{'---:|' * 12}"
+    yield f"|---|{'---:|' * 13}"
     for row, ours, torch in halves:
         both = (FORWARD, ONNX)
-        cells = [_narrow(ours, FORWARD, "Half")]
+        cells = [_narrow(ours, route, "Half") for route in both]
         cells += [_build(ours, route) for route in both]
         cells += [_cell(torch, RECORDED, "build_s", ".0f")]
         cells += [_cell(ours, route, "engine_mb", ".1f") for route in both]
@@ -118,10 +127,29 @@ def builds(halves: Sequence[tuple[rows.Row, _Document, _Document]]) -> Iterator[
         for route in both:
             cells += [_cell(ours, route, "error", ".1e"), _cell(ours, route, "cosine", ".6f")]
         yield f"| {row} | {' | '.join(cells)} |"
+    yield from notes(halves)
+
+
+def notes(halves: Sequence[tuple[rows.Row, _Document, _Document]]) -> Iterator[str]:
+    """What words beside the seconds of builds mean, and what is not alike in older rows."""
     yield (
         "\n*again*, and *warm* where the first build was on another day: a build with the times "
-        "of all its kernels kept by an earlier one."
+        "of all its kernels kept by an earlier one. *At once*: both builds ran at the same time on "
+        "one GPU and disturbed each other, so they took longer than alone."
     )
+    if any(ours and "asked" not in ours for _, ours, _ in halves):
+        yield "Of rows whose arguments were not kept it is not known whether their builds ran so."
+    older = [
+        str(row)
+        for row, ours, _ in halves
+        if "listed" not in ours.get("routes", {}).get(FORWARD, {"listed": ""})
+        and "products" in ours["routes"][FORWARD]
+    ]
+    if older:
+        yield (
+            f"Forward's builds of {', '.join(older)} were measured with the listing of compiled "
+            "layers in them, which loads the engine once more; those of the ONNX route without."
+        )
 
 
 def int8(halves: Sequence[tuple[rows.Row, _Document, _Document]]) -> Iterator[str]:
@@ -165,6 +193,7 @@ def int8(halves: Sequence[tuple[rows.Row, _Document, _Document]]) -> Iterator[st
         cells += [_build(ours, FORWARD)]
         cells += [_build(ours, ONNX) + (" *with calibrating*" if calibrates else "")]
         yield f"| {row} | {' | '.join(cells)} |"
+    yield from notes(halves)
 
 
 def _narrow(half: _Document, route: str, kind: str) -> str:
@@ -177,20 +206,25 @@ def _narrow(half: _Document, route: str, kind: str) -> str:
     return f"{text}, {found['opaque']} opaque" if found["opaque"] else text
 
 
+def calls(row: rows.Row, found: _Document) -> Iterator[str]:
+    """What calls of an engine take above a bare launch of the same graph."""
+    for name, one in (("run_list", found), ("run", found.get("run", {}))):
+        if "late_us" in one:
+            yield (
+                f"\n{row}: `{name}` on arrays of the device returns after "
+                f"{one['call_us']:.1f} µs, a bare launch of the same graph after "
+                f"{found['launch_us']:.1f} µs: "
+                "{:+.1f} [{:+.1f}, {:+.1f}] µs. ".format(*one["overhead_us"])
+                + f"With the wait for the GPU it takes {one['run_us']:.1f} µs, and the launch "
+                f"{found['bare_us']:.1f} µs: "
+                "{:+.1f} [{:+.1f}, {:+.1f}] µs.".format(*one["late_us"])
+            )
+
+
 def more(halves: Sequence[tuple[rows.Row, _Document, _Document]]) -> Iterator[str]:
     """Overhead of a call, memory of libraries, and whatever failed."""
     for row, ours, _ in halves:
-        found = ours.get("overhead", {})
-        if "late_us" in found:
-            yield (
-                f"\n{row}: `run_list` on arrays of the device returns after "
-                f"{found['call_us']:.1f} µs, a bare launch of the same graph after "
-                f"{found['launch_us']:.1f} µs: "
-                "{:+.1f} [{:+.1f}, {:+.1f}] µs. ".format(*found["overhead_us"])
-                + f"With the wait for the GPU it takes {found['run_us']:.1f} µs, and the launch "
-                f"{found['bare_us']:.1f} µs: "
-                "{:+.1f} [{:+.1f}, {:+.1f}] µs.".format(*found["late_us"])
-            )
+        yield from calls(row, ours.get("overhead", {}))
         if "tiny_mb" in ours:
             base = ours["routes"].get(FORWARD, {})
             yield (
@@ -207,6 +241,17 @@ def more(halves: Sequence[tuple[rows.Row, _Document, _Document]]) -> Iterator[st
         for route, found in half.get("routes", {}).items()
         if "failed" in found
     ]
+    failures += [
+        f"- {row}, {route}, types of compiled layers: {found['untold'].splitlines()[0][:300]}"
+        for row, ours, _ in halves
+        for route, found in ours.get("routes", {}).items()
+        if "untold" in found
+    ]
+    failures += [
+        f"- {row}, overhead of calls: {ours['overhead']['failed'].splitlines()[0][:300]}"
+        for row, ours, _ in halves
+        if "failed" in ours.get("overhead", {})
+    ]
     if failures:
         yield "\nNot measured:\n"
         yield from failures
@@ -221,7 +266,9 @@ def chapter(day: Sequence[str], documents: Sequence[_Document], plot: str) -> It
         versions |= {k: v for k, v in one["machine"].items() if k not in skipped and v}
     yield f"\n## {gpu}, {date}\n"
     yield ", ".join([f"driver {driver}", *(f"{key} {value}" for key, value in versions.items())])
-    yield "\nCommand: `python -m benchmarks.gpu --output DIR`.\n"
+    yield "\nMeasured with `python -m benchmarks.gpu`, whose arguments were\n"
+    yield from arguments.told(documents)
+    yield ""
     halves = joined(documents)
     floats = [half for half in halves if half[0].mode != "int8"]
     if floats:
@@ -254,6 +301,8 @@ def _cell(half: _Document, route: str, key: str = "median_ms", form: str = ".3f"
 def _build(half: _Document, route: str) -> str:
     text = _cell(half, route, "build_s", ".0f")
     found = half.get("routes", {}).get(route, {})
+    if "build_s" in found and half.get("asked", {}).get("together"):
+        text += " *at once*"
     if "again_s" in found:
         return f"{text}, again {found['again_s']:.0f}"
     return f"{text} *warm*" if found.get("timing cache") == "warm" else text

@@ -27,6 +27,8 @@ from benchmarks.summary import latencies
 
 ROUTES = rows.TORCH_ROUTES
 EAGER, COMPILED, RECORDED = ROUTES
+#: Arguments that a row's numbers depend on, which are kept beside them.
+_RECORDED = ("seconds", "routes", "device", "compile_mode", "freezing")
 
 
 def eager(module: torch.nn.Module, inputs: Sequence[torch.Tensor], _asked: Any) -> Call:
@@ -155,10 +157,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         help="let the compiler take weights for constants")  # fmt: skip
     asked = parser.parse_args(arguments)
     end = time.monotonic() + asked.budget_seconds
-    chosen = rows.in_order(asked.only, asked.batch, asked.mode)
+    chosen = [
+        Case.of(asked.folder, row).named(row)
+        for row in rows.in_order(asked.only, asked.batch, asked.mode)
+    ]
     if asked.resume:
         done = rows.read(asked.output)
-        chosen = [row for row in chosen if not rows.has(done, "torch", row)]
+        chosen = [
+            row
+            for row in chosen
+            if not rows.has(done, "torch", row, asked.routes, device=asked.device)
+        ]
     facts = host.facts(
         torch=torch.__version__,
         triton=host.version("triton"),
@@ -180,7 +189,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 row,
                 machine=facts,
                 seconds=seconds,
-                asked={"seconds": asked.seconds},
+                asked={name: getattr(asked, name) for name in _RECORDED},
                 **more,
             ),
         )

@@ -11,13 +11,19 @@ import re
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from fwd_core import Plugins, cli, hookspecs
+from fwd_core.backends.tensorrt import network
+from fwd_core.backends.tensorrt.features import ROWS
+from fwd_core.backends.tensorrt.library import Library
+from fwd_core.backends.tensorrt.types import HELD, compute_type
 from fwd_core.cli.codes import MEANINGS
 from fwd_core.cli.main import application
 from fwd_core.cli.session import Session
-from fwd_core.ir import Operator
+from fwd_core.ir import DType, Graph, Operator, TensorType, ops
+from fwd_core.plugins.markers import lowering_mark
 from fwd_core.plugins.registers import lowering_key
 from fwd_ops_torch.converting import schemas
 from fwd_ops_torch.converting.decorator import converter_mark
@@ -79,15 +85,20 @@ def operators_page(plugins: Plugins) -> str:
         "## Operators of the graph",
         "",
         "What a converter emits. *decomposed* means that the backend gets it as simpler operators.",
+        "*yes, with limits* means that the backend takes it as it is within them; what is beyond",
+        "them is decomposed or refused by name, before anything is built.",
         "",
         f"| operator | meaning | {' | '.join(backends)} |",
         f"|---|---|{'---|' * len(backends)}",
     ]
+    older = tensorrt_8_differs(plugins)
     for kind in sorted(plugins.operators):
         operator = plugins.operators[kind]
         cells = [_support(plugins, backend, operator) for backend in backends]
+        if kind in older:
+            cells[backends.index("tensorrt")] += f" On TensorRT 8.6 {older[kind]}."
         lines.append(f"| `{kind}` | {_cell(_summary(operator))} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", *_types()]) + "\n"
 
 
 def hooks_page(_plugins: Plugins) -> str:
@@ -141,9 +152,62 @@ def hooks() -> Iterator[tuple[str, Callable[..., None]]]:
 
 
 def _support(plugins: Plugins, backend: str, operator: type[Operator]) -> str:
-    if lowering_key(backend, operator) in plugins.lowerings:
+    decomposes = operator.decompose is not Operator.decompose
+    lowering = plugins.lowerings.get(lowering_key(backend, operator))
+    if lowering is None:
+        return "decomposed" if decomposes else "no"
+    mark = lowering_mark(lowering)
+    if mark is None or mark.unless is None:
         return "yes"
-    return "decomposed" if operator.decompose is not Operator.decompose else "no"
+    rest = "decomposed" if decomposes else "refused"
+    limits = _cell(_summary(mark.unless))
+    return f"yes, with limits, else {rest}" + (f": {limits}" if limits else ".")
+
+
+#: The version that was executed, as Forward knows it: what it lacks, lowerings ask.
+TENSORRT_8 = ROWS["tensorrt", "8.6.0"]
+
+
+def tensorrt_8_differs(plugins: Plugins) -> dict[str, str]:
+    """What becomes there of operators that a newer TensorRT takes as they are, by kind."""
+    library = Library(ModuleType("tensorrt"), TENSORRT_8, "8.6.0")
+    found = {}
+    for graph in _examples_on_8():
+        (node,) = graph
+        kind, given = node.op.kind(), next(iter(node.op.operands())).type.dtype
+        problems = network.unsupported(graph, library, plugins.lowerings)
+        if problems:
+            found[kind] = f'{given} is refused: "{problems[0].reason}"'
+        elif all(left.op.kind() != kind for left in graph):
+            found[kind] = f"{given} is decomposed"
+    return found
+
+
+def _examples_on_8() -> Iterator[Graph]:
+    """Graphs of one node, of each operator whose lowering asks for what TensorRT 8 lacks."""
+    for make, dtype in (
+        (lambda x: ops.CumSum(x, 0), DType.FLOAT32),
+        (lambda x: ops.Pow(x, x), DType.INT64),
+        (lambda x: ops.TopK(x, 2, 0), DType.INT64),
+    ):
+        graph = Graph()
+        made = list(graph.add_all(make(graph.add_input("x", TensorType(dtype, (3,))))))
+        graph.set_outputs(made, [f"y{index}" for index in range(len(made))])
+        yield graph
+
+
+def _types() -> Iterator[str]:
+    """Which types TensorRT computes in, on the version with the fewest and on the newest."""
+    newest = ROWS["tensorrt", "11.4.0.106"]
+    yield "## Types on TensorRT"
+    yield ""
+    yield "Narrow integers wrap as PyTorch's do. A constant that does not fit is refused by name."
+    yield ""
+    yield "| dtype | computed on 8.6 as | on 11 and RTX as |"
+    yield "|---|---|---|"
+    for dtype in DType:
+        old, new = (HELD[compute_type(dtype, one)] for one in (TENSORRT_8, newest))
+        yield f"| {dtype} | {old} | {new} |"
 
 
 def _limits(converter: Callable[..., object]) -> Iterator[str]:

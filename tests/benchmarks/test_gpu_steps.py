@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import subprocess
 import sys
 import warnings
@@ -15,14 +16,20 @@ pytest.importorskip("torch")
 pytest.importorskip("transformers")
 trt = pytest.importorskip("tensorrt_rtx")
 
-from benchmarks.gpu import build, measure, onnx_route, rows, torch_routes
+from benchmarks.gpu import build, looks, measure, onnx_route, rows, torch_routes
 from benchmarks.gpu.case import Case, accuracy
 from benchmarks.gpu.packs import plugins
 from benchmarks.gpu.prepare import prepare
+from benchmarks.gpu.prepared import OtherFilesError
 from benchmarks.gpu.rows import Row
 from benchmarks.models import make
 from fwd_core import Builder
-from fwd_core.backends.tensorrt import TensorRTBackend
+from fwd_core.backends.base import Mode
+from fwd_core.backends.tensorrt import TensorRTBackend, backend
+from fwd_core.backends.tensorrt.compiling import configure
+from fwd_core.backends.tensorrt.logger import listen, logger
+from fwd_core.backends.tensorrt.options import TensorRTOptions
+from fwd_core.engine.file import read
 from fwd_core.errors import BuildError
 from fwd_core.ir.serialize import load
 from fwd_core.quantize.placement import quantizable
@@ -42,7 +49,11 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
 
 def _asked(tmp_path: Path) -> argparse.Namespace:
     return argparse.Namespace(  # as the command line gives it
-        workspace=1024, level=None, timing_cache=None, output=tmp_path / "rows.jsonl"
+        workspace=1024,
+        level=None,
+        timing_cache=None,
+        together=False,
+        output=tmp_path / "rows.jsonl",
     )
 
 
@@ -71,6 +82,9 @@ def test_files_that_are_there_are_left_alone(case: Case) -> None:
     assert prepare(case.folder.parent, MODEL, 1, half=True) == case.facts()
     assert case.onnx.stat().st_mtime_ns == before
     assert case.facts()["weights_mb"] == pytest.approx(8.48, abs=0.01)
+    with pytest.raises(OtherFilesError, match=r"(?s)onnx opset: expected 16, got 17\n.*--work"):
+        prepare(case.folder.parent, MODEL, 1, opset=16)
+    assert case.onnx.stat().st_mtime_ns == before
 
 
 @pytest.mark.parametrize("mode", ["float16", "float32"])
@@ -86,6 +100,32 @@ def test_routes_build_in_processes_of_their_own(
     assert (case.folder / f"{route}-{mode}.plan").stat().st_size > least * 2**20
     (note,) = rows.read(tmp_path / "builds.jsonl")
     assert (note["route"], note["build_s"]) == (route, found["build_s"])
+    if (route, mode) == ("forward", "float16"):  # looked up by another build, with no GPU
+        assert found["products"] == {"Half": 52}
+        document, _ = read(case.folder / "forward-float16.engine")
+        assert "layers" not in document["plan"], "the list of layers is not in what is measured"
+    elif mode == "float16" and not TensorRTBackend().availability().run:
+        assert found["untold"] == "there is no GPU to load the plan on"
+    else:
+        assert "products" not in found
+
+
+@pytest.mark.parametrize("mode", ["float16", "float32", "int8"])
+def test_both_routes_make_plans_that_tell_as_much(
+    mode: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backend, "configure", configure)  # put back afterwards
+    settings, chosen = onnx_route.Settings(mode, 64), build.library()
+    if settings.detailed:
+        looks.tell_types()
+    with listen(chosen.trt) as record:
+        builder = chosen.trt.Builder(logger(chosen.trt))
+        theirs = onnx_route._configure(chosen, builder, settings, record)
+        options = TensorRTOptions(workspace=64 << 20)
+        ours = vars(backend)["configure"](chosen, builder, options, mode, {}, [], None, record)
+    levels = chosen.trt.ProfilingVerbosity
+    wanted = levels.LAYER_NAMES_ONLY if mode == "float32" else levels.DETAILED
+    assert ours.profiling_verbosity == theirs.profiling_verbosity == wanted
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +134,8 @@ def integers(tmp_path_factory: pytest.TempPathFactory) -> Case:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         prepare(folder, MODEL, 1, int8=True, images=3)
-        prepare(folder, MODEL, 2, int8=True, images=1)
+        prepare(folder, MODEL, 2, int8=True, images=3)
+        prepare(folder, MODEL, 4, int8=True, images=1)
     return Case(folder, MODEL, 1, int8=True)
 
 
@@ -105,13 +146,17 @@ def test_int8_is_calibrated_with_data_of_its_own(integers: Case) -> None:
     ] * 3
     assert not any((batch[0] == inputs[0]).all() for batch in integers.calibration(1))
     many = Case(integers.folder.parent, MODEL, 2, int8=True)
-    assert [batch[0].shape[0] for batch in many.calibration(2)] == [2]  # one batch at least
+    assert [batch[0].shape[0] for batch in many.calibration(2)] == [2]  # one is left over
+    most = Case(integers.folder.parent, MODEL, 4, int8=True)
+    assert [batch[0].shape[0] for batch in most.calibration(4)] == [4]  # one batch at least
     names = [
         quantizable(load(path, plugins().operators))
         for path in (integers.graph, many.calibration_graph, many.graph)
     ]
     assert names[0] == names[1] == names[2]
-    assert many.cache("forward") == integers.cache("forward")
+    assert many.cache("forward") == integers.cache("forward") != most.cache("forward")
+    with pytest.raises(OtherFilesError, match="images: expected 64, got 3"):
+        prepare(integers.folder.parent, MODEL, 1, int8=True)
 
 
 def test_pieces_that_are_looked_at_can_be_built(integers: Case) -> None:
@@ -140,6 +185,9 @@ def test_int8_and_its_half_build_in_processes_of_their_own(integers: Case, tmp_p
     assert told == [("forward", "int8"), ("forward beside int8", "float16"), ("unasked", "int8")]
     measure.built("forward", integers, "int8", asked)  # what is there is not built again
     assert len(rows.read(tmp_path / "builds.jsonl")) == 3
+    asked.workspace = 512
+    measure.built("forward", integers, "int8", asked)  # but was built otherwise
+    assert len(rows.read(tmp_path / "builds.jsonl")) == 4
 
 
 def test_a_flavour_without_calibrators_says_so(integers: Case, tmp_path: Path) -> None:
@@ -147,14 +195,19 @@ def test_a_flavour_without_calibrators_says_so(integers: Case, tmp_path: Path) -
         measure.built("onnx", integers, "int8", _asked(tmp_path))
 
 
-def test_a_second_build_keeps_the_time_of_the_first(case: Case, tmp_path: Path) -> None:
-    row, output = Row(MODEL, 1, "float16"), tmp_path / "rows.jsonl"
+def test_a_second_build_keeps_the_time_of_the_first(tmp_path: Path) -> None:
+    row, output = Row("bert_base", 1, "float16"), tmp_path / "rows.jsonl"
     first = {"build_s": 60.0, "timing cache": "cold"}
     second = {"build_s": 9.0, "timing cache": "warm"}
+    alone, fewer = {"together": False}, dataclasses.replace(row, layers=2)
     for found in (first, second):
-        measure._keep_time(found, row, "onnx", output)
+        measure._keep_time(found, row, "onnx", output, alone)
     assert first == {"build_s": 60.0, "timing cache": "cold"}
     assert second == {"build_s": 60.0, "again_s": 9.0, "timing cache": "warm"}
+    for other, asked in ((row, {"together": True}), (fewer, alone)):
+        third = {"build_s": 9.0, "timing cache": "warm"}
+        measure._keep_time(third, other, "onnx", output, asked)
+        assert "again_s" not in third
 
 
 def test_a_build_that_fails_tells_why(case: Case, tmp_path: Path) -> None:
@@ -196,8 +249,16 @@ def test_torch_is_measured(case: Case, tmp_path: Path) -> None:
     assert eager["error"] < 1e-5
     assert eager["p99_ms"] >= eager["median_ms"] > 0
     assert eager["throughput"] > 0
+    assert row["asked"] == {
+        "seconds": 0.2,
+        "routes": ["torch eager"],
+        "device": "cpu",
+        "compile_mode": "reduce-overhead",
+        "freezing": False,
+    }
     assert torch_routes.main([*command, "--output", str(output), "--resume"]) == 0
     assert len(rows.read(output)) == 1
+    assert not rows.has([row], "torch", Row(MODEL, 1, "float32"), ["torch eager"])  # on a GPU
 
 
 def test_steps_on_tensorrt_need_no_torch() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import re
 from pathlib import Path
 from types import ModuleType
@@ -10,8 +11,10 @@ from types import ModuleType
 import pytest
 
 from fwd_core import Plugins
+from fwd_core.backends.tensorrt.features import ROWS
 from fwd_core.cli.codes import MEANINGS
 from fwd_core.ir import DType
+from fwd_core.plugins.markers import lowering_mark
 
 pytest.importorskip("torch")
 ROOT = Path(__file__).parents[2]
@@ -82,6 +85,62 @@ def test_operators_show_all_overloads(reference: ModuleType, plugins: Plugins) -
         if line.startswith("| `aten::sort` ")
     ]
     assert "Tensor[](a!)" not in sort, "lists are no tensors"
+
+
+def _row(page: str, kind: str) -> str:
+    (row,) = [line for line in page.splitlines() if line.startswith(f"| `{kind}` ")]
+    return row
+
+
+def test_limits_of_lowerings_are_told(reference: ModuleType, plugins: Plugins) -> None:
+    page = reference.operators_page(plugins)
+    assert _row(page, "fwd.ScatterND").endswith(
+        "| yes | yes, with limits, else decomposed: Scatter layers only replace. |"
+    )
+    assert _row(page, "fwd.AveragePool").endswith(
+        "| yes | yes, with limits, else refused: How far windows of `ceil_mode` run over the end "
+        "must be fixed. |"
+    )
+    assert _row(page, "fwd.Relu").endswith("| yes | yes |")
+    limited = 0
+    for key, lowering in plugins.lowerings.items():
+        mark = lowering_mark(lowering)
+        if mark is None or mark.unless is None:
+            continue
+        backend, _, kind = key.partition(":")
+        cell = _row(page, kind).split(" | ")[list(plugins.backends).index(backend) + 2]
+        assert cell.startswith("yes, with limits, else "), key
+        if mark.unless.__module__.startswith("fwd_core."):
+            assert re.search(r": [A-Z].*\.", cell), f"{key}: its predicate says nothing of limits"
+            limited += 1
+    assert limited >= 20
+
+
+def test_what_tensorrt_8_lacks_is_told(reference: ModuleType, plugins: Plugins) -> None:
+    page = reference.operators_page(plugins)
+    assert _row(page, "fwd.Pow").endswith(
+        "TensorRT 8 raises floats to a power, not integers. On TensorRT 8.6 int64 is refused: "
+        '"tensorrt here raises floats to a power, not integers (of int64[3], int64[3])". |'
+    )
+    assert "On TensorRT 8.6 float32 is decomposed. |" in _row(page, "fwd.CumSum")
+    assert "| bfloat16 | float32 | bfloat16 |\n" in page
+    assert "| int64 | int32 | int64 |\n" in page
+
+
+def test_no_operator_that_tensorrt_8_lacks_is_forgotten(
+    reference: ModuleType, plugins: Plugins
+) -> None:
+    older, newest = reference.TENSORRT_8, ROWS["tensorrt", "11.4.0.106"]
+    asking = set()
+    for key, lowering in plugins.lowerings.items():
+        mark = lowering_mark(lowering)
+        if key.startswith("tensorrt:fwd.") and mark is not None and mark.unless is not None:
+            asked = re.findall(r"features\.(\w+)", inspect.getsource(mark.unless))
+            if any(
+                getattr(older, name) != getattr(newest, name) for name in set(asked) - {"flavour"}
+            ):
+                asking.add(key.partition(":")[2])
+    assert asking == set(reference.tensorrt_8_differs(plugins))
 
 
 def test_docstrings_for_the_site() -> None:

@@ -25,8 +25,8 @@ import tensorrt_ranges
 from quantized_graphs import GRAPHS
 from tensorrt_ranges import CLOSE, Calibrating
 
-from benchmarks.gpu.build import products
 from benchmarks.gpu.case import Case, accuracy
+from benchmarks.gpu.looks import products
 from benchmarks.gpu.packs import plugins
 from fwd_core import Builder, Engine, Plugins, core_pack
 from fwd_core.backends.tensorrt.layers import CompiledLayer

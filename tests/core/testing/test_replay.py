@@ -15,7 +15,7 @@ from values import kind
 
 from fwd_core.errors import InputError
 from fwd_core.ir import Graph, Tensor, ops
-from fwd_core.testing import Corpus
+from fwd_core.testing import Corpus, approximations
 from fwd_core.testing.approximations import APPROXIMATIONS
 from fwd_core.testing.compare import Tolerance
 from fwd_core.testing.corpus import Entry
@@ -29,6 +29,7 @@ from fwd_core.testing.replay import (
     Settings,
     main,
     replay,
+    report,
     results_in,
     shard,
 )
@@ -240,4 +241,45 @@ def test_results_are_json(corpus: Corpus) -> None:
     run(corpus)
     path = corpus.folder / "results" / "toy-float32-1of1.jsonl"
     documents: list[Any] = [json.loads(line) for line in path.read_text().splitlines()]
-    assert set(documents[0]) == {"id", "outcome", "seconds", "reason", "title"}
+    names = {"id", "outcome", "seconds", "reason", "title", "compared", "left_out"}
+    assert set(documents[0]) == names
+    older = {name: documents[0][name] for name in names - {"compared", "left_out"}}
+    path.write_text(json.dumps(older))
+    (read,) = results_in(path)
+    assert (read.id, read.compared) == (documents[0]["id"], 0)
+
+
+def test_a_case_of_which_nothing_is_compared_has_not_passed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Corpus(tmp_path / "large")
+    for numbers in ([1e6, 2e6], [1e6, 3.0]):
+        graph = Graph()
+        graph.set_outputs([graph.add(ops.Relu(graph.add_input("x", kind(2))))], ["y"])
+        x = np.array(numbers, np.float32)
+        wrong = np.where(x > 1e5, np.nan, x).astype(np.float32)
+        made.add(graph, [Tensor(x)], [Tensor(wrong)], title=f"of {numbers}")
+    angles: Any = approximations._ANGLES
+    monkeypatch.setitem(angles, "toy", (frozenset({"fwd.Relu"}), 1e5))
+    player = Replay(Settings(str(made.folder), "toy", "float32"), toy_backend.plugins())
+    results = {result.title: result for result in map(player.run, made.entries())}
+    nothing, some = results["of [1000000.0, 2000000.0]"], results["of [1000000.0, 3.0]"]
+    assert (nothing.outcome, nothing.compared, nothing.left_out) == ("uncompared", 0, 2)
+    assert (some.outcome, some.compared, some.left_out) == ("passed", 1, 1)
+    assert not nothing.failed
+    out = io.StringIO()
+    assert report([nothing, some], 2, made.folder, out) == PASSED
+    lines = out.getvalue().splitlines()
+    assert lines[0] == f"uncompared {nothing.id}  of [1000000.0, 2000000.0]"
+    assert lines[1] == "1 elements compared, 3 not"
+    assert lines[2].startswith("1 passed, 1 uncompared in ")
+
+
+def test_an_output_without_elements_is_compared(corpus: Corpus, tmp_path: Path) -> None:
+    made = Corpus(tmp_path / "empty")
+    graph = Graph()
+    graph.set_outputs([graph.add_input("x", kind(0, 2))], ["y"])  # an empty result is folded
+    empty = Tensor(np.zeros((0, 2), np.float32))
+    made.add(graph, [empty], [empty], title="empty")
+    player = Replay(Settings(str(made.folder), "toy", "float32"), toy_backend.plugins())
+    assert titles([player.run(entry) for entry in made.entries()]) == {"empty": "passed"}

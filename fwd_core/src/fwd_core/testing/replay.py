@@ -45,11 +45,14 @@ class Result:
 
     Attributes:
         id: The case.
-        outcome: ``passed``, ``built`` (the backend cannot run here), ``differs``, ``error``,
-            ``crashed`` or ``timeout``.
+        outcome: ``passed``, ``uncompared`` (it ran, and no element of its outputs is one that
+            this backend can be held to), ``built`` (the backend cannot run here), ``differs``,
+            ``error``, ``crashed`` or ``timeout``.
         seconds: How long it took.
         reason: Of a failure, its whole text.
         title: What was tested.
+        compared: Elements of outputs that were compared.
+        left_out: Elements of outputs that were not.
     """
 
     id: str
@@ -57,11 +60,13 @@ class Result:
     seconds: float
     reason: str = ""
     title: str = ""
+    compared: int = 0
+    left_out: int = 0
 
     @property
     def failed(self) -> bool:
         """Whether anything went wrong."""
-        return self.outcome not in ("passed", "built")
+        return self.outcome not in ("passed", "uncompared", "built")
 
 
 @dataclass(frozen=True)
@@ -116,31 +121,35 @@ class Replay:
     def run(self, entry: Entry) -> Result:
         """Replay one case. Never raises for what the case itself does."""
         start = time.perf_counter()
-        outcome, reason = "passed", ""
+        reason, compared, left_out = "", 0, 0
         try:
             case = self._corpus.case(entry, self._plugins.operators)
-            self._check(case)
-            outcome = "passed" if self._runs else "built"
+            compared, left_out = self._check(case)
+            ran = "uncompared" if left_out and not compared else "passed"
+            outcome = ran if self._runs else "built"
         except AssertionError as error:
             outcome, reason = "differs", str(error)
         except Exception as error:  # noqa: BLE001 - one case must not end the others
             outcome, reason = "error", f"{type(error).__name__}: {error}"
-        return Result(entry.id, outcome, time.perf_counter() - start, reason, entry.title)
+        seconds = time.perf_counter() - start
+        return Result(entry.id, outcome, seconds, reason, entry.title, compared, left_out)
 
-    def _check(self, case: Case) -> None:
+    def _check(self, case: Case) -> tuple[int, int]:
+        """How many elements were compared, and how many were not."""
         mode = self._settings.mode
         with self._builder.compile(case.graph) as engine:
             if not self._runs:
-                return
+                return 0, 0
             ports = {port.name: port for port in engine.inputs}
             feeds = {name: as_words(tensor) for name, tensor in case.inputs.items()}
             results = engine.run_list([feeds[name] for name in ports])
             got = [from_words(p, array) for p, array in zip(engine.outputs, results, strict=True)]
             backend, kinds = self._settings.backend, case.entry.operators
             given = case.inputs.values()
+            places = [uncompared(backend, kinds, given, one, mode) for one in case.expected]
             expected = [
-                without(tensor, one, uncompared(backend, kinds, given, tensor, mode))
-                for tensor, one in zip(case.expected, got, strict=True)
+                without(tensor, one, where)
+                for tensor, one, where in zip(case.expected, got, places, strict=True)
             ]
             assert_equal(
                 tuple(got),
@@ -150,6 +159,8 @@ class Replay:
                 names=[port.name for port in engine.outputs],
                 call=case.entry.title,
             )
+        left_out = sum(int(where.sum()) for where in places)
+        return sum(where.size for where in places) - left_out, left_out
 
 
 def shard(entries: Sequence[Entry], text: str) -> list[Entry]:
@@ -241,22 +252,37 @@ def main(arguments: Sequence[str] | None = None, out: TextIO | None = None) -> i
             results.append(result)
             if result.failed:
                 out.write(f"{result.outcome:8} {result.id}  {_first_line(result.reason)}\n")
-    return _report(results, len(chosen), path, out)
+    return report(results, len(chosen), path, out)
 
 
-def _report(results: Sequence[Result], total: int, path: Path, out: TextIO) -> int:
+def report(results: Sequence[Result], total: int, path: Path, out: TextIO) -> int:
+    """Tell what became of cases; returns the exit code.
+
+    Args:
+        results: Of the cases that were replayed.
+        total: How many there are.
+        path: Where the results are kept.
+        out: Where to write.
+    """
     failures = [result for result in results if result.failed]
     if failures:
         out.write(f"\n{len(failures)} failures\n")
         for result in failures:
             out.write(f"  {result.id}  {result.outcome:8} {_first_line(result.reason)}\n")
             out.write(f"    {result.title}\n")
+    for result in results:
+        if result.outcome == "uncompared":
+            out.write(f"{result.outcome} {result.id}  {result.title}\n")
     counts: dict[str, int] = {}
     for result in results:
         counts[result.outcome] = counts.get(result.outcome, 0) + 1
     told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items())) or "nothing"
     left = total - len(results)
     seconds = sum(result.seconds for result in results)
+    skipped = sum(result.left_out for result in results)
+    if skipped:
+        held = sum(result.compared for result in results)
+        out.write(f"{held} elements compared, {skipped} not\n")
     out.write(f"{told}" + f", {left} left" * bool(left) + f" in {seconds:.1f} s; {path}\n")
     if failures:
         return FAILED

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def without_scale(_ctx: OpenVINOLowering, op: ops.Attention) -> str | None:
-    """The scale is a constant."""
+    """The scale is a constant, so a feature size that is dynamic needs one."""
     if op.scale is None and not isinstance(op.query.type.shape[-1], int):
         return "a feature size that is dynamic needs a scale"
     return None

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 def _unless(ctx: TensorRTLowering, op: ops.If) -> str | None:
+    """TensorRT-RTX 1.7 compiles no conditional of dynamic sizes inside another."""
     if ctx.features.nested_conditionals:
         return None
     nodes = [node for branch in (op.then, op.otherwise) for node in branch.walk()]

@@ -19,6 +19,7 @@ from fwd_core.plugins.markers import lowering
 def _dynamic_weight(
     _ctx: TensorRTLowering, op: ops.Convolution | ops.ConvolutionTranspose
 ) -> str | None:
+    """The shape of a convolution's weight must be fixed."""
     if op.weight.type.is_static:
         return None
     return f"a convolution's weight needs a static shape, this one is {op.weight.type}"

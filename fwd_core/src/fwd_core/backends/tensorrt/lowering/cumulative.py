@@ -12,6 +12,7 @@ from fwd_core.plugins.markers import lowering
 
 
 def _no_layer(ctx: TensorRTLowering, _op: ops.CumSum) -> str | None:
+    """The layer came with TensorRT 10.8."""
     return None if ctx.features.cumulative else f"{ctx.features.flavour} here has no such layer"
 
 

@@ -101,6 +101,7 @@ def mod(ctx: TensorRTLowering, op: ops.Mod) -> ITensor:
 
 
 def _no_integer_power(ctx: TensorRTLowering, op: ops.Pow) -> str | None:
+    """TensorRT 8 raises floats to a power, not integers."""
     if op.a.type.dtype.is_float or ctx.features.integer_power:
         return None
     return f"{ctx.features.flavour} here raises floats to a power, not integers"

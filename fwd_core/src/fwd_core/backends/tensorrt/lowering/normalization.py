@@ -82,6 +82,7 @@ def layer_norm(ctx: TensorRTLowering, op: ops.LayerNorm) -> ITensor:
 
 
 def _single(_ctx: TensorRTLowering, op: ops.GroupNorm) -> str | None:
+    """A normalization layer needs groups of two elements at least."""
     elements = divide_exactly(product(op.x.type.shape[1:]), op.groups)
     return None if elements is not None and is_less(1, elements) else "a layer needs 2 elements"
 

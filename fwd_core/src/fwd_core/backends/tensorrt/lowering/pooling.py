@@ -30,6 +30,7 @@ def max_pool(ctx: TensorRTLowering, op: ops.MaxPool) -> ITensor:
 
 
 def _open_average(_ctx: TensorRTLowering, op: ops.AveragePool) -> str | None:
+    """How far windows of ``ceil_mode`` run over the end must be fixed."""
     shape = op.x.type.shape
     known = _excess(shape, op.infer().shape, op.kernel, op.stride, op.padding, op.ceil_mode)
     if known is not None:
@@ -58,6 +59,7 @@ def average_pool(ctx: TensorRTLowering, op: ops.AveragePool) -> ITensor:
 
 
 def _open_parts(_ctx: TensorRTLowering, op: ops.AdaptiveAveragePool) -> str | None:
+    """A dynamic size is divided into one part, or into as many as there are elements."""
     for size, parts in zip(op.x.type.shape[2:], op.output_size, strict=True):
         known = isinstance(size, int) and isinstance(parts, int)
         if not known and parts not in (1, size):

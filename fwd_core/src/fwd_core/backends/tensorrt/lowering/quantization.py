@@ -23,7 +23,7 @@ _LEAST_HALF = np.float32(2.0**-14)
 
 
 def unquantizable(_ctx: LoweringContext[ITensor], op: ops.Quantize) -> str | None:
-    """Why TensorRT has no layer for it."""
+    """Layers quantize by one constant scale, around the middle, for others that dequantize."""
     reason = _reason(op, op.dtype)
     if reason is not None:
         return reason
@@ -39,7 +39,7 @@ def unquantizable(_ctx: LoweringContext[ITensor], op: ops.Quantize) -> str | Non
 
 
 def undequantizable(ctx: LoweringContext[ITensor], op: ops.Dequantize) -> str | None:
-    """Why TensorRT has no layer for it."""
+    """Layers dequantize constants and what others quantized, by constant scales."""
     reason = _reason(op, op.x.type.dtype)
     if reason is not None or op.x.constant is not None:
         return reason

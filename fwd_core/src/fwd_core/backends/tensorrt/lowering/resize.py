@@ -11,6 +11,7 @@ _MODES = {"nearest": "NEAREST", "nearest_exact": "NEAREST", "linear": "LINEAR", 
 
 
 def _beyond_layer(ctx: TensorRTLowering, op: ops.Resize) -> str | None:
+    """Resize layers are told sizes, compute floats, and their cubic mode has two spatial axes."""
     if not op.x.type.dtype.is_float:
         return "resize layers are for floats"
     if not op.plain:

@@ -11,6 +11,7 @@ _OUTSIDE = {"zeros": "FILL", "border": "CLAMP", "reflection": "REFLECT"}
 
 
 def _volume(_ctx: TensorRTLowering, op: ops.GridSample) -> str | None:
+    """Grid sample layers have two spatial axes."""
     return None if op.x.type.rank == 4 else "grid sample layers have two spatial axes"
 
 
