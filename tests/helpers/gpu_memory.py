@@ -13,7 +13,7 @@ from fwd_core.ir import DType
 
 
 class Raw:
-    """Device memory with the contents of an array, of the CUDA array interface or of DLPack.
+    """Memory of the current GPU with an array's contents, by the CUDA array interface or DLPack.
 
     Args:
         array: The contents.
@@ -31,6 +31,7 @@ class Raw:
         strides: tuple[int, ...] | None = None,
         stream: int | None = None,
     ) -> None:
+        self.device = int(cuda.call("cudaGetDevice"))
         self._start = int(cuda.call("cudaMalloc", max(array.nbytes, 1) + offset))
         self.address = self._start + offset
         self.array, self._strides, self._stream = array, strides, stream
@@ -38,6 +39,7 @@ class Raw:
         if speaks == "dlpack":
             self.__class__ = _ByDLPack
         self.write(array)
+        cuda.call("cudaStreamSynchronize", 0)  # it is read on streams that do not wait for this one
 
     def write(self, array: NDArray[Any], stream: int = 0) -> None:
         """Replace the contents, in the order of a stream."""
@@ -71,10 +73,10 @@ class _ByDLPack(Raw):
     def __dlpack__(self, stream: int | None = None) -> Any:
         self.asked.append(-1 if stream is None else stream)
         kind = DType.of(self.array.dtype)
-        return dlpack.lend(self, self.address, self.array.shape, kind, (dlpack.CUDA, 0))
+        return dlpack.lend(self, self.address, self.array.shape, kind, self.__dlpack_device__())
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        return (dlpack.CUDA, 0)
+        return (dlpack.CUDA, self.device)
 
 
 def free_memory() -> int:
