@@ -109,11 +109,13 @@ class TimingCache:
         self._read = self._contents()
         self._cache = self._made(self._read, record)
         if not config.set_timing_cache(self._cache, False):
-            self._warn("TensorRT does not take it", record.problems())
+            told = record.problems()
             self._cache = self._made(b"", record)
-            if not config.set_timing_cache(self._cache, False):
-                self._cache = None  # which keeps what the file holds
-                self._tell("TensorRT takes none", record.problems())
+            if config.set_timing_cache(self._cache, False):
+                self._warn("TensorRT does not take it", told)
+            else:
+                self._cache = None  # so that the file keeps what it holds
+                self._tell("TensorRT takes none", [*told, *record.problems()])
 
     def save(self, record: Record) -> None:
         """Write what this build measured, with what others wrote meanwhile. Failures are told."""

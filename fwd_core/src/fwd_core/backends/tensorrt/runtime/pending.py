@@ -28,7 +28,9 @@ class DevicePending(Pending):
         self._lock = threading.Lock()
         self._event = cuda.call("cudaEventCreateWithFlags", cuda.runtime().cudaEventDisableTiming)
         # What the run reads has to outlive it, also when nobody asks for the result.
-        self._release = weakref.finalize(self, _let_go, self._event, queued)
+        self._release: weakref.finalize[..., DevicePending] = weakref.finalize(
+            self, _let_go, self._event, queued
+        )
         self._release.atexit = False
         cuda.call("cudaEventRecord", self._event, queued.stream)
 
