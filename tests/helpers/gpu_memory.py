@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import resource
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -83,6 +86,30 @@ def free_memory() -> int:
     """Bytes of the device that are free, when all its work is done."""
     cuda.call("cudaDeviceSynchronize")
     return int(cuda.call("cudaMemGetInfo")[0])
+
+
+def resident() -> int:
+    """Bytes of the host that the process has in use."""
+    with open("/proc/self/statm", encoding="ascii") as stream:
+        return int(stream.read().split()[1]) * resource.getpagesize()
+
+
+def assert_returned(work: Callable[[], object], device: int, host: int, attempts: int = 3) -> None:
+    """Assert that work takes no more memory than allowed, of the device and of the host.
+
+    CUDA tells what is free on the whole GPU, so it should be idle otherwise. Because it may not
+    be, the work is repeated, and the best attempt counts.
+    """
+    found = []
+    for _ in range(attempts):
+        gc.collect()
+        free, size = free_memory(), resident()
+        work()
+        gc.collect()
+        found.append((free - free_memory(), resident() - size))
+        if found[-1][0] <= device and found[-1][1] <= host:
+            return
+    raise AssertionError(f"more than {device} and {host} bytes each time: {found}")
 
 
 class Slow:

@@ -37,7 +37,7 @@ class Error(IntEnum):
 class Work:
     """One thing on a stream, and what has to be done before it."""
 
-    def __init__(self, act: Callable[[], None], before: list[Work | None]) -> None:
+    def __init__(self, act: Callable[[], object], before: list[Work | None]) -> None:
         self.act, self.over = act, False
         self.before = [one for one in before if one is not None and not one.over]
 
@@ -59,7 +59,7 @@ class Stream:
     def __init__(self, device: int, *, blocking: bool) -> None:
         self.device, self.blocking = device, blocking
         self.last: Work | None = None
-        self.captured: list[Callable[[], None]] | None = None
+        self.captured: list[Callable[[], object]] | None = None
 
 
 class Event:
@@ -171,7 +171,7 @@ class HostCuda:
         default = handle in (0, 1, 2)
         return self._default[self.here] if default else self._streams[int(handle)]
 
-    def _put(self, stream: Stream, act: Callable[[], None], *more: Work | None) -> Work:
+    def _put(self, stream: Stream, act: Callable[[], object], *more: Work | None) -> Work:
         with self._lock:
             if stream.captured is not None:
                 stream.captured.append(act)
@@ -207,9 +207,9 @@ class HostCuda:
         found = self._stream(stream)
         if kind == 1 and not self._knows(source):  # memory that is not pinned is read at once
             staged = ctypes.string_at(source, size)
-            self._put(found, lambda: ctypes.memmove(target, staged, size) and None)
+            self._put(found, lambda: ctypes.memmove(target, staged, size))
             return (0,)
-        work = self._put(found, lambda: ctypes.memmove(target, source, size) and None)
+        work = self._put(found, lambda: ctypes.memmove(target, source, size))
         if kind == 2 and not self._knows(target):
             return self._wait(work)
         return (0,)

@@ -105,9 +105,9 @@ class TestPending:
         with loopback() as engine, ThreadPoolExecutor(16) as threads:
             for _ in range(20):
                 pending = engine.run_async({"x0": x if host else Raw(x)})
-                results = list(threads.map(lambda _, one=pending: one.result()["y0"], range(16)))  # type: ignore[misc]
+                results = list(threads.map(lambda _, one=pending: one.result()["y0"], range(16)))
                 assert all(found is results[0] for found in results)
-                asked = threads.map(lambda _, one=pending: one.done(), range(16))  # type: ignore[misc]
+                asked = threads.map(lambda _, one=pending: one.done(), range(16))
                 assert all(asked)
                 there = results[0] if host else results[0].numpy()
                 np.testing.assert_array_equal(there, x)
