@@ -262,7 +262,7 @@ def test_memory_is_returned() -> None:
                     engine.run({"x0": Raw(_rows(count))})
 
     once()
-    assert_returned(lambda: [once() for _ in range(200)], device=2 << 20, host=64 << 20)
+    assert_returned(once, times=200, device=2 << 20, host=64 << 20)
 
 
 def test_memory_is_returned_without_closing() -> None:
@@ -272,7 +272,7 @@ def test_memory_is_returned_without_closing() -> None:
         engine.run({"x0": Raw(_rows(4096))})
 
     once()
-    assert_returned(lambda: [once() for _ in range(50)], device=2 << 20, host=64 << 20)
+    assert_returned(once, times=50, device=2 << 20, host=64 << 20)
 
 
 def test_outputs_outlive_their_engine() -> None:

@@ -211,7 +211,7 @@ def test_loads_give_all_memory_back(tmp_path: Path) -> None:
                 loaded.run(given)
 
     once()
-    assert_returned(lambda: [once() for _ in range(200)], device=4 << 20, host=64 << 20)
+    assert_returned(once, times=200, device=4 << 20, host=64 << 20)
 
 
 def test_ten_thousand_runs_take_no_more_memory() -> None:

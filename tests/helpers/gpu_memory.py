@@ -94,8 +94,10 @@ def resident() -> int:
         return int(stream.read().split()[1]) * resource.getpagesize()
 
 
-def assert_returned(work: Callable[[], object], device: int, host: int, attempts: int = 3) -> None:
-    """Assert that work takes no more memory than allowed, of the device and of the host.
+def assert_returned(
+    work: Callable[[], object], *, device: int, host: int, times: int = 1, attempts: int = 3
+) -> None:
+    """Assert that work takes no more bytes of the device and of the host than allowed.
 
     CUDA tells what is free on the whole GPU, so it should be idle otherwise. Because it may not
     be, the work is repeated, and the best attempt counts.
@@ -104,7 +106,8 @@ def assert_returned(work: Callable[[], object], device: int, host: int, attempts
     for _ in range(attempts):
         gc.collect()
         free, size = free_memory(), resident()
-        work()
+        for _ in range(times):
+            work()
         gc.collect()
         found.append((free - free_memory(), resident() - size))
         if found[-1][0] <= device and found[-1][1] <= host:
