@@ -18,7 +18,6 @@ from host_cuda import HostCuda, host_cuda
 from numpy.typing import NDArray
 
 from fwd_core.backends.tensorrt.runtime import cuda, executable
-from fwd_core.backends.tensorrt.runtime.context import DeviceContext
 from fwd_core.engine import DeviceArray, dlpack
 from fwd_core.errors import CudaError, DeviceError, InputError
 from fwd_core.ir import DType
@@ -85,12 +84,14 @@ class TestOrder:
             np.testing.assert_array_equal(found["y1"], narrow + 2)
 
     def test_an_error_after_an_error_is_the_first(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        with loopback(DType.INT64, bound=DType.INT32) as engine:
+        with loopback(DType.INT64, bound=DType.INT32, contexts=1) as engine:
+            engine.run({"x0": np.zeros((2, 64), np.int64)})
+            (context,) = engine.executable._contexts  # type: ignore[attr-defined]
 
-            def refused(self: DeviceContext, stream: int) -> None:
-                raise CudaError("cudaEventRecord", "cudaErrorUnknown", f"{self}, {stream}")
+            def refused(event: Any, stream: int) -> None:
+                raise CudaError("cudaEventRecord", "cudaErrorUnknown", f"{event}, {stream}")
 
-            monkeypatch.setattr(DeviceContext, "_mark", refused)
+            monkeypatch.setattr(context, "_record_done", refused)
             with pytest.raises(InputError, match="do not fit int32"):
                 engine.run({"x0": np.full((2, 64), 2**40)})
             with pytest.raises(DeviceError, match="cudaEventRecord failed"):

@@ -87,23 +87,25 @@ class DeviceContext(Context):
             InputError: An integer does not fit the engine's type, or TensorRT refuses a shape.
             DeviceError: A CUDA call failed, or TensorRT could not run.
         """
-        before = self._owner.enter()
+        before = None if self._owner.only is None else cuda.switch(self._owner.only)
         try:
             return self._finished(self._queue(inputs, shapes, self.stream))
         finally:
-            self._owner.leave(before)
+            if before is not None:
+                cuda.call("cudaSetDevice", before)
 
     def accept(self, given: Sequence[Any], stream: int | None) -> list[Any]:
         """Arrays of the host or the GPU. See :meth:`Context.accept`."""
         owner = self._owner
-        before = owner.enter()
+        before = None if owner.only is None else cuda.switch(owner.only)
         try:
             return [
                 self._accept(binding, item, stream)
                 for binding, item in zip(owner.inputs, given, strict=True)
             ]
         finally:
-            owner.leave(before)
+            if before is not None:
+                cuda.call("cudaSetDevice", before)
 
     def _accept(self, binding: Binding, item: Any, stream: int | None) -> Any:
         port, bound, kind = binding.port, binding.dtype, type(item)
@@ -123,23 +125,25 @@ class DeviceContext(Context):
         self, inputs: Sequence[Any], shapes: Sequence[Shape], stream: int | None
     ) -> list[Any]:
         """Run on what :meth:`accept` gave. See :meth:`Context.run_on`."""
-        before = self._owner.enter()
+        before = None if self._owner.only is None else cuda.switch(self._owner.only)
         try:
             queued = self._queue(inputs, shapes, self.stream if stream is None else stream)
             if stream is None or queued.host:
                 return self._finished(queued)
             return self.outputs(queued)
         finally:
-            self._owner.leave(before)
+            if before is not None:
+                cuda.call("cudaSetDevice", before)
 
     def submit(self, inputs: Sequence[Any], shapes: Sequence[Shape], stream: int | None) -> Pending:
         """Queue a run. See :meth:`Context.submit`."""
-        before = self._owner.enter()
+        before = None if self._owner.only is None else cuda.switch(self._owner.only)
         try:
             queued = self._queue(inputs, shapes, self.stream if stream is None else stream)
             return DevicePending(self, queued)
         finally:
-            self._owner.leave(before)
+            if before is not None:
+                cuda.call("cudaSetDevice", before)
 
     def outputs(self, queued: Queued) -> list[Any]:
         """Arrays of the outputs; those of the host are right once the run is over."""
@@ -183,15 +187,12 @@ class DeviceContext(Context):
         except BaseException:
             # Copies that were queued before still read memory of this context.
             with suppress(cuda.CudaError):
-                self._mark(stream)
+                self._record_done(self._done, stream)
+                self.last = stream
             raise
-        self._mark(stream)
-        return queued
-
-    def _mark(self, stream: int) -> None:
-        """Remember that the context is in use until a stream has done what is on it now."""
         self._record_done(self._done, stream)
         self.last = stream
+        return queued
 
     def _put(self, inputs: Sequence[Any], shapes: Sequence[Shape], stream: int) -> Queued:
         """Put a run on a stream, after what is on it."""

@@ -115,19 +115,6 @@ class DeviceExecutable(Executable):
             stream: Handle of a stream to prepare it on.
         """
 
-    def enter(self) -> int | None:
-        """Let this thread's calls go to the engine's GPU.
-
-        Returns:
-            Where they went before, for :meth:`leave`; ``None`` if nothing was changed.
-        """
-        return None if self.only is None else cuda.switch(self.only)
-
-    def leave(self, before: int | None) -> None:
-        """Let this thread's calls go where they went before :meth:`enter`."""
-        if before is not None:
-            cuda.call("cudaSetDevice", before)
-
     def profile(self, sizes: tuple[Shape, ...]) -> int:
         """The optimization profile for inputs of these sizes: the closest that holds them.
 
