@@ -206,7 +206,7 @@ def _library(options: TensorRTOptions) -> tuple[Library, str | None]:
         try:
             options.check(library.features, here, library.version)
         except OptionError as error:
-            refusal = error
+            refusal = refusal or error  # of the flavour that comes first
             continue
         return library, here
     if refusal is not None:
