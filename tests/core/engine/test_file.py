@@ -154,6 +154,7 @@ class TestOtherMachines:
         np.testing.assert_array_equal(rebuilt(X), WANTED)
         assert rebuilt.graph is not None
         assert rebuilt.contexts.limit == 3
+        assert _load(path, rebuild=True, contexts=5).contexts.limit == 5
 
     def test_a_backend_that_is_not_there(self, path: Path) -> None:
         with pytest.raises(
