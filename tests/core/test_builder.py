@@ -296,6 +296,7 @@ class TestArguments:
             ({"backend": None}, "argument 'backend'\n  expected: the name .*\n  got:      None"),
             ({"options": 5}, "argument 'options'\n  expected: options .*\n  got:      5"),
             ({"embed_graph": "no"}, "argument 'embed_graph'\n  .*True or False\n  got:      'no'"),
+            ({"contexts": 0}, "argument 'contexts'\n  expected: how many .*\n  got:      0"),
             ({"on_event": 1}, "argument 'on_event'\n  expected: a function .*\n  got:      1"),
         ],
     )

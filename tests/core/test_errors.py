@@ -9,8 +9,12 @@ import pytest
 from fwd_core import errors
 from fwd_core.errors import (
     ConversionError,
+    CudaError,
+    DeviceError,
     ForwardError,
+    ForwardWarning,
     GraphError,
+    GraphWarning,
     Problem,
     UnsupportedModelError,
 )
@@ -79,3 +83,13 @@ def test_problems_are_kept_for_programs() -> None:
     error = UnsupportedModelError("one operator", problems=[problem], hint="wait")
     assert error.problems == (problem,)
     assert str(error) == "one operator\n  Hint: wait"
+
+
+def test_failures_of_a_gpu_are_of_the_family() -> None:
+    error = CudaError("cudaMalloc", "cudaErrorMemoryAllocation", "out of memory", hint="less")
+    assert isinstance(error, DeviceError)
+    assert error.name == "cudaErrorMemoryAllocation"
+    assert str(error) == (
+        "cudaMalloc failed: cudaErrorMemoryAllocation\n  out of memory\n  Hint: less"
+    )
+    assert issubclass(GraphWarning, ForwardWarning)

@@ -66,10 +66,27 @@ def test_inputs_on_several_devices() -> None:
     x = torch.zeros(1, 64)
     with pytest.raises(InputError, match="the inputs are on several devices"):
         engine(x, x.cuda())
-    if torch.cuda.device_count() > 1:
-        y = x.to("cuda:1")
-        with pytest.raises(InputError, match="on another GPU than the engine"):
-            engine(y, y)
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="there is one GPU")
+def test_inputs_on_another_gpu() -> None:
+    engine, y = _engine(), torch.zeros(1, 64, device="cuda:1")
+    with pytest.raises(InputError, match="on another GPU than the engine"):
+        engine(y)
+    for stream in (None, torch.cuda.current_stream(0)):
+        with pytest.raises(InputError, match="'x0' is on another GPU than the engine"):
+            engine.engine.run({"x0": y}, stream=stream)
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="there is one GPU")
+def test_torchs_current_gpu_stays_what_it_was() -> None:
+    with torch.cuda.device(1):
+        x = torch.randn(3, 64, device="cuda")  # first: torch does not go there before it must
+        engine = _engine()
+    assert torch.equal(engine(x), x)
+    assert torch.equal(engine(x.cpu()), x.cpu())
+    assert torch.cuda.current_device() == 0
+    assert torch.zeros(1, device="cuda").device.index == 0
 
 
 @pytest.mark.parametrize("side", [False, True], ids=["default", "side"])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import resource
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,7 +16,7 @@ from fwd_core.ir import DType
 
 
 class Raw:
-    """Device memory with the contents of an array, of the CUDA array interface or of DLPack.
+    """Memory of the current GPU with an array's contents, by the CUDA array interface or DLPack.
 
     Args:
         array: The contents.
@@ -31,6 +34,7 @@ class Raw:
         strides: tuple[int, ...] | None = None,
         stream: int | None = None,
     ) -> None:
+        self.device = int(cuda.call("cudaGetDevice"))
         self._start = int(cuda.call("cudaMalloc", max(array.nbytes, 1) + offset))
         self.address = self._start + offset
         self.array, self._strides, self._stream = array, strides, stream
@@ -38,6 +42,7 @@ class Raw:
         if speaks == "dlpack":
             self.__class__ = _ByDLPack
         self.write(array)
+        cuda.call("cudaStreamSynchronize", 0)  # it is read on streams that do not wait for this one
 
     def write(self, array: NDArray[Any], stream: int = 0) -> None:
         """Replace the contents, in the order of a stream."""
@@ -71,16 +76,43 @@ class _ByDLPack(Raw):
     def __dlpack__(self, stream: int | None = None) -> Any:
         self.asked.append(-1 if stream is None else stream)
         kind = DType.of(self.array.dtype)
-        return dlpack.lend(self, self.address, self.array.shape, kind, (dlpack.CUDA, 0))
+        return dlpack.lend(self, self.address, self.array.shape, kind, self.__dlpack_device__())
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        return (dlpack.CUDA, 0)
+        return (dlpack.CUDA, self.device)
 
 
 def free_memory() -> int:
     """Bytes of the device that are free, when all its work is done."""
     cuda.call("cudaDeviceSynchronize")
     return int(cuda.call("cudaMemGetInfo")[0])
+
+
+def resident() -> int:
+    """Bytes of the host that the process has in use."""
+    with open("/proc/self/statm", encoding="ascii") as stream:
+        return int(stream.read().split()[1]) * resource.getpagesize()
+
+
+def assert_returned(
+    work: Callable[[], object], *, device: int, host: int, times: int = 1, attempts: int = 3
+) -> None:
+    """Assert that work takes no more bytes of the device and of the host than allowed.
+
+    CUDA tells what is free on the whole GPU, so it should be idle otherwise. Because it may not
+    be, the work is repeated, and the best attempt counts.
+    """
+    found = []
+    for _ in range(attempts):
+        gc.collect()
+        free, size = free_memory(), resident()
+        for _ in range(times):
+            work()
+        gc.collect()
+        found.append((free - free_memory(), resident() - size))
+        if found[-1][0] <= device and found[-1][1] <= host:
+            return
+    raise AssertionError(f"more than {device} and {host} bytes each time: {found}")
 
 
 class Slow:

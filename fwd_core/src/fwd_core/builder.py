@@ -12,6 +12,7 @@ from fwd_core import rewrite
 from fwd_core.backends.base import Backend, BuildConfig, Mode, Options, Port
 from fwd_core.engine.derived import makers_of
 from fwd_core.engine.engine import Engine
+from fwd_core.engine.pool import check_limit
 from fwd_core.errors import (
     BuildError,
     CalibrationError,
@@ -70,6 +71,8 @@ class Builder:
         plugins: Packs to use; by default all that are installed.
         on_event: Called with every :class:`~fwd_core.events.Event` of progress.
         calibrator: Where the int8 modes have ranges from; they need one.
+        contexts: How many runs of an engine may be under way at once; by default as many as the
+            backend finds worth having. Not kept in the engine's file.
 
     Raises:
         OptionError: The mode is unknown, or something is of the wrong type.
@@ -89,12 +92,14 @@ class Builder:
         plugins: Plugins | None = None,
         on_event: Listener | None = None,
         calibrator: Calibrator | None = None,
+        contexts: int | None = None,
     ) -> None:
         _require("backend", backend, str, "the name of a backend, or 'auto'")
         _require("options", options, (Mapping, type(None)), "options of the backend by name")
         _require("embed_graph", embed_graph, bool, "True or False")
         _require("on_event", on_event, (Callable, type(None)), "a function that takes an event")
         _require("calibrator", calibrator, (_calibrator(), type(None)), "a Calibrator")
+        check_limit(contexts)
         self.backend_name = backend
         self.mode = parse_mode(mode)
         self.options = dict(options or {})
@@ -103,6 +108,7 @@ class Builder:
         listeners = [self.plugins.send] + ([on_event] if on_event is not None else [])
         self.events = Events(*listeners)
         self.calibrator = calibrator
+        self.contexts = contexts
 
     def build(
         self,
@@ -195,6 +201,7 @@ class Builder:
             outputs,
             manifest,
             (graph.input_structure, graph.output_structure),
+            self.contexts,
             fixed=graph.fixed,
             derived=graph.derived,
             makers=makers_of(graph.derived, self.plugins),

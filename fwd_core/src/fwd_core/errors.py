@@ -150,6 +150,29 @@ class InputError(ForwardError):
     """An input of a build or of a run does not fit: name, count, dtype, rank, range or device."""
 
 
+class DeviceError(ForwardError):
+    """The GPU, or TensorRT on it, failed while an engine was loaded or ran."""
+
+
+class CudaError(DeviceError):
+    """A CUDA call failed. Common causes: no memory left, or an earlier kernel that failed.
+
+    Attributes:
+        name: CUDA's name of the error, as ``cudaErrorMemoryAllocation``.
+
+    Args:
+        call: The function of CUDA.
+        name: As above.
+        text: CUDA's words for it.
+        parts: As for :class:`ForwardError`.
+    """
+
+    def __init__(self, call: str, name: str = "", text: str = "", **parts: Any) -> None:
+        self.name = name
+        what = f"{call} failed: {name}" if name else call
+        super().__init__(what, details=[text] if text else [], **parts)
+
+
 class EngineFileError(ForwardError):
     """An engine or graph file is missing, damaged, of another format, or of another machine."""
 
@@ -168,3 +191,7 @@ class OptionError(ForwardError):
 
 class ForwardWarning(UserWarning):
     """Something has no effect here, an option or a part of a pack, and the work goes on."""
+
+
+class GraphWarning(ForwardWarning):
+    """An engine's runs cannot be recorded as CUDA graphs, so each is enqueued anew."""

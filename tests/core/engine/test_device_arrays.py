@@ -226,6 +226,39 @@ class TestOtherGpus:
                 _given(item, device=engine, stream=stream)
 
 
+class TestGpusOfAddresses:
+    """The CUDA array interface does not tell the GPU, so where there are several CUDA is asked."""
+
+    @pytest.mark.parametrize(
+        ("item", "stream"),
+        [(Told(FLOATS), None), (Told(FLOATS), 5), (ToldTwice(FLOATS, (dlpack.CUDA, 1)), 5)],
+        ids=["without a stream", "on a stream", "DLPack too"],
+    )
+    def test_the_one_that_cuda_tells(self, item: Any, stream: int | None) -> None:
+        asked: list[int] = []
+
+        def device_of(address: int) -> int:
+            asked.append(address)
+            return 1
+
+        port = Port("x", kind(2, 3))
+        more = (stream, OWN, device_of)
+        assert as_given(port, DType.FLOAT32, item, 1, *more).keep is item
+        with pytest.raises(InputError, match=TestOtherGpus.MESSAGE.format(0, 1)):
+            as_given(port, DType.FLOAT32, item, 0, *more)
+        assert asked == [FLOATS.ctypes.data] * 2
+
+    def test_memory_of_all_of_them(self) -> None:
+        port = Port("x", kind(2, 3))
+        found = as_given(port, DType.FLOAT32, Told(FLOATS), 1, None, OWN, lambda _address: None)
+        assert found.address == FLOATS.ctypes.data
+
+    def test_empty_arrays_are_nowhere(self) -> None:
+        item = Told(np.zeros((0, 3), np.float32), data=(0, False))
+        port = Port("x", kind(0, 3))
+        assert as_given(port, DType.FLOAT32, item, 1, None, OWN, lambda _address: 0).shape == (0, 3)
+
+
 class TestOutputsAsInputs:
     @pytest.mark.parametrize(
         ("ready", "stream", "lent"),

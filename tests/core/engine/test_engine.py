@@ -185,7 +185,7 @@ class TestThreads:
         backend = toy_backend.ToyBackend()
         more = Engine(backend, built.plan, built.inputs, built.outputs, {}, contexts=5)
         assert more.contexts.limit == 5
-        with pytest.raises(OptionError, match="room for one context or more"):
+        with pytest.raises(OptionError, match="argument 'contexts'"):
             Engine(backend, built.plan, built.inputs, built.outputs, {}, contexts=0)
 
     def test_a_failed_run_gives_its_context_back(self) -> None:

@@ -16,7 +16,7 @@ from toy_backend import Layers
 
 from fwd_core import Builder, Engine, OptBatch, Plugins, files
 from fwd_core.engine.file import FORMAT, VERSION
-from fwd_core.errors import BuildError, EngineFileError
+from fwd_core.errors import BuildError, EngineFileError, OptionError
 from fwd_core.ir import save as save_graph
 
 RNG = np.random.default_rng(2)
@@ -68,6 +68,13 @@ class TestRoundTrip:
             pass
 
         assert type(Mine.load(path, plugins=PLUGINS)) is Mine
+
+    def test_with_as_many_contexts_as_are_asked_for(self, path: Path) -> None:
+        assert _load(path).contexts.limit == 2
+        assert _load(path, contexts=7).contexts.limit == 7
+        for wrong in (0, "7"):
+            with pytest.raises(OptionError, match=f"argument 'contexts'(.|\n)*got:      {wrong!r}"):
+                _load(path.parent / "no such file", contexts=wrong)
 
     def test_saved_again_it_is_the_same(self, path: Path, tmp_path: Path) -> None:
         _load(path).save(tmp_path / "again")
@@ -147,6 +154,7 @@ class TestOtherMachines:
         np.testing.assert_array_equal(rebuilt(X), WANTED)
         assert rebuilt.graph is not None
         assert rebuilt.contexts.limit == 3
+        assert _load(path, rebuild=True, contexts=5).contexts.limit == 5
 
     def test_a_backend_that_is_not_there(self, path: Path) -> None:
         with pytest.raises(

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from fwd_core.engine.pool import Pool
+from fwd_core.engine.pool import Pool, check_limit
 from fwd_core.errors import ForwardError, OptionError
 
 
@@ -27,6 +27,21 @@ def test_the_one_used_last_is_lent_first() -> None:
 def test_a_pool_has_room(limit: int) -> None:
     with pytest.raises(OptionError, match=f"room for one context or more\n  got:      {limit}"):
         Pool(object, limit)
+
+
+@pytest.mark.parametrize("contexts", [0, -1, True, 2.0, "4"])
+def test_numbers_of_contexts_that_are_none(contexts: object) -> None:
+    with pytest.raises(
+        OptionError,
+        match=r"^argument 'contexts'\n  expected: how many runs may be under way at once, 1 or "
+        rf"more; None for the backend's own number\n  got:      {contexts!r}$",
+    ):
+        check_limit(contexts)
+
+
+@pytest.mark.parametrize("contexts", [None, 1, 100])
+def test_numbers_of_contexts(contexts: object) -> None:
+    check_limit(contexts)
 
 
 def test_a_thread_waits_when_all_are_lent() -> None:

@@ -166,6 +166,7 @@ def test_arguments_of_other_types(path: str) -> None:
     for given, text in (
         ({"mode": None}, "argument 'mode'\n  expected: float32, "),
         ({"backend": 5}, "argument 'backend'"),
+        ({"contexts": "2"}, "argument 'contexts'\n  expected: how many .*\n  got:      '2'"),
         ({"dynamic": 5}, "dynamic dims are malformed"),
         ({"dynamic_batch": "yes"}, "argument 'dynamic_batch'\n  expected: True or False\n  got:"),
         ({"opt_batch": "2"}, "the batch size to tune for\n  expected: an integer or None"),

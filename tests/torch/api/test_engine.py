@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch_models import scripted
 
 import forward
-from fwd_core.errors import EngineFileError, InputError
+from fwd_core.errors import EngineFileError, InputError, OptionError
 
 X = torch.randn(2, 3)
 
@@ -191,6 +191,19 @@ def test_save_and_load(engine: forward.TorchEngine, tmp_path: Path) -> None:
     for loaded in (empty, forward.load(path)):
         result = loaded(X, torch.arange(3))
         assert torch.equal(result["pair"][0], X + 1)
+
+
+def test_runs_at_once_can_be_bounded(engine: forward.TorchEngine, tmp_path: Path) -> None:
+    path = tmp_path / "nested.engine"
+    engine.save(path)
+    loaded, built = forward.TorchEngine(), forward.build(nn.ReLU().eval(), X, contexts=3)
+    loaded.load(path, contexts=3)
+    for one in (loaded, built, forward.load(path, contexts=3)):
+        assert one.engine.contexts.limit == 3
+    with pytest.raises(OptionError, match=r"argument 'contexts'(.|\n)*got:      -1"):
+        forward.load(path, contexts=-1)
+    with pytest.raises(OptionError, match=r"argument 'contexts'(.|\n)*got:      True"):
+        loaded.load(path, contexts=True)
 
 
 def test_an_empty_engine_says_so(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Union
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ from fwd_core.ir.dtypes import DType
 
 #: CUDA's default stream as both protocols spell it; they do not allow its handle, which is 0.
 DEFAULT_STREAM = 1
+#: Tells the GPU whose memory an address is in; ``None`` for memory that all of them reach.
+Locate = Callable[[int], Union[int, None]]
 _TYPESTR = {dtype.storage.str: dtype for dtype in DType if dtype is not DType.BFLOAT16}
 
 
@@ -200,7 +202,13 @@ def on_device(given: Any) -> bool:
 
 
 def as_given(
-    port: Port, bound: DType, given: Any, device: int, stream: int | None, own: int
+    port: Port,
+    bound: DType,
+    given: Any,
+    device: int,
+    stream: int | None,
+    own: int,
+    device_of: Locate | None = None,
 ) -> Given:
     """The caller's array as a run takes it.
 
@@ -212,6 +220,7 @@ def as_given(
         stream: Handle of the caller's stream, on which the array is ready; ``None`` if the
             producer has to be asked to make ``own`` wait.
         own: Handle of the stream that the run will use if the caller has none.
+        device_of: As for :func:`by_interface`.
 
     Raises:
         InputError: The dtype differs, it lies on another GPU, or it is not C-contiguous.
@@ -227,13 +236,15 @@ def as_given(
             given.memory.lend(own if stream is None else stream)
         return Given(given.address, given.shape, bound, None, given)
     if stream is not None or not hasattr(given, "__dlpack__"):
-        found = by_interface(port, bound, given, device)
+        found = by_interface(port, bound, given, device, device_of)
         if found is not None:
             return found
     return _by_dlpack(port, bound, given, device, own if stream is None else stream)
 
 
-def by_interface(port: Port, bound: DType, given: Any, device: int | None) -> Given | None:
+def by_interface(
+    port: Port, bound: DType, given: Any, device: int | None, device_of: Locate | None = None
+) -> Given | None:
     """The caller's array, if it tells itself by the CUDA array interface.
 
     Args:
@@ -241,6 +252,8 @@ def by_interface(port: Port, bound: DType, given: Any, device: int | None) -> Gi
         bound: The type that the engine binds for it.
         given: What the caller gave, an array or not.
         device: Number of the engine's GPU; ``None`` where there is no other.
+        device_of: Tells the GPU whose memory an address is in, because the protocol does not;
+            ``None`` where arrays that speak DLPack too tell it well enough.
 
     Returns:
         What a run takes; ``None`` for what does not speak that protocol.
@@ -269,15 +282,22 @@ def by_interface(port: Port, bound: DType, given: Any, device: int | None) -> Gi
             expected="an array whose elements are all valid",
             hint="fill the masked elements on the GPU",
         )
+    address = told["data"][0]
     if device is not None:
-        _check_device(port, given, device)
+        _check_device(port, given, address, device, device_of)
     stream = told.get("stream")
-    return Given(told["data"][0], shape, bound, 0 if stream == DEFAULT_STREAM else stream, given)
+    return Given(address, shape, bound, 0 if stream == DEFAULT_STREAM else stream, given)
 
 
-def _check_device(port: Port, given: Any, device: int) -> None:
-    if hasattr(given, "__dlpack_device__") and (other := given.__dlpack_device__()[1]) != device:
-        raise _elsewhere(port, other, device)
+def _check_device(
+    port: Port, given: Any, address: int, device: int, device_of: Locate | None
+) -> None:
+    if device_of is not None:
+        found = device_of(address) if address else None
+    else:
+        found = given.__dlpack_device__()[1] if hasattr(given, "__dlpack_device__") else None
+    if found is not None and found != device:
+        raise _elsewhere(port, found, device)
 
 
 def _by_dlpack(port: Port, bound: DType, given: Any, device: int, stream: int) -> Given:

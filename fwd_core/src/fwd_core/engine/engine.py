@@ -16,7 +16,7 @@ from fwd_core.engine.derived import Derivation, Maker
 from fwd_core.engine.device_arrays import stream_handle
 from fwd_core.engine.inputs import as_array, collect
 from fwd_core.engine.pending import InThread, Named
-from fwd_core.engine.pool import Pool
+from fwd_core.engine.pool import Pool, check_limit
 from fwd_core.engine.shapes import OutputShapes
 from fwd_core.errors import ForwardError, InputError
 from fwd_core.ir.derived import Derived
@@ -43,6 +43,24 @@ class Engine:
         manifest: What the engine is: backend, versions, mode, compute type, device.
         fixed: Arguments of the source model that are no tensors, with the values that they were
             built with.
+
+    Args:
+        backend: What runs the plan.
+        plan: What it made of a graph.
+        inputs: Inputs of the source model, and those that the engine makes.
+        outputs: Outputs of the source model.
+        manifest: As above.
+        structures: How the source model nests its inputs and outputs.
+        contexts: How many runs may be under way at once; by default as many as the backend finds
+            worth having.
+        fixed: As above.
+        derived: As above.
+        makers: Functions that make inputs, by the names that ``derived`` has.
+        load: Whether the plan is loaded now, or with the first run.
+
+    Raises:
+        OptionError: ``contexts`` is no positive number.
+        BuildError: The device is not there or refuses the plan.
 
     Example:
         >>> engine = Engine.load("model.engine")                    # doctest: +SKIP
@@ -76,6 +94,7 @@ class Engine:
         self._input_structure, self._output_structure = structures
         self._flat = _is_flat(self._input_structure)
         self._backend = backend
+        check_limit(contexts)
         self._limit = contexts
         self._executable: Executable | None = None
         self._pool: Pool[Context] | None = None
@@ -105,6 +124,9 @@ class Engine:
         Raises:
             InputError: A name, dtype, rank, size or device does not fit, or there is no GPU for
                 the stream.
+            DeviceError: The GPU failed, or TensorRT on it. :class:`~fwd_core.errors.CudaError`
+                of those that CUDA tells: also that no memory is left.
+            ForwardError: The engine is closed.
         """
         results = self.run_list(collect(self.inputs, feeds), stream=stream)
         return {port.name: array for port, array in zip(self.outputs, results, strict=True)}
@@ -125,6 +147,7 @@ class Engine:
 
         Raises:
             InputError: As :meth:`run`; on the host ``result()`` raises it.
+            DeviceError: As :meth:`run`; what fails on the GPU later, ``result()`` raises.
             ForwardError: The engine is closed.
         """
         given = collect(self.inputs, feeds)
@@ -146,6 +169,8 @@ class Engine:
 
         Raises:
             InputError: As :meth:`run`, the nesting differs, or a fixed argument does.
+            DeviceError: As :meth:`run`.
+            ForwardError: The engine is closed.
         """
         given = self.flatten_inputs(args, kwargs)
         return self.unflatten_outputs(self.run_list(given))
@@ -159,6 +184,7 @@ class Engine:
 
         Raises:
             InputError: As :meth:`run`, or the count does not fit.
+            DeviceError: As :meth:`run`.
             ForwardError: The engine is closed.
         """
         try:
@@ -302,7 +328,12 @@ class Engine:
 
     @classmethod
     def load(
-        cls, path: str | os.PathLike[str], *, plugins: Plugins | None = None, rebuild: bool = False
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        plugins: Plugins | None = None,
+        rebuild: bool = False,
+        contexts: int | None = None,
     ) -> Self:
         """Read an engine file.
 
@@ -311,15 +342,18 @@ class Engine:
             plugins: Packs to take the backend from; by default all that are installed.
             rebuild: If the plan does not fit this machine and the file holds the graph too
                 (``embed_graph=True`` when it was built), compile the graph again.
+            contexts: How many runs may be under way at once, each with memory of its own; by
+                default as many as the backend finds worth having.
 
         Raises:
+            OptionError: ``contexts`` is no positive number.
             EngineFileError: The file is missing, damaged or altered, made for another version
                 or device, or its device is not here; the message says what differs.
             BuildError: The graph was to be compiled again, and the backend cannot do it here.
         """
         from fwd_core.engine.file import load
 
-        return load(cls, path, plugins, rebuild)
+        return load(cls, path, plugins, rebuild, contexts)
 
     @property
     def graph(self) -> Graph | None:

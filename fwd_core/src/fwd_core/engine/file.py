@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from fwd_core import files
 from fwd_core.backends.base import Backend, Port
 from fwd_core.engine.derived import makers_of
+from fwd_core.engine.pool import check_limit
 from fwd_core.errors import BuildError, EngineFileError, ForwardError
 from fwd_core.ir.attribute_json import Decoder, Encoder
 from fwd_core.ir.derived import Derived
@@ -57,10 +58,12 @@ def load(
     path: str | os.PathLike[str],
     plugins: Plugins | None,
     rebuild: bool,
+    contexts: int | None = None,
 ) -> EngineType:
     """Read an engine. See :meth:`Engine.load`."""
     from fwd_core.plugins import Plugins
 
+    check_limit(contexts)
     plugins = plugins if plugins is not None else Plugins.discover()
     try:
         document, tensors = read(path)
@@ -82,6 +85,7 @@ def load(
             outputs,
             manifest,
             (structures[0], structures[1]),
+            contexts,
             fixed=fixed,
             derived=derived,
             makers=makers,
@@ -90,7 +94,7 @@ def load(
         # A plan that does not fit can be made again; a device that is not there cannot.
         fits_not = isinstance(error, EngineFileError) or backend.availability().run
         if rebuild and fits_not and "graph" in document:
-            return _rebuilt(cls, document, tensors, plugins)
+            return _rebuilt(cls, document, tensors, plugins, contexts)
         raise _not_here(error).located(path) from None
     if "graph" in document:
         engine.graph = partial(graph_of, document, tensors, plugins)
@@ -163,7 +167,11 @@ def _not_here(error: ForwardError) -> EngineFileError:
 
 
 def _rebuilt(
-    cls: type[EngineType], document: dict[str, Any], tensors: dict[str, Any], plugins: Plugins
+    cls: type[EngineType],
+    document: dict[str, Any],
+    tensors: dict[str, Any],
+    plugins: Plugins,
+    contexts: int | None,
 ) -> EngineType:
     from fwd_core.builder import Builder
 
@@ -174,6 +182,7 @@ def _rebuilt(
         options={**manifest["options"], **manifest.get("build options", {})},
         embed_graph=True,
         plugins=plugins,
+        contexts=contexts,
     )
     return builder.compile(graph_of(document, tensors, plugins), engine_type=cls)
 

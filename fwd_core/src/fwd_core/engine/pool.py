@@ -12,6 +12,21 @@ from fwd_core.errors import ForwardError, OptionError
 T = TypeVar("T")
 
 
+def check_limit(contexts: object) -> None:
+    """Refuse what is no number of contexts; ``None`` stands for the backend's own.
+
+    Raises:
+        OptionError: As said.
+    """
+    if contexts is not None and (type(contexts) is not int or contexts < 1):
+        raise OptionError(
+            "argument 'contexts'",
+            expected="how many runs may be under way at once, 1 or more; None for the backend's "
+            "own number",
+            got=repr(contexts),
+        )
+
+
 class Pool(Generic[T]):
     """Lends each object to one thread at a time; makes new ones until there are ``limit``.
 

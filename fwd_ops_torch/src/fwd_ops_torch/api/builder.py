@@ -196,6 +196,7 @@ def build(
     | None = None,
     plugins: Plugins | None = None,
     on_event: Listener | None = None,
+    contexts: int | None = None,
     **options: Any,
 ) -> TorchEngine:
     """Build an engine from a PyTorch model in one call.
@@ -220,6 +221,8 @@ def build(
             to calibrate with, or a :class:`~fwd_core.quantize.calibrate.Calibrator`.
         plugins: Packs to use; by default all that are installed.
         on_event: Called with every event of progress.
+        contexts: How many runs of the engine may be under way at once; by default as many as the
+            backend finds worth having. :func:`load` takes it too.
         options: Options of the backend, for example ``threads=2`` for OpenVINO.
 
     Raises:
@@ -246,6 +249,7 @@ def build(
         embed_graph=embed_graph,
         plugins=plugins,
         on_event=on_event,
+        contexts=contexts,
         calibrator=None if calibrator is None else calibrator_of(calibrator),
     )
     if isinstance(example_inputs, Mapping):

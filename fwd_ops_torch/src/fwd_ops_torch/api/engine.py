@@ -60,6 +60,7 @@ class TorchEngine:
 
         Raises:
             InputError: Count, dtype, rank, size or device does not fit.
+            DeviceError: The GPU failed, or TensorRT on it; also where no memory is left.
         """
         given = tuple(inputs) if isinstance(inputs, (list, tuple)) else (inputs,)
         return _one_or_list(self._run(self.engine.flatten_inputs(given, {})))
@@ -110,15 +111,25 @@ class TorchEngine:
         return True
 
     def load(
-        self, engine_filename: str | os.PathLike[str], *, plugins: Plugins | None = None
+        self,
+        engine_filename: str | os.PathLike[str],
+        *,
+        plugins: Plugins | None = None,
+        contexts: int | None = None,
     ) -> bool:
         """Read an engine file into this object. Returns True.
 
+        Args:
+            engine_filename: The file.
+            plugins: Packs to use; by default all that are installed.
+            contexts: How many runs may be under way at once; by default the backend's own number.
+
         Raises:
+            OptionError: ``contexts`` is no positive number.
             EngineFileError: The file is missing, damaged or altered, made for another version or
                 device, or its device is not here; the message says what differs.
         """
-        self._engine = Engine.load(engine_filename, plugins=plugins)
+        self._engine = Engine.load(engine_filename, plugins=plugins, contexts=contexts)
         return True
 
     def _run(self, leaves: Sequence[Any]) -> list[torch.Tensor]:
@@ -152,7 +163,11 @@ class TorchEngine:
 
 
 def load(
-    path: str | os.PathLike[str], *, rebuild: bool = False, plugins: Plugins | None = None
+    path: str | os.PathLike[str],
+    *,
+    rebuild: bool = False,
+    plugins: Plugins | None = None,
+    contexts: int | None = None,
 ) -> TorchEngine:
     """Read an engine file.
 
@@ -160,13 +175,16 @@ def load(
         path: The file.
         rebuild: Compile the embedded graph again if the plan does not fit this machine.
         plugins: Packs to use; by default all that are installed.
+        contexts: How many runs may be under way at once, each with memory of its own; by default
+            as many as the backend finds worth having.
 
     Raises:
+        OptionError: ``contexts`` is no positive number.
         EngineFileError: The file is missing, damaged or altered, made for another version or
             device, or its device is not here; the message says what differs.
         BuildError: The graph was to be compiled again, and the backend cannot do it here.
     """
-    return TorchEngine(Engine.load(path, plugins=plugins, rebuild=rebuild))
+    return TorchEngine(Engine.load(path, plugins=plugins, rebuild=rebuild, contexts=contexts))
 
 
 def _one_or_list(outputs: list[torch.Tensor]) -> Outputs:

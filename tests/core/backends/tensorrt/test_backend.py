@@ -12,11 +12,12 @@ import pytest
 pytest.importorskip("tensorrt_rtx")
 
 from blocks import residual_block, transformer_block
+from host_cuda import host_cuda
 from tensorrt_networks import PLUGINS, build
 
 from fwd_core import Builder, Engine
 from fwd_core.backends import BuildConfig, Port
-from fwd_core.backends.tensorrt import TensorRTBackend, inspector
+from fwd_core.backends.tensorrt import TensorRTBackend, inspector, lean
 from fwd_core.backends.tensorrt.library import load
 from fwd_core.backends.tensorrt.logger import listen
 from fwd_core.backends.tensorrt.options import TensorRTOptions
@@ -185,6 +186,22 @@ def test_the_full_library_does_not_build_without_a_gpu(
     assert build(_relu(), flavour="auto").manifest["flavour"] == "tensorrt_rtx"
     with pytest.raises(OptionError, match=r"tensorrt_rtx cannot build for sm_90"):
         build(_relu(), flavour="auto", gpu="sm_90")
+
+
+@pytest.mark.skipif(lean.missing("10.13") is None, reason="the lean runtime is here")
+def test_libraries_that_are_missing_are_told_before_the_model_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Beside TensorRT-RTX, which refuses the option too and can say nothing of the library.
+    (tmp_path / "tensorrt.py").write_text(
+        '__version__ = "10.13"\nclass BuilderFlag:\n    VERSION_COMPATIBLE = 1\n'
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    del sys.modules["tensorrt"]
+    builder = Builder(backend="tensorrt", options={"version_compatible": True}, plugins=PLUGINS)
+    with host_cuda(), pytest.raises(OptionError, match=r"libnvinfer_lean\.so\.10(.|\n)*Hint: pip"):
+        builder.build("no such file", ())
 
 
 def test_a_flavour_that_is_not_installed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,9 +12,12 @@ from fwd_core.backends.tensorrt.inspector import (
     element_type,
     nodes_in,
     parse,
+    set_shapes,
     without_profile,
 )
 from fwd_core.backends.tensorrt.layers import CompiledLayer, half_share
+from fwd_core.backends.tensorrt.library import load
+from fwd_core.backends.tensorrt.logger import listen
 from fwd_core.errors import BuildError
 
 
@@ -231,3 +235,47 @@ def test_nodes_in_names(name: str, expected: tuple[str, ...]) -> None:
 def test_a_name_without_its_profile() -> None:
     assert without_profile("fc/0:matrix_multiply [profile 12]") == "fc/0:matrix_multiply"
     assert without_profile("relu [1]") == "relu [1]"
+
+
+class Plan:
+    """A loaded engine of one dynamic input, one fixed input and an output."""
+
+    num_io_tensors = 3
+
+    def __init__(self, trt: Any) -> None:
+        self._trt = trt
+
+    def get_tensor_name(self, index: int) -> str:
+        return ("x", "fixed", "y")[index]
+
+    def get_tensor_mode(self, name: str) -> Any:
+        modes = self._trt.TensorIOMode
+        return modes.OUTPUT if name == "y" else modes.INPUT
+
+    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
+        return (2, 3) if name == "fixed" else (-1, 3)
+
+    def get_tensor_profile_shape(self, name: str, profile: int) -> list[tuple[int, ...]]:
+        assert (name, profile) == ("x", 0)
+        return [(1, 3), (4, 3), (8, 3)]
+
+
+def test_sizes_that_the_inspectors_context_refuses_are_told() -> None:
+    trt = pytest.importorskip("tensorrt_rtx")
+    library, asked = load("tensorrt_rtx"), []
+
+    def set_input_shape(name: str, shape: tuple[int, ...]) -> bool:
+        asked.append((name, shape))
+        return len(asked) < 2
+
+    context = SimpleNamespace(set_input_shape=set_input_shape)
+    with listen(trt) as record:
+        set_shapes(library, Plan(trt), context, record)
+        assert asked == [("x", (4, 3))]
+        record.recorder.report_error(trt.ErrorCodeTRT.INTERNAL_ERROR, "its words")
+        with pytest.raises(
+            BuildError,
+            match=r"^tensorrt_rtx refuses the sizes of 'x' that it tuned its plan for\n"
+            r"  got:      \[4, 3\]\n  its words$",
+        ):
+            set_shapes(library, Plan(trt), context, record)

@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("tensorrt_rtx")
 
 from fwd_core.backends.tensorrt.library import load
-from fwd_core.backends.tensorrt.logger import listen, logger, new_recorder
+from fwd_core.backends.tensorrt.logger import aside, listen, logger, new_recorder
 
 TRT = load("tensorrt_rtx").trt
 SEVERITY = TRT.ILogger.Severity
@@ -99,3 +99,32 @@ def test_a_listener_inside_another_gives_it_back() -> None:
         logger(TRT).log(SEVERITY.ERROR, "outer")
     assert inner.problems() == ["inner"]
     assert outer.problems() == ["outer"]
+
+
+def test_a_thread_listens_to_itself_while_another_builds() -> None:
+    found: list[list[str]] = []
+
+    def load() -> None:
+        with aside(TRT) as record:
+            logger(TRT).log(SEVERITY.ERROR, "of the load")
+            with aside(TRT) as inner:
+                logger(TRT).log(SEVERITY.WARNING, "of a part")
+            record.recorder.report_error(TRT.ErrorCodeTRT.INTERNAL_ERROR, "told")
+            found.extend([inner.problems(), record.problems()])
+        logger(TRT).log(SEVERITY.ERROR, "of nobody else")
+
+    thread = threading.Thread(target=load, daemon=True)
+    with listen(TRT) as build:
+        thread.start()
+        thread.join(30)
+        assert not thread.is_alive(), "it waits for the build"
+        logger(TRT).log(SEVERITY.ERROR, "of the build")
+    assert found == [["of a part"], ["told", "of the load"]]
+    assert build.problems() == ["of nobody else", "of the build"]
+
+
+def test_errors_go_to_a_recorder_of_ones_own() -> None:
+    recorder = new_recorder(TRT)
+    with aside(TRT, recorder) as record:
+        recorder.report_error(TRT.ErrorCodeTRT.INTERNAL_ERROR, "mine")
+        assert record.problems() == ["mine"]

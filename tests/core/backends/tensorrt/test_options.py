@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from fwd_core.backends.tensorrt import lean, tactics
 from fwd_core.backends.tensorrt.features import ROWS
 from fwd_core.backends.tensorrt.options import TensorRTOptions
 from fwd_core.errors import OptionError
@@ -54,26 +55,26 @@ def test_gpus_are_one_or_several(gpu: Any, expected: tuple[str, ...]) -> None:
 
 
 def test_gpus_that_a_flavour_does_not_know_are_refused() -> None:
-    TensorRTOptions(gpu="sm_89").check(RTX, None)
+    TensorRTOptions(gpu="sm_89").check(RTX, None, "1.7")
     message = r"tensorrt_rtx cannot build for sm_90\n  expected: sm_75, (.*), sm_121\n  got: +sm_90"
     with pytest.raises(OptionError, match=message):
-        TensorRTOptions(gpu="sm_90").check(RTX, None)
+        TensorRTOptions(gpu="sm_90").check(RTX, None, "1.7")
 
 
 def test_the_full_library_builds_for_the_gpu_at_hand() -> None:
-    TensorRTOptions(gpu="sm_90").check(FULL, "sm_90")
+    TensorRTOptions(gpu="sm_90").check(FULL, "sm_90", "10.13")
     with pytest.raises(OptionError, match=r"builds on the GPU that it runs on"):
-        TensorRTOptions(gpu="sm_89").check(FULL, "sm_90")
+        TensorRTOptions(gpu="sm_89").check(FULL, "sm_90", "10.13")
     with pytest.raises(OptionError, match=r"the GPU at hand, and there is none"):
-        TensorRTOptions(gpu="sm_89").check(FULL, None)
+        TensorRTOptions(gpu="sm_89").check(FULL, None, "10.13")
 
 
 def test_the_layer_list_is_refused_where_it_cannot_be_had() -> None:
     for row in ROWS.values():
-        TensorRTOptions(layers=True).check(row, "sm_90")
+        TensorRTOptions(layers=True).check(row, "sm_90", "10.13")
     bare = replace(FULL, inspector=False)
     with pytest.raises(OptionError, match=r"tensorrt does not tell its compiled layers"):
-        TensorRTOptions(layers=True).check(bare, "sm_90")
+        TensorRTOptions(layers=True).check(bare, "sm_90", "10.13")
 
 
 @pytest.mark.parametrize(
@@ -97,27 +98,56 @@ def test_the_layer_list_is_refused_where_it_cannot_be_had() -> None:
 )
 def test_what_rtx_lacks_is_refused_with_the_reason(given: dict[str, Any], message: str) -> None:
     with pytest.raises(OptionError, match=message):
-        TensorRTOptions(**given).check(RTX, None)
+        TensorRTOptions(**given).check(RTX, None, "1.7")
 
 
 @pytest.mark.parametrize("version", ["8.6.0", "10.0.1", "10.13.3.9", "11.4.0.106"])
 def test_the_full_library_has_all_of_it(version: str) -> None:
     options = TensorRTOptions(
         timing_cache="off",
-        version_compatible=True,
+        version_compatible=lean.missing(version) is None,
         hardware_compatible=True,
         tactic_sources=["jit_convolutions"],
         layers=True,
     )
-    options.check(ROWS["tensorrt", version], "sm_90")
+    options.check(ROWS["tensorrt", version], "sm_90", version)
 
 
 def test_a_gpu_that_is_too_old_makes_no_compatible_plan() -> None:
-    TensorRTOptions(hardware_compatible=True).check(FULL, "sm_80")
+    TensorRTOptions(hardware_compatible=True).check(FULL, "sm_80", "10.13")
     message = r"the GPU at hand is too old\n  expected: sm_80 or newer\n  got:      sm_75"
     with pytest.raises(OptionError, match=message):
-        TensorRTOptions(hardware_compatible=True).check(FULL, "sm_75")
+        TensorRTOptions(hardware_compatible=True).check(FULL, "sm_75", "10.13")
 
 
 def test_rtx_takes_the_default_of_every_option() -> None:
-    TensorRTOptions().check(RTX, None)
+    TensorRTOptions().check(RTX, None, "1.7")
+
+
+@pytest.mark.skipif(lean.missing("10.13.3.9") is None, reason="the lean runtime is here")
+def test_a_plan_for_later_versions_needs_the_lean_runtime() -> None:
+    message = (
+        r"^option 'version_compatible' of backend 'tensorrt': TensorRT puts its lean runtime into "
+        r"such plans, and that cannot be loaded\n  expected: libnvinfer_lean\.so\.10\n"
+        r"  libnvinfer_lean\.so\.10: .*\n"
+        r"  Hint: pip install tensorrt-lean==10\.13\.3\.9 and put its lib folder on "
+        r"LD_LIBRARY_PATH, or leave version_compatible out$"
+    )
+    with pytest.raises(OptionError, match=message):
+        TensorRTOptions(version_compatible=True).check(FULL, "sm_90", "10.13.3.9")
+    TensorRTOptions().check(FULL, "sm_90", "10.13.3.9")
+
+
+@pytest.mark.skipif(tactics.missing_for_times() is None, reason="cuDNN 8 is here")
+def test_tensorrt_8_keeps_no_times_in_a_file_without_cudnn() -> None:
+    message = (
+        r"^option 'timing_cache' of backend 'tensorrt': TensorRT writes the version of cuDNN "
+        r"beside its times, and cuDNN cannot be loaded\n  libcudnn(.|\n)*"
+        r"Hint: pip install 'nvidia-cudnn-cu12<9' (.|\n)*leave timing_cache out$"
+    )
+    with pytest.raises(OptionError, match=message):
+        TensorRTOptions(timing_cache="x.timing").check(ROWS["tensorrt", "8.6.0"], "sm_90", "8.6.0")
+    for name in ("auto", "off"):
+        options = TensorRTOptions(timing_cache=name)
+        options.check(ROWS["tensorrt", "8.6.0"], "sm_90", "8.6.0")
+    TensorRTOptions(timing_cache="x.timing").check(FULL, "sm_90", "10.13.3.9")

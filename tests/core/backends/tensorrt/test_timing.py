@@ -20,7 +20,7 @@ from fwd_core.backends.tensorrt.options import TensorRTOptions
 from fwd_core.backends.tensorrt.runtime.device import Gpu
 from fwd_core.backends.tensorrt.tactics import missing_for_times
 from fwd_core.backends.tensorrt.timing import TimingCache, path_of
-from fwd_core.errors import EngineFileError, ForwardWarning, OptionError
+from fwd_core.errors import EngineFileError, ForwardWarning
 
 GPU = Gpu(0, "NVIDIA H100 80GB HBM3", "sm_90")
 OWNER = {"flavour": "tensorrt", "version": "8.6.0", "gpu": "NVIDIA L4", "capability": "sm_89"}
@@ -121,6 +121,39 @@ def test_what_tensorrt_cannot_read_is_told(
     assert timing.read(path, owner) != b"no cache at all"
 
 
+class Refusing:
+    """A builder's configuration that takes no timing cache."""
+
+    def __init__(self, config: Any) -> None:
+        self._config = config
+
+    def create_timing_cache(self, data: bytes) -> Any:
+        return self._config.create_timing_cache(data)
+
+    def set_timing_cache(self, cache: Any, ignore_mismatch: bool) -> bool:
+        assert cache is not None
+        assert not ignore_mismatch
+        return False
+
+
+def test_where_tensorrt_takes_no_cache_the_file_stays(
+    library: Library, config: Any, record: Record, tmp_path: Path
+) -> None:
+    path, owner = tmp_path / "cache.timing", timing.owner_of(library, GPU)
+    timing.write(path, owner, config.create_timing_cache(b"").serialize())
+    before = path.read_bytes()
+    cache = TimingCache(library, GPU, path)
+    with pytest.warns(ForwardWarning) as told:
+        cache.attach(Refusing(config), record)
+    texts = [str(one.message) for one in told if one.category is ForwardWarning]
+    assert texts[-1] == (
+        "the timing cache is not kept, so the next build measures again: TensorRT takes none"
+    )
+    assert not any("does not take it" in text for text in texts)
+    cache.save(record)
+    assert path.read_bytes() == before
+
+
 def test_what_another_build_wrote_meanwhile_is_merged(
     library: Library, config: Any, record: Record, tmp_path: Path
 ) -> None:
@@ -181,12 +214,9 @@ def test_which_builds_have_a_cache(library: Library, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(missing_for_times() is None, reason="cuDNN 8 is here")
-def test_tensorrt_8_keeps_no_times_without_cudnn(library: Library, tmp_path: Path) -> None:
+def test_tensorrt_8_keeps_no_times_without_cudnn(library: Library) -> None:
     full = Library(library.trt, ROWS["tensorrt", "8.6.0"], "8.6.0")
     words = "no times of kernels are kept.*libcudnn.so.8.*pip install 'nvidia-cudnn-cu12<9'"
     with pytest.warns(ForwardWarning, match=words):
         assert cache_of(full, TensorRTOptions(), GPU) is None
-    named = TensorRTOptions(timing_cache=str(tmp_path / "x"))
-    with pytest.raises(OptionError, match=r"cuDNN cannot be loaded(.|\n)*leave timing_cache out"):
-        cache_of(full, named, GPU)
     assert cache_of(full, TensorRTOptions(timing_cache="off"), GPU) is None

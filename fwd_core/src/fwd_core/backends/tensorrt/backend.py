@@ -204,9 +204,9 @@ def _library(options: TensorRTOptions) -> tuple[Library, str | None]:
             reasons.append(f"{flavour} {library.version} builds on a GPU: {no_gpu}")
             continue
         try:
-            options.check(library.features, here)
+            options.check(library.features, here, library.version)
         except OptionError as error:
-            refusal = error
+            refusal = refusal or error  # of the flavour that comes first
             continue
         return library, here
     if refusal is not None:

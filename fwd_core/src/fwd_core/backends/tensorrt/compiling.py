@@ -16,7 +16,7 @@ from fwd_core.backends.tensorrt.profiles import Profile
 from fwd_core.backends.tensorrt.progress import monitor
 from fwd_core.backends.tensorrt.runtime.device import Gpu
 from fwd_core.backends.tensorrt.timing import TimingCache
-from fwd_core.errors import BuildError, ForwardWarning, OptionError
+from fwd_core.errors import BuildError, ForwardWarning
 from fwd_core.events import Events
 from fwd_core.ir.types import TensorType
 
@@ -51,6 +51,8 @@ def configure(
     """
     trt, features = library.trt, library.features
     config = builder.create_builder_config()
+    # What is refused keeps its old value, and is not always told to the recorder.
+    kept: list[str] = []
     profiles.add(builder, config, inputs, ranges)
     if not options.tf32:
         config.clear_flag(trt.BuilderFlag.TF32)
@@ -58,7 +60,10 @@ def configure(
     if workspace is None and gpu is not None:
         workspace = memory.fitting()
     if workspace is not None:
-        config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, workspace)
+        pool = trt.MemoryPoolType.WORKSPACE
+        config.set_memory_pool_limit(pool, workspace)
+        if config.get_memory_pool_limit(pool) != workspace:
+            kept.append("workspace")
     asked: dict[str, Any] = {}
     if options.optimization_level is not None:
         asked["builder_optimization_level"] = options.optimization_level
@@ -69,27 +74,31 @@ def configure(
         for index, name in enumerate(options.gpus):
             capability = getattr(trt.ComputeCapability, name.replace("_", "").upper())
             config.set_compute_capability(capability, index)
+    flags: list[Any] = []
     if features.narrows(mode):
-        config.set_flag(trt.BuilderFlag.FP16)
-        config.set_flag(trt.BuilderFlag.OBEY_PRECISION_CONSTRAINTS)
+        flags += [trt.BuilderFlag.FP16, trt.BuilderFlag.OBEY_PRECISION_CONSTRAINTS]
     if features.int8_flag and quantized:
-        config.set_flag(trt.BuilderFlag.INT8)
+        flags.append(trt.BuilderFlag.INT8)
     sources = tactics.mask(trt, config, options.sources)
-    if sources is not None:
-        config.set_tactic_sources(sources)
+    if sources is not None and not config.set_tactic_sources(sources):
+        kept.append("tactic_sources")
     if features.profile_sharing:
         # Without it, contexts that run at once would each need a profile of their own.
         sharing = trt.PreviewFeature.PROFILE_SHARING_0806
         if not config.get_preview_feature(sharing):
             config.set_preview_feature(sharing, True)
+            if not config.get_preview_feature(sharing):
+                kept.append(sharing.name)
     if options.version_compatible:
-        config.set_flag(trt.BuilderFlag.VERSION_COMPATIBLE)
+        flags.append(trt.BuilderFlag.VERSION_COMPATIBLE)
+    for flag in flags:
+        config.set_flag(flag)
+    kept += [flag.name for flag in flags if not config.get_flag(flag)]
     if options.hardware_compatible:
         asked["hardware_compatibility_level"] = trt.HardwareCompatibilityLevel.AMPERE_PLUS
     for name, value in asked.items():
         setattr(config, name, value)
-    # What is refused keeps its old value, and is not always told to the recorder.
-    kept = [name for name, value in asked.items() if getattr(config, name) != value]
+    kept += [name for name, value in asked.items() if getattr(config, name) != value]
     if record.failed or kept:
         raise BuildError(
             f"{library.flavour} refuses the settings",
@@ -102,20 +111,12 @@ def configure(
 def cache_of(library: Library, options: TensorRTOptions, gpu: Gpu | None) -> TimingCache | None:
     """The timing cache of a build, ``None`` if there is to be none.
 
-    Raises:
-        OptionError: A file is named, and TensorRT here cannot keep times.
+    The options are checked: TensorRT here can keep times if a file is named.
     """
     if not library.features.timing_cache or options.timing_cache == "off" or gpu is None:
         return None
     missing = tactics.missing_for_times() if library.features.cudnn_in_times else None
     if missing is not None:
-        if options.timing_cache != "auto":
-            raise OptionError(
-                "option 'timing_cache' of backend 'tensorrt': TensorRT writes the version of cuDNN "
-                "beside its times, and cuDNN cannot be loaded",
-                details=[missing],
-                hint=f"{tactics.CUDNN_HINT}, or leave timing_cache out",
-            )
         warnings.warn(
             f"no times of kernels are kept for the next build: {missing}; {tactics.CUDNN_HINT}",
             ForwardWarning,

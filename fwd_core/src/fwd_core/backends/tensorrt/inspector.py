@@ -84,7 +84,7 @@ def of_plan(library: Library, plan: Any, record: Record) -> list[CompiledLayer]:
     """The layers of a plan that was just built, which is loaded for it.
 
     Raises:
-        BuildError: The plan cannot be loaded here, or tells nothing.
+        BuildError: The plan cannot be loaded here, refuses its own sizes, or tells nothing.
     """
     trt = library.trt
     runtime = trt.Runtime(logger(trt))
@@ -98,13 +98,27 @@ def of_plan(library: Library, plan: Any, record: Record) -> list[CompiledLayer]:
         )
     context = engine.create_execution_context()
     if context is not None:
-        for index in range(engine.num_io_tensors):
-            name = engine.get_tensor_name(index)
-            is_input = engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT
-            if is_input and -1 in tuple(engine.get_tensor_shape(name)):
-                _least, best, _greatest = engine.get_tensor_profile_shape(name, 0)
-                context.set_input_shape(name, best)
+        set_shapes(library, engine, context, record)
     return inspect(library, engine, context, record)
+
+
+def set_shapes(library: Library, engine: Any, context: Any, record: Record) -> None:
+    """Give a context the sizes that its first profile is tuned for.
+
+    Raises:
+        BuildError: TensorRT refuses them.
+    """
+    for index in range(engine.num_io_tensors):
+        name = engine.get_tensor_name(index)
+        is_input = engine.get_tensor_mode(name) == library.trt.TensorIOMode.INPUT
+        if is_input and -1 in tuple(engine.get_tensor_shape(name)):
+            _least, best, _greatest = engine.get_tensor_profile_shape(name, 0)
+            if not context.set_input_shape(name, best):
+                raise BuildError(
+                    f"{library.flavour} refuses the sizes of {name!r} that it tuned its plan for",
+                    got=list(best),
+                    details=record.problems(),
+                )
 
 
 def _layer(entry: Any) -> CompiledLayer:

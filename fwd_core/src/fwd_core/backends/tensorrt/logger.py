@@ -61,6 +61,8 @@ class _Log:
     def __init__(self, trt: ModuleType) -> None:
         self.lock = threading.RLock()
         self.record: Record | None = None
+        #: Records of threads that listen to themselves alone.
+        self.own = threading.local()
         log = self
 
         class Logger(trt.ILogger):  # type: ignore[name-defined, misc]
@@ -102,7 +104,7 @@ class _Log:
 
     def take(self, line: Line) -> None:
         """Keep a message if someone listens and it says something."""
-        record = self.record
+        record = getattr(self.own, "record", None) or self.record
         if record is None or _is_noise(line.text):
             return
         if record.verbose or line.severity < VERBOSE:
@@ -124,8 +126,8 @@ def logger(trt: ModuleType) -> Any:
 def listen(trt: ModuleType, *, verbose: bool = False) -> Iterator[Record]:
     """Collect what the library says.
 
-    One thread at a time: the logger does not tell whose message it is, and two builds at once
-    would disturb each other's timing of kernels.
+    One thread at a time: a build may speak from threads of its own, and two builds at once would
+    disturb each other's timing of kernels.
     """
     log = _log(trt)
     with log.lock:
@@ -135,6 +137,26 @@ def listen(trt: ModuleType, *, verbose: bool = False) -> Iterator[Record]:
             yield record
         finally:
             log.record = outer
+
+
+@contextmanager
+def aside(trt: ModuleType, recorder: Any = None) -> Iterator[Record]:
+    """Collect what the library says in this thread, also while another thread listens.
+
+    For what engines do when they are loaded and run, which must not wait for a build.
+
+    Args:
+        trt: The library.
+        recorder: Where errors are reported, by default a new one.
+    """
+    log = _log(trt)
+    outer = getattr(log.own, "record", None)
+    record = Record(log.new_recorder() if recorder is None else recorder, verbose=False)
+    log.own.record = record
+    try:
+        yield record
+    finally:
+        log.own.record = outer
 
 
 def new_recorder(trt: ModuleType) -> Any:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Union
 
 from fwd_core.backends.base import Options
-from fwd_core.backends.tensorrt import tactics
+from fwd_core.backends.tensorrt import lean, tactics
 from fwd_core.backends.tensorrt.features import Features
 from fwd_core.backends.tensorrt.library import FLAVOURS
 from fwd_core.backends.tensorrt.profiles import Profile
@@ -125,15 +125,17 @@ class TensorRTOptions(Options):
         """The profiles asked for, none for the default."""
         return parse_profiles(self.profiles)
 
-    def check(self, features: Features, here: str | None) -> None:
+    def check(self, features: Features, here: str | None, version: str) -> None:
         """Refuse what a flavour cannot honour.
 
         Args:
             features: Of the flavour that will build.
             here: Compute capability of the GPU at hand, as ``sm_89``, or ``None``.
+            version: Of the flavour.
 
         Raises:
-            OptionError: A GPU cannot be built for, or the flavour lacks what an option asks.
+            OptionError: A GPU cannot be built for, or the flavour, or a library that it needs
+                beside it, lacks what an option asks.
         """
         known = features.compute_capabilities or ((here,) if here is not None else ())
         for name in self.gpus:
@@ -179,6 +181,10 @@ class TensorRTOptions(Options):
                 expected=f"sm_{OLDEST_COMPATIBLE} or newer",
                 got=here,
             )
+        if self.version_compatible:
+            lean.require(version)
+        if self.timing_cache not in ("auto", "off") and features.cudnn_in_times:
+            tactics.require_for_times()
         tactics.check(self.sources, features)
 
 

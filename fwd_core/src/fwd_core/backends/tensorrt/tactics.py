@@ -69,6 +69,22 @@ def missing_for_times() -> str | None:
     return None
 
 
+def require_for_times() -> None:
+    """Refuse to keep times in a file where cuDNN's version cannot be asked for.
+
+    Raises:
+        OptionError: cuDNN is not there.
+    """
+    missing = missing_for_times()
+    if missing is not None:
+        raise OptionError(
+            "option 'timing_cache' of backend 'tensorrt': TensorRT writes the version of cuDNN "
+            "beside its times, and cuDNN cannot be loaded",
+            details=[missing],
+            hint=f"{CUDNN_HINT}, or leave timing_cache out",
+        )
+
+
 def mask(trt: Any, config: Any, names: Sequence[str] | None) -> int | None:
     """TensorRT's bits for sources, or ``None`` to leave them.
 

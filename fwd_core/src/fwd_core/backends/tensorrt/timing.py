@@ -109,23 +109,25 @@ class TimingCache:
         self._read = self._contents()
         self._cache = self._made(self._read, record)
         if not config.set_timing_cache(self._cache, False):
-            self._warn("TensorRT does not take it", record.problems())
+            told = record.problems()
             self._cache = self._made(b"", record)
-            config.set_timing_cache(self._cache, False)
+            if config.set_timing_cache(self._cache, False):
+                self._warn("TensorRT does not take it", told)
+            else:
+                self._cache = None  # so that the file keeps what it holds
+                self._tell("TensorRT takes none", [*told, *record.problems()])
 
     def save(self, record: Record) -> None:
         """Write what this build measured, with what others wrote meanwhile. Failures are told."""
+        if self._cache is None:
+            return
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with locked(self.path):
                 self._merge(record)
                 write(self.path, self._owner, self._cache.serialize())
         except (EngineFileError, OSError) as error:
-            warnings.warn(
-                f"the timing cache is not kept, so the next build measures again: {error}",
-                ForwardWarning,
-                stacklevel=2,
-            )
+            self._tell(str(error))
 
     def _merge(self, record: Record) -> None:
         """Add what other builds wrote since this one read the file."""
@@ -161,4 +163,12 @@ class TimingCache:
             f"the timing cache {self.path} is not used and will be written anew: {text}",
             ForwardWarning,
             stacklevel=2,
+        )
+
+    def _tell(self, why: str, told: Sequence[str] = ()) -> None:
+        text = "; ".join([why, *told])
+        warnings.warn(
+            f"the timing cache is not kept, so the next build measures again: {text}",
+            ForwardWarning,
+            stacklevel=3,
         )

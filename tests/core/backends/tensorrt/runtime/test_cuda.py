@@ -51,11 +51,26 @@ def test_a_gpu_is_told_in_words() -> None:
         (lambda: cuda.to_host(256, 512, 8, 0), "cudaMemcpyAsync"),
         (lambda: cuda.within(256, 512, 8, 0), "cudaMemcpyAsync"),
         (lambda: cuda.is_over(0), "cudaEventQuery"),
+        (lambda: cuda.switch(0), "cudaGetDevice"),
+        (lambda: cuda.device_of(256), "cudaPointerGetAttributes"),
         (lambda: cuda.follow(1, 2), "cudaEventCreateWithFlags"),
         (lambda: blocks.on_device().lend(8, 0), "cudaMalloc"),
         (lambda: blocks.pinned().lend(8, 0), "cudaMallocHost"),
     ],
-    ids=["malloc", "pinned", "free", "there", "back", "within", "event", "follow", "block", "page"],
+    ids=[
+        "malloc",
+        "pinned",
+        "free",
+        "there",
+        "back",
+        "within",
+        "event",
+        "switch",
+        "where",
+        "follow",
+        "block",
+        "page",
+    ],
 )
 def test_failures_are_told_by_the_call_that_failed(use: Callable[[], object], told: str) -> None:
     pytest.importorskip("cuda.bindings")

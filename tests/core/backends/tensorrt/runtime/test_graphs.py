@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from host_cuda import host_cuda
 
 from fwd_core.backends.tensorrt.runtime import cuda, device
 from fwd_core.backends.tensorrt.runtime.graphs import Graphs, Key, Policy
 from fwd_core.backends.tensorrt.runtime.program import Program, Shape
+from fwd_core.errors import DeviceError, ForwardWarning, GraphWarning
 
 STREAM = 5
 
@@ -88,3 +92,53 @@ def test_the_second_run_waits_for_its_stream() -> None:
         graphs.run(_key(1), 0)
     assert len(made) == 2, "a program of its own"
     assert made[1].told == [(((1, 3),), (256, 512), 0), 0]
+
+
+def test_recordings_are_given_up_after_five_failures_one_after_the_other() -> None:
+    policy = Policy()
+    for _ in range(3):
+        assert [policy.failed() for _ in range(4)] == [False] * 4
+        policy.succeeded()
+    assert policy.wanted
+    assert [policy.failed() for _ in range(6)] == [False] * 4 + [True, False]
+    assert not policy.wanted
+
+
+def test_one_of_many_threads_is_told_that_it_was_the_last() -> None:
+    policy = Policy()
+    with ThreadPoolExecutor(8) as threads:
+        told = list(threads.map(lambda _: policy.failed(), range(64)))
+    assert told.count(True) == 1
+
+
+class Refusing(Written):
+    """Cannot be recorded, but for the captures that are let through."""
+
+    def __init__(self, let: list[bool]) -> None:
+        super().__init__()
+        self._let = let
+        self._runs = 0
+
+    def enqueue(self, stream: int) -> None:
+        self._runs += 1
+        if self._runs == 2 and not self._let.pop(0):
+            raise DeviceError("not now")
+
+
+def test_a_recording_that_succeeds_begins_the_count_anew() -> None:
+    let = [False] * 4 + [True] + [False] * 5
+    policy = Policy()
+    graphs = Graphs(lambda: Refusing(let), policy)
+    with host_cuda(), warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        for number in range(10):
+            for _ in range(2):
+                graphs._eager = Written()
+                graphs.run(_key(number), 0)
+            assert policy.wanted is (number < 9)
+        assert graphs.count == 1
+        graphs.close()
+    assert [(one.category, str(one.message).split(";")[0]) for one in told] == [
+        (GraphWarning, "runs of this engine are not replayed as CUDA graphs: not now")
+    ]
+    assert issubclass(GraphWarning, ForwardWarning)

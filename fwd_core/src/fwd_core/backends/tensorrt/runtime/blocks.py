@@ -52,14 +52,16 @@ class Block(Memory):
         # The engine's own streams wait for the default stream by themselves, and it for them.
         self.lent = self.lent or stream != 0 or self._home not in self._pool.own
         if stream is not None and self.stream is not None:
-            cuda.follow(stream, self.stream)
+            with cuda.on(self._pool.device):  # the caller may be at another
+                cuda.follow(stream, self.stream)
 
     def read(self, target: NDArray[np.generic]) -> None:
         """Copy it to the host. See :meth:`Memory.read`."""
         # Of a finished run the stream may be gone: it went with its engine.
         stream = _PER_THREAD if self.stream is None else self.stream
-        cuda.to_host(target.ctypes.data, self.address, target.nbytes, stream)
-        cuda.call("cudaStreamSynchronize", stream)
+        with cuda.on(self._pool.device):  # the default streams are each GPU's own
+            cuda.to_host(target.ctypes.data, self.address, target.nbytes, stream)
+            cuda.call("cudaStreamSynchronize", stream)
 
     def __del__(self) -> None:
         self._pool.give_back(self.address, self.size, self._home, lent=self.lent)
@@ -74,17 +76,21 @@ class BlockPool:
     Attributes:
         own: Handles of streams of contexts, which run for callers without one.
         held: Bytes that were taken from the device and not given back.
+        device: Number of the GPU, ``None`` where there is no other.
 
     Args:
         take: Takes so many bytes from the device.
         give: Gives addresses back, once nothing uses them.
+        device: As above.
     """
 
     def __init__(
         self,
         take: Callable[[int], int],
         give: Callable[[list[int]], None],
+        device: int | None = None,
     ) -> None:
+        self.device = device
         self.own: set[int] = set()
         self.held = 0
         self._take = take
@@ -174,11 +180,13 @@ def _give_all(
         give(addresses)
 
 
-def on_device() -> BlockPool:
-    """A pool of memory of the current device."""
-    return BlockPool(partial(cuda.take, "cudaMalloc"), partial(cuda.give, "cudaFree"))
+def on_device(device: int | None = None) -> BlockPool:
+    """A pool of memory of a GPU, by default of the current one, which must stay so."""
+    give = partial(cuda.give, "cudaFree", device=device)
+    return BlockPool(partial(cuda.take, "cudaMalloc"), give, device)
 
 
-def pinned() -> BlockPool:
-    """A pool of memory of the host that the device copies to."""
-    return BlockPool(partial(cuda.take, "cudaMallocHost"), partial(cuda.give, "cudaFreeHost"))
+def pinned(device: int | None = None) -> BlockPool:
+    """A pool of memory of the host that a GPU copies to."""
+    give = partial(cuda.give, "cudaFreeHost", device=device)
+    return BlockPool(partial(cuda.take, "cudaMallocHost"), give, device)

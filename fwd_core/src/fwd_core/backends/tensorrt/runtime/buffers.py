@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import weakref
+from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
@@ -21,6 +22,9 @@ _LEAST = 256
 class _Buffer:
     """Memory that grows, and is given back when it is not needed any more.
 
+    Args:
+        spare: Gives back what lies idle elsewhere, asked for when there is no memory left.
+
     Attributes:
         address: Where it begins; 0 before the first :meth:`reserve`.
         size: Bytes there are.
@@ -29,7 +33,8 @@ class _Buffer:
     #: CUDA's functions that take memory and give it back.
     calls: ClassVar[tuple[str, str]]
 
-    def __init__(self) -> None:
+    def __init__(self, spare: Callable[[], None] | None = None) -> None:
+        self._spare = spare
         self.address = 0
         self.size = 0
         self._release: weakref.finalize[..., _Buffer] | None = None
@@ -42,12 +47,22 @@ class _Buffer:
         """
         if size > self.size or not self.address:
             self.free()
-            self.size = max(size, _LEAST)
+            wanted = max(size, _LEAST)
             take, give_back = self.calls
-            self.address = int(cuda.call(take, self.size))
+            self.address = self._taken(take, wanted)
+            self.size = wanted
             self._release = weakref.finalize(self, cuda.call, give_back, self.address)
             self._release.atexit = False  # the driver may be gone by then, and frees all itself
         return self.address
+
+    def _taken(self, function: str, size: int) -> int:
+        try:
+            return cuda.take(function, size)
+        except cuda.CudaError as error:
+            if self._spare is None or error.name != cuda.OUT_OF_MEMORY:
+                raise
+        self._spare()
+        return cuda.take(function, size)
 
     def free(self) -> None:
         """Give the memory back."""

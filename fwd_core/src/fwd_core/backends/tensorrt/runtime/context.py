@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import weakref
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -59,15 +60,15 @@ class DeviceContext(Context):
 
     def __init__(self, owner: DeviceExecutable) -> None:
         self._owner = owner
-        owner.enter()
         self.stream = int(cuda.call("cudaStreamCreate"))
         self._done = cuda.call("cudaEventCreateWithFlags", cuda.runtime().cudaEventDisableTiming)
         self._release = weakref.finalize(self, _destroy, self.stream, self._done)
         self._release.atexit = False  # the driver may be gone by then, and frees all itself
         owner.blocks.own.add(self.stream)
-        self._scratch = DeviceBuffer()
-        self._buffers = [DeviceBuffer() for _ in owner.bindings]
-        self._pinned = [PinnedBuffer() for _ in owner.inputs]
+        spare, pinned = owner.blocks.trim, owner.pinned.trim
+        self._scratch = DeviceBuffer(spare)
+        self._buffers = [DeviceBuffer(spare) for _ in owner.bindings]
+        self._pinned = [PinnedBuffer(pinned) for _ in owner.inputs]
         self.graphs = [
             Graphs(lambda index=index: self._program(index), owner.policy)  # type: ignore[misc]
             for index in range(owner.profiles)
@@ -86,44 +87,63 @@ class DeviceContext(Context):
             InputError: An integer does not fit the engine's type, or TensorRT refuses a shape.
             DeviceError: A CUDA call failed, or TensorRT could not run.
         """
-        self._owner.enter()
-        return self._finished(self._queue(inputs, shapes, self.stream))
+        before = None if self._owner.only is None else cuda.switch(self._owner.only)
+        try:
+            return self._finished(self._queue(inputs, shapes, self.stream))
+        finally:
+            if before is not None:
+                cuda.call("cudaSetDevice", before)
 
     def accept(self, given: Sequence[Any], stream: int | None) -> list[Any]:
         """Arrays of the host or the GPU. See :meth:`Context.accept`."""
         owner = self._owner
-        owner.enter()
-        return [
-            self._accept(binding, item, stream)
-            for binding, item in zip(owner.inputs, given, strict=True)
-        ]
+        before = None if owner.only is None else cuda.switch(owner.only)
+        try:
+            return [
+                self._accept(binding, item, stream)
+                for binding, item in zip(owner.inputs, given, strict=True)
+            ]
+        finally:
+            if before is not None:
+                cuda.call("cudaSetDevice", before)
 
     def _accept(self, binding: Binding, item: Any, stream: int | None) -> Any:
         port, bound, kind = binding.port, binding.dtype, type(item)
         if kind is np.ndarray:
             return as_array(port, item)
-        gpu = self._owner.gpu.ordinal
+        owner = self._owner
         if stream is not None and kind is not DeviceArray:  # the quickest way, tried first
-            found = by_interface(port, bound, item, gpu if self._owner.several_gpus else None)
+            found = by_interface(port, bound, item, owner.only, owner.device_of)
             if found is not None:
                 return found
         if on_device(item):
-            return as_given(port, bound, item, gpu, stream, self.stream)
+            gpu = owner.gpu.ordinal
+            return as_given(port, bound, item, gpu, stream, self.stream, owner.device_of)
         return as_array(port, item)
 
     def run_on(
         self, inputs: Sequence[Any], shapes: Sequence[Shape], stream: int | None
     ) -> list[Any]:
         """Run on what :meth:`accept` gave. See :meth:`Context.run_on`."""
-        queued = self._queue(inputs, shapes, self.stream if stream is None else stream)
-        if stream is None or queued.host:
-            return self._finished(queued)
-        return self.outputs(queued)
+        before = None if self._owner.only is None else cuda.switch(self._owner.only)
+        try:
+            queued = self._queue(inputs, shapes, self.stream if stream is None else stream)
+            if stream is None or queued.host:
+                return self._finished(queued)
+            return self.outputs(queued)
+        finally:
+            if before is not None:
+                cuda.call("cudaSetDevice", before)
 
     def submit(self, inputs: Sequence[Any], shapes: Sequence[Shape], stream: int | None) -> Pending:
         """Queue a run. See :meth:`Context.submit`."""
-        queued = self._queue(inputs, shapes, self.stream if stream is None else stream)
-        return DevicePending(self, queued)
+        before = None if self._owner.only is None else cuda.switch(self._owner.only)
+        try:
+            queued = self._queue(inputs, shapes, self.stream if stream is None else stream)
+            return DevicePending(self, queued)
+        finally:
+            if before is not None:
+                cuda.call("cudaSetDevice", before)
 
     def outputs(self, queued: Queued) -> list[Any]:
         """Arrays of the outputs; those of the host are right once the run is over."""
@@ -160,9 +180,23 @@ class DeviceContext(Context):
         return self.outputs(queued)
 
     def _queue(self, inputs: Sequence[Any], shapes: Sequence[Shape], stream: int) -> Queued:
-        owner = self._owner
         if self.last is not None and self.last != stream:
             cuda.call("cudaStreamWaitEvent", stream, self._done, 0)
+        try:
+            queued = self._put(inputs, shapes, stream)
+        except BaseException:
+            # Copies that were queued before still read memory of this context.
+            with suppress(cuda.CudaError):
+                self._record_done(self._done, stream)
+                self.last = stream
+            raise
+        self._record_done(self._done, stream)
+        self.last = stream
+        return queued
+
+    def _put(self, inputs: Sequence[Any], shapes: Sequence[Shape], stream: int) -> Queued:
+        """Put a run on a stream, after what is on it."""
+        owner = self._owner
         host = True
         sent = []
         for index, item in enumerate(inputs):
@@ -182,8 +216,6 @@ class DeviceContext(Context):
             key = (sizes, (*sent, *[block.address for block in blocks]))
             if self._moves.get(sizes) or not graphs.replayed(key, stream):
                 self._run_anew(inputs, key, sent, blocks, lengths, graphs, stream)
-        self._record_done(self._done, stream)
-        self.last = stream
         return Queued(stream, blocks, shapes, host, inputs)
 
     def _prepared(

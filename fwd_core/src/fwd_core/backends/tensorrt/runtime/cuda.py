@@ -4,28 +4,18 @@ from __future__ import annotations
 
 import importlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
-from fwd_core.errors import ForwardError
+from fwd_core.errors import CudaError, DeviceError
 
-
-class DeviceError(ForwardError):
-    """The GPU, or TensorRT on it, failed while an engine was loaded or ran."""
-
-
-class CudaError(DeviceError):
-    """A CUDA call failed.
-
-    Attributes:
-        name: CUDA's name of the error, as ``cudaErrorMemoryAllocation``.
-    """
-
-    def __init__(self, call: str, name: str, text: str) -> None:
-        self.name = name
-        super().__init__(f"{call} failed: {name}", details=[text] if text else [])
+#: Errors have their home beside the others; here they are where they are raised.
+__all__ = ["CudaError", "DeviceError"]
+#: CUDA's name of the error for memory that there is not.
+OUT_OF_MEMORY = "cudaErrorMemoryAllocation"
 
 
 @lru_cache(maxsize=None)
@@ -100,23 +90,86 @@ def take(function: str, size: int) -> int:
     Raises:
         CudaError: There is no memory left.
     """
-    return int(call(function, size))
+    try:
+        return int(call(function, size))
+    except CudaError as error:
+        if error.name != OUT_OF_MEMORY:
+            raise
+        kind = "pinned memory of the host" if function == "cudaMallocHost" else "memory of the GPU"
+        got = f"{size:,} bytes of {kind} wanted"
+        if function == "cudaMalloc":
+            got += f", {int(call('cudaMemGetInfo')[0]):,} free"
+        raise CudaError(
+            function,
+            error.name,
+            "\n".join(error.details),
+            got=got,
+            hint="give a smaller batch, keep fewer engines or contexts, and close() engines that "
+            "are not used",
+        ) from None
 
 
-def give(function: str, addresses: list[int]) -> None:
+def give(function: str, addresses: list[int], device: int | None = None) -> None:
     """Give memory back, when all work of the device is done.
 
     Args:
         function: ``cudaFree`` or ``cudaFreeHost``.
         addresses: From :func:`take`.
+        device: Number of the GPU that may use the memory; ``None`` where there is no other.
 
     Raises:
         CudaError: The work has failed.
     """
-    with capturing:
+    with on(device), capturing:
         call("cudaDeviceSynchronize")
         for address in addresses:
             call(function, address)
+
+
+def switch(device: int) -> int | None:
+    """Let this thread's calls go to a GPU.
+
+    Returns:
+        Number of the GPU that they went to before, ``None`` if it is the same.
+
+    Raises:
+        CudaError: There is no such GPU.
+    """
+    before = int(call("cudaGetDevice"))
+    if before == device:
+        return None
+    call("cudaSetDevice", device)
+    return before
+
+
+@contextmanager
+def on(device: int | None) -> Iterator[None]:
+    """Let this thread's calls go to a GPU for a while; to the current one with ``None``.
+
+    Raises:
+        CudaError: There is no such GPU.
+    """
+    before = None if device is None else switch(device)
+    try:
+        yield
+    finally:
+        if before is not None:
+            call("cudaSetDevice", before)
+
+
+def device_of(address: int) -> int | None:
+    """Number of the GPU whose memory an address is in.
+
+    Returns:
+        ``None`` for memory that every GPU reaches, and for what CUDA does not know.
+
+    Raises:
+        CudaError: CUDA does not tell.
+    """
+    told = call("cudaPointerGetAttributes", address)
+    if told.type != runtime().cudaMemoryType.cudaMemoryTypeDevice:
+        return None
+    return int(told.device)
 
 
 def to_device(target: int, source: int, size: int, stream: int) -> None:

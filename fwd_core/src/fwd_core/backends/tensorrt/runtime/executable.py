@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from fwd_core.backends.base import Executable, Port
 from fwd_core.backends.layer_times import LayerTime
 from fwd_core.backends.tensorrt import profiles
 from fwd_core.backends.tensorrt.library import Library
-from fwd_core.backends.tensorrt.logger import listen, logger, new_recorder
+from fwd_core.backends.tensorrt.logger import aside, logger, new_recorder
 from fwd_core.backends.tensorrt.plan import TensorRTPlan
 from fwd_core.backends.tensorrt.runtime import blocks, cuda, device
 from fwd_core.backends.tensorrt.runtime.context import DeviceContext
@@ -21,10 +23,14 @@ from fwd_core.backends.tensorrt.runtime.program import (
     Shape,
     TensorRTProgram,
     activation_bytes,
+    execution_context,
 )
 from fwd_core.backends.tensorrt.types import HELD
 from fwd_core.errors import BuildError
 from fwd_core.ir.dtypes import DType
+
+#: Sizes of inputs whose profile is remembered; after as many others all are forgotten.
+_CHOICES = 1024
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,8 @@ class DeviceExecutable(Executable):
         policy: Whether runs are recorded as CUDA graphs.
         blocks: Memory of outputs on the device.
         pinned: Memory of outputs on the host.
-        several_gpus: Whether there are others beside it.
+        only: Number of the GPU where there are others, else ``None``.
+        device_of: Tells the GPU of an address, ``None`` where there is no other.
     """
 
     parallel = 2
@@ -85,10 +92,12 @@ class DeviceExecutable(Executable):
         self.profiles = max(len(ranges), 1)
         self.activation_bytes = activation_bytes
         self.policy = Policy(record)
-        self.blocks = blocks.on_device()
-        self.pinned = blocks.pinned()
+        several = cuda.call("cudaGetDeviceCount") > 1
+        self.only = gpu.ordinal if several else None
+        self.device_of = cuda.device_of if several else None
+        self.blocks = blocks.on_device(self.only)
+        self.pinned = blocks.pinned(self.only)
         self._chosen: dict[tuple[Shape, ...], int] = {}
-        self.several_gpus = cuda.call("cudaGetDeviceCount") > 1
         self._contexts: weakref.WeakSet[DeviceContext] = weakref.WeakSet()
 
     @property
@@ -106,11 +115,6 @@ class DeviceExecutable(Executable):
             stream: Handle of a stream to prepare it on.
         """
 
-    def enter(self) -> None:
-        """Make the engine's GPU the one that this thread's calls go to."""
-        if self.several_gpus:
-            cuda.call("cudaSetDevice", self.device)
-
     def profile(self, sizes: tuple[Shape, ...]) -> int:
         """The optimization profile for inputs of these sizes: the closest that holds them.
 
@@ -121,23 +125,27 @@ class DeviceExecutable(Executable):
             return 0
         found = self._chosen.get(sizes)
         if found is None:
+            if len(self._chosen) >= _CHOICES:
+                self._chosen.clear()
             ports = [binding.port for binding in self.inputs]
             found = self._chosen[sizes] = profiles.required(self.ranges, ports, sizes)
         return found
 
     def context(self) -> DeviceContext:
         """A new context. See :meth:`Executable.context`."""
-        context = DeviceContext(self)
+        with cuda.on(self.only):
+            context = DeviceContext(self)
         self._contexts.add(context)
         return context
 
     def close(self) -> None:
         """Free what is held on the device, and pinned memory."""
-        for context in list(self._contexts):
-            context.close()
-        self._contexts.clear()
-        self.blocks.close()
-        self.pinned.close()
+        with cuda.on(self.only):
+            for context in list(self._contexts):
+                context.close()
+            self._contexts.clear()
+            self.blocks.close()
+            self.pinned.close()
 
 
 class TensorRTExecutable(DeviceExecutable):
@@ -167,15 +175,20 @@ class TensorRTExecutable(DeviceExecutable):
                 "or build with backend='openvino'",
             )
         self.library = library
-        # Before the engine, so that it goes after it: TensorRT keeps bare pointers to it.
+        # Before the recorder, so that they go before it: TensorRT keeps bare pointers to it.
+        self.engine: Any = None
+        self._runtime: Any = None
         self._recorder = new_recorder(library.trt)
-        with listen(library.trt) as record:
+        self._making = threading.Lock()
+        with aside(library.trt, self._recorder) as record:  # a load waits for no build
             self._runtime = library.trt.Runtime(logger(library.trt))
+            self._runtime.error_recorder = self._recorder
             if plan.manifest.get("version_compatible"):
                 self._runtime.engine_host_code_allowed = True
             self.engine = self._runtime.deserialize_cuda_engine(plan.payload())
             if self.engine is None:
                 raise BuildError(f"{library.flavour} refuses the plan", details=record.problems())
+            self.engine.error_recorder = self._recorder
         self.manifest = plan.manifest
         names = plan.manifest["bindings"]
         super().__init__(
@@ -192,15 +205,15 @@ class TensorRTExecutable(DeviceExecutable):
         names = [binding.name for binding in self.bindings]
         ports = [binding.port for binding in self.inputs]
         chosen = profile if self.ranges else None
-        engine, recorder = self.engine, self._recorder
-        return TensorRTProgram(
-            self.library.trt, engine, recorder, names, ports, memory, chosen, stream
-        )
+        trt = self.library.trt
+        context = execution_context(trt, self.engine, self._recorder, self._making)
+        return TensorRTProgram(trt, context, names, ports, memory, chosen, stream)
 
     def close(self) -> None:
         """Free the engine too. See :meth:`DeviceExecutable.close`."""
         super().close()
-        self.engine = self._runtime = None
+        with cuda.on(self.only):
+            self.engine = self._runtime = None
 
     def layer_times(self, inputs: Sequence[object], runs: int) -> list[LayerTime]:
         """Mean times of the compiled layers. See :meth:`Executable.layer_times`."""

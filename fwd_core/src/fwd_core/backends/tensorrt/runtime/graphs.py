@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fwd_core.backends.tensorrt.runtime import cuda
 from fwd_core.backends.tensorrt.runtime.program import Program, Shape
-from fwd_core.errors import ForwardError
+from fwd_core.errors import ForwardError, GraphWarning
 
 #: Graphs that a context keeps; each has an execution state of its own.
 CAPACITY = 8
 #: Runs of other shapes or addresses after which one is forgotten that was seen once.
 _REMEMBERED = 64
-#: Recordings that may fail before no more are tried.
+#: Recordings that may fail one after the other before no more are tried.
 _ATTEMPTS = 5
 #: What is recorded: shapes of the inputs, addresses of inputs and outputs.
 Key = tuple[tuple[Shape, ...], tuple[int, ...]]
-
-
-class GraphWarning(UserWarning):
-    """An engine's runs cannot be recorded as CUDA graphs, so each is enqueued anew."""
 
 
 class Recorded:
@@ -47,12 +44,28 @@ class Policy:
 
     Attributes:
         wanted: Whether to record.
-        failures: Recordings that failed. One may be spoilt from outside: CUDA ends it when any
-            thread of the process waits for the whole device meanwhile.
+        failures: Recordings that failed since the last that did not. One may be spoilt from
+            outside: CUDA ends it when any thread of the process waits for the whole device
+            meanwhile.
     """
 
     wanted: bool = True
     failures: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    def succeeded(self) -> None:
+        """A recording was made."""
+        with self._lock:
+            self.failures = 0
+
+    def failed(self) -> bool:
+        """A recording failed; whether that was the last one that is tried."""
+        with self._lock:
+            self.failures += 1
+            if self.failures < _ATTEMPTS or not self.wanted:
+                return False
+            self.wanted = False
+            return True
 
 
 class Graphs:
@@ -155,17 +168,15 @@ class Graphs:
         try:
             graph = _capture(program)
         except (ForwardError, RuntimeError) as error:
-            self._policy.failures += 1
-            if self._policy.failures != _ATTEMPTS:
-                return
-            self._policy.wanted = False
-            warnings.warn(
-                f"runs of this engine are not replayed as CUDA graphs: {error}; build with "
-                "cuda_graph='off' if that is as expected",
-                GraphWarning,
-                stacklevel=2,
-            )
+            if self._policy.failed():
+                warnings.warn(
+                    f"runs of this engine are not replayed as CUDA graphs: {error}; build with "
+                    "cuda_graph='off' if that is as expected",
+                    GraphWarning,
+                    stacklevel=2,
+                )
             return
+        self._policy.succeeded()
         while len(self._recorded) >= self._capacity:
             _, oldest = self._recorded.popitem(last=False)
             oldest.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class DevicePending(Pending):
-    """A queued run, and an event behind it.
+    """A queued run, and an event behind it. Any number of threads may ask and wait.
 
     Args:
         context: What it was queued on.
@@ -24,11 +25,14 @@ class DevicePending(Pending):
         self._context = context
         self._queued: Queued | None = queued
         self._outputs: list[Any] = []
+        self._lock = threading.Lock()
         self._event = cuda.call("cudaEventCreateWithFlags", cuda.runtime().cudaEventDisableTiming)
-        cuda.call("cudaEventRecord", self._event, queued.stream)
         # What the run reads has to outlive it, also when nobody asks for the result.
-        self._release = weakref.finalize(self, _let_go, self._event, queued)
+        self._release: weakref.finalize[..., DevicePending] = weakref.finalize(
+            self, _let_go, self._event, queued
+        )
         self._release.atexit = False
+        cuda.call("cudaEventRecord", self._event, queued.stream)
 
     def done(self) -> bool:
         """Whether the run is over. See :meth:`Pending.done`."""
@@ -38,12 +42,20 @@ class DevicePending(Pending):
         """Wait, and give the outputs. See :meth:`Pending.result`."""
         if self._queued is not None:
             cuda.call("cudaEventSynchronize", self._event)
-            for block in self._queued.blocks:
-                block.stream = None
-            self._outputs = self._context.outputs(self._queued)
-            self._queued = None
-            self._release()
+            with self._lock:
+                if self._queued is not None:
+                    self._finish(self._queued)
         return self._outputs
+
+    def _finish(self, queued: Queued) -> None:
+        for block in queued.blocks:
+            block.stream = None
+        self._outputs = self._context.outputs(queued)
+        self._queued = None
+        # The inputs may go now; the event stays, for threads that ask about it at this moment.
+        self._release.detach()
+        self._release = weakref.finalize(self, cuda.call, "cudaEventDestroy", self._event)
+        self._release.atexit = False
 
 
 def _let_go(event: Any, _queued: Queued) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from fwd_core.backends.layer_times import LayerTime
 from fwd_core.backends.tensorrt import inspector
 from fwd_core.backends.tensorrt.layers import CompiledLayer
-from fwd_core.backends.tensorrt.logger import listen
+from fwd_core.backends.tensorrt.logger import aside
 from fwd_core.backends.tensorrt.runtime import conversion, cuda
 from fwd_core.backends.tensorrt.runtime.buffers import DeviceBuffer
 from fwd_core.engine.shapes import OutputShapes
@@ -57,15 +57,15 @@ def measure(owner: TensorRTExecutable, inputs: Sequence[Any], runs: int) -> list
         InputError: It refuses a shape.
         DeviceError: A CUDA call failed, or TensorRT could not run.
     """
-    owner.enter()
-    stream = int(cuda.call("cudaStreamCreate"))
-    buffers = [DeviceBuffer() for _ in range(1 + len(owner.bindings))]
-    try:
-        return _measured(owner, inputs, runs, buffers, stream)
-    finally:
-        for buffer in buffers:
-            buffer.free()
-        cuda.call("cudaStreamDestroy", stream)
+    with cuda.on(owner.only):
+        stream = int(cuda.call("cudaStreamCreate"))
+        buffers = [DeviceBuffer(owner.blocks.trim) for _ in range(1 + len(owner.bindings))]
+        try:
+            return _measured(owner, inputs, runs, buffers, stream)
+        finally:
+            for buffer in buffers:
+                buffer.free()
+            cuda.call("cudaStreamDestroy", stream)
 
 
 def _measured(
@@ -126,5 +126,5 @@ def layer_times(
 def _layers(owner: TensorRTExecutable, context: Any) -> list[CompiledLayer]:
     if "layers" in owner.manifest:
         return [CompiledLayer.from_json(entry) for entry in owner.manifest["layers"]]
-    with listen(owner.library.trt) as record:
+    with aside(owner.library.trt) as record:
         return inspector.inspect(owner.library, owner.engine, context, record)
