@@ -261,9 +261,10 @@ class Builder:
     def for_calibration(self) -> Builder:
         """A builder of float32 engines that run here, on this one's backend if it can."""
         chosen = self.backend()
-        name, options = chosen.name, self.options
+        name, options = chosen.name, chosen.calibration_options(self.options)
         if not chosen.availability().run:
             name, options = "auto", {}
+        # Without the listener: pieces are many, and their phases say nothing of the model.
         return Builder(backend=name, options=options, plugins=self.plugins)
 
     def _prepare(self, graph: Graph, backend: Backend, options: Options) -> None:
@@ -290,7 +291,7 @@ class Builder:
                 "a model that was trained with fake quantization needs none",
             )
         if self.mode == "int8_calib":
-            calibrator.calibrate(graph, self)
+            calibrator.ranges(graph, self)  # checked, so that no cache of another model passes
             return
         with self.events.phase("rewrite", detail="int8"):
             calibrator.quantize(graph, self)
@@ -301,6 +302,8 @@ class Builder:
         self._require_options(backend)
         options = backend.options.parse(backend.name, self.options)
         backend.require(self.mode, options)
+        if self.mode == "int8_calib" and self.calibrator is not None:
+            self.calibrator.require_file()
         return backend, options
 
     def _require_options(self, backend: Backend) -> None:

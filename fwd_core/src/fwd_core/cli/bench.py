@@ -73,6 +73,7 @@ def bench(
     cache: calibration.Cache = None,
     scales: calibration.Scales = None,
     skip: calibration.Skip = None,
+    attention: calibration.Attention = False,
     backend: options.BackendName = "auto",
     option: options.BackendOptions = None,
     json: options.Json = False,
@@ -90,7 +91,7 @@ def bench(
     if seconds is not None and iterations is not None:
         raise typer.BadParameter("give one of them", param_hint="--seconds and --iterations")
     of_int8: dict[str, Any] = {"calibrate": calibrate, "algorithm": algorithm, "cache": cache}
-    of_int8 |= {"scales": scales, "skip": skip}
+    of_int8 |= {"scales": scales, "skip": skip, "attention": attention}
     limit = seconds if seconds is not None else _SECONDS
     if modes is not None:
         if layers or rebuild:
