@@ -98,15 +98,14 @@ class Calibrator:
             CalibrationError: There is no data, or no range can be found, or a file does not fit.
         """
         names = self.names(graph)
-        algorithm = algorithm_of(builder.plugins, self.algorithm or DEFAULT_ALGORITHM)
+        asked = None if self.algorithm is None else algorithm_of(builder.plugins, self.algorithm)
         if self.scales is not None:
             return CalibrationCache.load_scales(self.scales)
         if isinstance(self.cache, CalibrationCache):
-            return self._held(self.cache, algorithm)
+            return _of(self.cache, asked)
         path = None if self.cache is None else Path(self.cache)
         if path is not None and path.exists():
-            wanted = None if self.algorithm is None else algorithm.name
-            return CalibrationCache.load(path, algorithm=wanted)
+            return CalibrationCache.load(path, algorithm=None if asked is None else asked.name)
         if self.batches is None:
             raise CalibrationError(
                 f"there is no calibration cache {path}",
@@ -114,21 +113,11 @@ class Calibrator:
             )
         if path is not None:
             require_writable(path)
+        algorithm = asked or algorithm_of(builder.plugins, DEFAULT_ALGORITHM)
         found = collected(graph, names, self.batches, algorithm, builder)
         if path is not None:
             found.save(path)
         return found
-
-    def _held(self, cache: CalibrationCache, algorithm: Algorithm) -> CalibrationCache:
-        if self.algorithm is not None and cache.algorithm != algorithm.name:
-            raise CalibrationError(
-                "the calibration cache was calibrated by another algorithm",
-                expected=algorithm.name,
-                got=cache.algorithm,
-                hint="leave the algorithm out to take the cache as it is; a file does not tell "
-                "'mse' from 'entropy_2': CalibrationCache.load(path, algorithm='mse') does",
-            )
-        return cache
 
     def require_file(self) -> None:
         """Check that mode ``int8_calib`` has a cache to write, or to find written.
@@ -182,6 +171,18 @@ class Calibrator:
             unsigned=builder.backend().unsigned,
         )
         return self.placement
+
+
+def _of(cache: CalibrationCache, asked: Algorithm | None) -> CalibrationCache:
+    if asked is not None and cache.algorithm != asked.name:
+        raise CalibrationError(
+            "the calibration cache was calibrated by another algorithm",
+            expected=asked.name,
+            got=cache.algorithm,
+            hint="leave the algorithm out to take the cache as it is; a file does not tell 'mse' "
+            "from 'entropy_2': CalibrationCache.load(path, algorithm='mse') does",
+        )
+    return cache
 
 
 def require_writable(path: PathLike) -> None:
