@@ -31,6 +31,7 @@ from benchmarks.gpu.case import Case, accuracy
 from benchmarks.gpu.packs import plugins
 from fwd_core import Builder, Engine, Plugins, core_pack
 from fwd_core.backends.tensorrt.layers import CompiledLayer
+from fwd_core.builder import copied
 from fwd_core.ir import DType, Graph
 from fwd_core.ir.serialize import load
 from fwd_core.quantize import CalibrationCache, Calibrator, Histogram, algorithm_of
@@ -51,6 +52,8 @@ ALGORITHMS = ("entropy_2", "entropy", "minmax")
 #: Images that ranges are compared on, and seconds that TensorRT's calibrators may take.
 IMAGES, PATIENCE = 32, 400
 ROOT = Path(__file__).parents[2]
+#: What the second of ResNet-50's four stages gives.
+HALF_OF_RESNET = "encoder.stages.1.layers.3.activation/relu"
 
 
 @pytest.fixture(scope="session")
@@ -252,16 +255,21 @@ def test_resnet_is_near_float32_and_of_integers(case: Case, ranges: Ranges) -> N
 
 
 @pytest.mark.parametrize("algorithm", ["mse", "entropy_2"])
-def test_resnet_is_what_its_pairs_say(algorithm: str, case: Case, ranges: Ranges) -> None:
-    """Whatever the ranges: integers give what the same rounding gives in float32."""
+def test_half_of_resnet_is_what_its_pairs_say(algorithm: str, case: Case, ranges: Ranges) -> None:
+    """Whatever the ranges: integers give what the same rounding gives in float32.
+
+    Of the stem and two stages, 24 convolutions: all of the network makes of a number that rounds
+    the other way as much noise as int8 itself, since its weights are drawn.
+    """
     inputs, _ = case.read()
     placed = load(case.graph, PACKS.operators)
     _calibrated(ranges, algorithm).quantize(placed, _builder("float32"))
-    with _compile(emulated(placed), "float32") as engine:
+    placed.set_outputs([placed.value(HALF_OF_RESNET)], ["half"])
+    with _compile(emulated(copied(placed, PACKS)), "float32") as engine:
         wanted = engine.run_list(inputs)
-    calibrator = _calibrated(ranges, algorithm)
-    with _compile(load(case.graph, PACKS.operators), "int8", calibrator) as engine:
+    with _compile(placed, "int8") as engine:
         found = accuracy(engine.run_list(inputs), wanted)
+        _assert_of_integers(engine, 0.9)
     print("resnet50", algorithm, found)
     assert found["cosine"] >= 0.999
 

@@ -17,6 +17,11 @@ def emulated(graph: Graph) -> Graph:
     for node in list(graph):
         if not isinstance(node.op, ops.Dequantize):
             continue
+        if (held := node.op.x.constant) is not None:  # weights that are integers already
+            scale, zero = _along(node.op.scale, node.op), _along(node.op.zero_point, node.op)
+            whole = graph.constant(((held.numpy() - zero) * scale).astype(np.float32), before=node)
+            graph.replace_node(node, whole)
+            continue
         made = node.op.x.producer
         assert made is not None
         assert isinstance(made.op, ops.Quantize), "pairs stand together"
@@ -41,7 +46,7 @@ def _rounded(graph: Graph, before: Node, op: ops.Quantize) -> Value:
     return add(ops.Mul(add(ops.Sub(held, zeros)), scales))
 
 
-def _along(number: Value | None, op: ops.Quantize) -> Numbers:
+def _along(number: Value | None, op: ops.Quantize | ops.Dequantize) -> Numbers:
     """Scales or zero points as floats, of a shape that broadcasts over the tensor."""
     if number is None:
         return np.zeros((), np.float32)
