@@ -9,7 +9,8 @@ images they learned from.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from rich.table import Table
 from torch import nn
 
 import forward
+from benchmarks import integers
 from benchmarks.machine import write
 from benchmarks.summary import sqnr
 from fwd_core.errors import ForwardError
@@ -173,7 +175,7 @@ def scored(
     return {
         "accuracy": 100.0 * right / len(result),
         "sqnr_db": sqnr(result.numpy(), expected.numpy()),
-        "precision": str(engine.engine.manifest["compute"]),
+        "precision": integers.told(engine.engine),
     }
 
 
@@ -213,14 +215,31 @@ def show(name: str, rows: dict[str, Any], console: Console) -> None:
     console.print(table)
 
 
-def main() -> None:
-    """Train, build and print tables; ``--json`` writes the numbers too."""
+def beyond(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What of all models and modes loses more than is allowed, in words."""
+    return [
+        f"{name}, {mode}: {row['drop']:.2f} points lost, at most {ALLOWED} are allowed"
+        for name, rows in results.items()
+        for mode, row in rows.items()
+        if row.get("drop", 0.0) > ALLOWED
+    ]
+
+
+def main(given: Sequence[str] | None = None) -> int:
+    """Train, build and print tables; ``--json`` writes the numbers too.
+
+    Args:
+        given: Arguments; by default those of the command line.
+
+    Returns:
+        0, or 1 where a mode loses more than is allowed.
+    """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", nargs="*", default=list(MODELS), choices=list(MODELS))
     parser.add_argument("--algorithms", nargs="*", default=list(ALGORITHMS), choices=ALGORITHMS)
     parser.add_argument("--backend", default="openvino")
     parser.add_argument("--json", type=Path, help="file for the numbers")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(given)
     digits, console = Digits.load(), Console(width=120)
     results = {}
     for name in arguments.models:
@@ -228,7 +247,10 @@ def main() -> None:
         show(name, results[name], console)
         if arguments.json:
             write(arguments.json, results)
+    for line in (missed := beyond(results)):
+        console.print(line, style="bold red")
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -73,6 +73,17 @@ def test_links_resolve() -> None:
     assert not broken
 
 
+def test_no_merge_is_left_half_done() -> None:
+    marks = re.compile(r"^(<{7}|>{7}) ", re.MULTILINE)
+    texts = {path: _text(path) for path in _tracked()}
+    assert len(texts) > 500
+    assert marks.search("kept\n" + "<" * 7 + " HEAD\n")
+    left = [
+        str(path.relative_to(ROOT)) for path, text in texts.items() if text and marks.search(text)
+    ]
+    assert not left
+
+
 def test_sources_are_ascii_but_for_signs() -> None:
     # Tests may hold any text: some read documents in other scripts.
     files = [

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from benchmarks import integers
 from benchmarks.cpu.routes import (
     Call,
     onnx_program,
@@ -128,7 +129,7 @@ def _forward(
         calibrator=Calibrator(calibration_data(name), algorithm=algorithm),
     ).engine
     arrays = [tensor.numpy() for tensor in inputs]
-    return lambda: engine.run_list(arrays)[0], str(engine.manifest["compute"])
+    return lambda: engine.run_list(arrays)[0], integers.told(engine)
 
 
 ROUTES: dict[str, Int8Route] = {

@@ -80,6 +80,14 @@ def _layer(graph: Graph, layer: str, x: Any, arguments: list[Any], place: Locati
         )
     if layer == "crash":
         raise RuntimeError("the toy importer is broken")
+    if layer == "fake":  # what training with quantization leaves
+        scale = graph.constant(np.float32(arguments[0]), name=f"{name}.scale")
+        small = graph.add(ops.Quantize(x, scale), name=f"{name}.small", location=place)
+        return graph.add(ops.Dequantize(small, scale), name=name, location=place)
+    if layer == "attention":
+        scores = graph.add(ops.MatMul(x, x, transpose_b=True), name=f"{name}.scores")
+        weights = graph.add(ops.Softmax(scores, 1), name=f"{name}.weights", location=place)
+        return graph.add(ops.MatMul(weights, x), name=name, location=place)
     made = {"relu": ops.Relu, "wave": ops.Tanh}.get(layer)
     return None if made is None else graph.add(made(x), name=name, location=place)
 

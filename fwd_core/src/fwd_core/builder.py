@@ -279,10 +279,11 @@ class Builder:
         chosen = self.backend()
         # What packs change is changed after calibrating: pieces are of the model as it is.
         packs = self._asked_of_packs(chosen)
-        name = chosen.name
-        options = {key: value for key, value in self.options.items() if key not in packs}
+        own = {key: value for key, value in self.options.items() if key not in packs}
+        name, options = chosen.name, chosen.calibration_options(own)
         if not chosen.availability().run:
             name, options = "auto", {}
+        # Without the listener: pieces are many, and their phases say nothing of the model.
         return Builder(backend=name, options=options, plugins=self.plugins)
 
     def _prepare(self, graph: Graph, backend: Backend, options: Options) -> None:
@@ -309,7 +310,7 @@ class Builder:
                 "a model that was trained with fake quantization needs none",
             )
         if self.mode == "int8_calib":
-            calibrator.calibrate(graph, self)
+            calibrator.ranges(graph, self)  # checked, so that no cache of another model passes
             return
         with self.events.phase("rewrite", detail="int8"):
             calibrator.quantize(graph, self)
@@ -322,6 +323,8 @@ class Builder:
         own = {name: value for name, value in self.options.items() if name not in asked}
         options = backend.options.parse(backend.name, own)
         backend.require(self.mode, options)
+        if self.mode == "int8_calib" and self.calibrator is not None:
+            self.calibrator.require_file()
         return backend, options
 
     def _asked_of_packs(self, backend: Backend) -> dict[str, Any]:

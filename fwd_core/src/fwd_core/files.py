@@ -15,6 +15,7 @@ import mmap
 import os
 import secrets
 import struct
+import tempfile
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -75,6 +76,24 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def require_writable(path: str | os.PathLike[str]) -> None:
+    """Check before long work that its result can be written.
+
+    Raises:
+        EngineFileError: The folder does not exist or cannot be written, or the path is a folder.
+    """
+    target = Path(path)
+    try:
+        if target.is_dir():
+            raise IsADirectoryError(0, "it is a folder")
+        with tempfile.TemporaryFile(dir=os.fspath(target.parent)):
+            pass
+    except OSError as error:
+        raise EngineFileError(
+            f"cannot write {target}: {error.strerror}", hint="create the folder, or choose another"
+        ) from None
 
 
 def write(

@@ -61,9 +61,43 @@ def test_as_json() -> None:
     assert document["int8"] == {
         "products": 2,
         "quantized": 1,
+        "attention": 0,
         "floats": {"layer2.linear": "kept in float by 'layer2'"},
     }
     assert document["phases"]["calibrate"] > 0
+
+
+def test_a_model_that_was_trained_with_quantization_needs_no_data() -> None:
+    model(Path(), [["fake", 0.01], ["linear", 6], ["fake", 0.5], ["linear", 3]])
+    result = fwd(*BUILD, "--mode", "int8")
+    assert result.code == ExitCode.OK, result.err
+    assert result.out == "built m.engine: openvino int8 (int8, float32), SIZE, T s\n"
+    document = fwd(*BUILD, "--mode", "int8", "--json").json
+    assert document["compute"] == "int8, float32"
+    assert "int8" not in document, "nothing was placed"
+
+
+def test_other_models_need_data() -> None:
+    result = fwd(*BUILD, "--mode", "int8")
+    assert (result.code, result.out) == (ExitCode.FAILED, "")
+    _, error, text = result.err.partition("error: ")
+    assert error + text == (
+        "error: this model was not trained with quantization, so mode int8 needs data\n"
+        "  expected: a .npy or .npz file or a folder of them, a cache, or scales\n"
+        "  Hint: --calibrate DATA; or --cache FILE, or --scales FILE\n"
+    )
+
+
+def test_products_of_attention() -> None:
+    model(Path(), [["linear", 6], ["attention"], ["linear", 3]])
+    calibrate = ["--mode", "int8", "--calibrate", "x.npy"]
+    result = fwd(*BUILD, *calibrate)
+    assert result.out.splitlines()[1:] == [
+        "int8: 2 of 2 products, and 2 products of attention in float"
+    ]
+    assert fwd(*BUILD, *calibrate, "--json").json["int8"]["attention"] == 2
+    result = fwd(*BUILD, *calibrate, "--attention")
+    assert result.out.splitlines()[1:] == ["int8: 4 of 4 products"]
 
 
 def test_what_stays_in_float_is_told() -> None:
@@ -147,7 +181,12 @@ def test_rows_of_a_dynamic_batch_are_all_used() -> None:
             "--calibrate: mode float32 computes in floats and needs no ranges; --mode int8 does",
         ),
         (["--mode", "float16", "--skip", "layer2"], "--skip: mode float16 computes in floats"),
-        (["--mode", "int8"], "--calibrate: mode int8 needs data: a .npy or .npz file or a"),
+        (
+            ["--mode", "int8", "--skip", "layer2"],
+            "--calibrate: mode int8 needs data: a .npy or .npz file or a",
+        ),
+        (["--mode", "int8", "--attention"], "--calibrate: mode int8 needs data"),
+        (["--mode", "int8_calib"], "--cache: mode int8_calib writes a calibration cache"),
         (
             ["--mode", "int8", "--calibrate", "random"],
             "an engine that is calibrated with random data is of no use",
@@ -227,6 +266,22 @@ def test_tensors_that_need_ranges_are_those_of_the_cache() -> None:
     assert list(CalibrationCache.load("m.cache")) == ranged
 
 
+def _ranged(*arguments: str) -> list[str]:
+    found = fwd(*INSPECT, "--tensors", *arguments, "--json").json["tensors"]
+    return [one["name"] for one in found if one["range"]]
+
+
+def test_tensors_that_need_ranges_beside_what_stays_in_float() -> None:
+    assert _ranged("--skip", "layer2") == ["x"]
+    model(Path(), [["linear", 6], ["attention"], ["linear", 3]])
+    assert _ranged() == ["x", "layer1.attention"]
+    attention = ["layer0.linear", "layer1.attention.weights", "layer1.attention"]
+    assert _ranged("--attention") == ["x", *attention]
+    assert _ranged("--attention", "--skip", "layer2") == ["x", *attention[:2]]
+    result = fwd(*INSPECT, "--tensors", "--skip", "nothing")
+    assert (result.code, "no node matches 'nothing'" in result.err) == (ExitCode.FAILED, True)
+
+
 def test_sensitivity() -> None:
     measure = ["--sensitivity", "--calibrate", "x.npy"]
     result = fwd(*INSPECT, *measure)
@@ -269,7 +324,9 @@ def test_sensitivity_with_scales_and_of_an_engine() -> None:
     [
         (["--sensitivity"], "--calibrate: --sensitivity needs data to run the model on"),
         (["--calibrate", "x.npy"], "--calibrate: only --sensitivity needs it"),
-        (["--skip", "a"], "--skip: only --sensitivity needs it"),
+        (["--skip", "a"], "--skip: only --sensitivity and --tensors need it"),
+        (["--attention"], "--attention: only --sensitivity and --tensors need it"),
+        (["--tensors", "--cache", "c"], "--cache: only --sensitivity needs it"),
         (["--backend", "openvino"], "--backend: only --sensitivity needs it"),
     ],
 )

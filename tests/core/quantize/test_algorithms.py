@@ -268,6 +268,22 @@ def test_what_is_no_range_is_refused(answer: float) -> None:
     )
 
 
+class Failing(Odd):
+    def range_of(self, histogram: Histogram) -> float:
+        raise ZeroDivisionError("by nothing")
+
+
+def test_an_algorithm_that_fails_is_told_with_the_tensor() -> None:
+    with pytest.raises(CalibrationError) as caught:
+        Failing(1).amax(_histogram(np.array([1.0])))
+    assert str(caught.value) == (
+        "calibration algorithm 'odd' failed for tensor 'x'\n"
+        "  ZeroDivisionError: by nothing\n"
+        "  Hint: choose another algorithm, and report this to whoever wrote this one"
+    )
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
 class Named(Odd):
     name = "minmax"
 

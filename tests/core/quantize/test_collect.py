@@ -91,6 +91,23 @@ def test_a_larger_batch_is_cut_anew() -> None:
     assert collector.pieces == 2
 
 
+def test_few_tensors_are_held_at_once_beside_those_that_are_read_again() -> None:
+    length, rows = 12, 64
+    size = rows * 3 * 4
+    graph, names = _chain(length), list(_wanted(_x(1), length))
+    collector = Collector(graph, names, _builder(), budget=2 * size)
+    seen: list[str] = []
+    collector.run({"x": _x(rows)}, lambda name, _: seen.append(name))
+    assert sorted(seen) == sorted(names)
+    # What is looked at, the input, the skip from first to last, and what the piece before gave.
+    bound = (2 + 3) * size
+    assert bound - size <= collector.peak <= bound
+    assert len(names) * size > 5 * bound, "all at once would be far more"
+    whole = Collector(graph, names, _builder(), budget=1 << 20)
+    whole.run({"x": _x(rows)}, lambda *_: None)
+    assert whole.peak == len(names) * size
+
+
 def test_what_no_watched_tensor_needs_is_not_run() -> None:
     (piece,) = cut(_chain(), ["relu1"], {"n": 4}, 1 << 20)
     assert [node.outputs[0].name for node in piece.graph if node.op.kind() != "fwd.Constant"] == [

@@ -17,7 +17,7 @@ def test_a_placement_prints_as_a_table() -> None:
     ranges = {"x": 1.0, "relu": 2.0, "two": 0.0}
     placement = place(graph, ranges, skip=["head.*"])
     assert str(placement).splitlines() == [
-        "int8: 2 of 4 products, 2 activations and 2 weights quantized,"
+        "int8: 2 of 4 products; 2 activations and 2 weights quantized,"
         " 1 batch normalizations folded",
         "      2  Convolution",
         "      1  hands on int8",
@@ -38,6 +38,6 @@ def test_a_placement_prints_as_a_table() -> None:
 def test_nothing_to_quantize_is_all_of_it() -> None:
     assert Placement().coverage == 1.0
     assert str(Placement()) == (
-        "int8: 0 of 0 products, 0 activations and 0 weights quantized,"
+        "int8: 0 of 0 products; 0 activations and 0 weights quantized,"
         " 0 batch normalizations folded"
     )

@@ -11,6 +11,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("openvino")
 
+from openvino_kernels import integer_kernels, products
+
 import forward
 from fwd_core import Builder
 from fwd_core.errors import CalibrationError, OptionError
@@ -72,9 +74,11 @@ def _engine(net: Any, calibrator: Any, mode: str = "int8") -> Any:
 
 def _assert_close(engine: Any, net: Any) -> None:
     x = _data(1)[0]
-    found, wanted = engine(x), net(x)
+    found, wanted = engine(x), net(x).detach()
     assert (found.dtype, found.shape) == (wanted.dtype, wanted.shape)
     assert torch.nn.functional.cosine_similarity(found.ravel(), wanted.ravel(), 0) > 0.99
+    noise = float((found - wanted).square().sum() / wanted.square().sum())
+    assert noise > 1e-7, "float32 is nearer than int8 can be"
 
 
 def test_calibrate_once_then_build_from_the_cache(net: Any, tmp_path: Path) -> None:
@@ -111,7 +115,23 @@ def test_calibrate_takes_any_iterable_and_its_cache_builds(net: Any, tmp_path: P
     for given in (cache, tmp_path / "net.cache", data, Calibrator(data, algorithm="percentile")):
         engine = forward.build(net, data[0], mode="int8", backend="openvino", calibrator=given)
         _assert_close(engine, net)
-        assert engine.engine.manifest["compute"].startswith("int8")
+        assert engine.engine.manifest["compute"] == "int8, float32"
+
+
+@integer_kernels
+def test_products_are_kernels_of_integers_as_the_runtime_tells(net: Any) -> None:
+    def of(mode: str, **more: Any) -> Any:
+        return forward.build(net, _data(1)[0], mode=mode, backend="openvino", **more).engine
+
+    int8, plain = of("int8", calibrator=_data()), of("float32")
+    assert [kernel.is_of_integers for kernel in products(int8)] == [True, True]
+    assert products(plain)
+    assert not any(kernel.is_of_integers for kernel in products(plain))
+    head = of("int8", calibrator=Calibrator(_data(), skip=["head"]))
+    assert any(kernel.is_of_integers for kernel in products(head))
+    none = of("int8", calibrator=Calibrator(_data(), skip=["*"]))
+    assert not any(kernel.is_of_integers for kernel in products(none))
+    assert (head.manifest["compute"], none.manifest["compute"]) == ("int8, float32", "float32")
 
 
 @pytest.mark.parametrize("algorithm", ["entropy", "entropy_2", "minmax", "percentile=99.9", "mse"])

@@ -261,6 +261,13 @@ class Backend(ABC):
             OptionError: The mode or an option cannot be honoured.
         """
 
+    def calibration_options(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Options, of those that were given by name, for running pieces of a model in float32.
+
+        A backend leaves out what is about the whole model, or about where its engine will run.
+        """
+        return dict(given)
+
     @abstractmethod
     def build(self, graph: Graph, config: BuildConfig) -> Plan:
         """Compile a graph.

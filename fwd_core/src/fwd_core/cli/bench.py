@@ -57,7 +57,8 @@ def bench(
         typer.Option(
             metavar="MODES",
             help="Build a model in each of these modes, as float32,float16,int8, measure them "
-            "beside each other and say which to choose.",
+            "beside each other and say which to choose. SQNR is of the first batches of "
+            "--calibrate, by which int8 is calibrated.",
         ),
     ] = None,
     min_sqnr: Annotated[
@@ -73,6 +74,7 @@ def bench(
     cache: calibration.Cache = None,
     scales: calibration.Scales = None,
     skip: calibration.Skip = None,
+    attention: calibration.Attention = False,
     backend: options.BackendName = "auto",
     option: options.BackendOptions = None,
     json: options.Json = False,
@@ -90,7 +92,7 @@ def bench(
     if seconds is not None and iterations is not None:
         raise typer.BadParameter("give one of them", param_hint="--seconds and --iterations")
     of_int8: dict[str, Any] = {"calibrate": calibrate, "algorithm": algorithm, "cache": cache}
-    of_int8 |= {"scales": scales, "skip": skip}
+    of_int8 |= {"scales": scales, "skip": skip, "attention": attention}
     limit = seconds if seconds is not None else _SECONDS
     if modes is not None:
         if layers or rebuild:

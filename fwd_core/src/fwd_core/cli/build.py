@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,9 +13,11 @@ import typer
 from fwd_core.cli import calibration, inputs, options, output
 from fwd_core.cli.progress import phases
 from fwd_core.cli.session import session_of
+from fwd_core.errors import CalibrationError
 
 if TYPE_CHECKING:
     from fwd_core.engine import Engine
+    from fwd_core.quantize.calibrate import Calibrator
 
 
 def build(
@@ -37,6 +41,7 @@ def build(
     cache: calibration.Cache = None,
     scales: calibration.Scales = None,
     skip: calibration.Skip = None,
+    attention: calibration.Attention = False,
     embed_graph: Annotated[
         bool,
         typer.Option("--embed-graph", help="Keep the graph, so that another machine can rebuild."),
@@ -61,6 +66,7 @@ def build(
         cache=cache,
         scales=scales,
         skip=skip,
+        attention=attention,
     )
     from fwd_core.builder import Builder
 
@@ -77,7 +83,7 @@ def build(
             calibrator=calibrator,
         )
         options.load(builder, model, asked)
-        with inputs.advising(specs):
+        with inputs.advising(specs), _asking_for_data(calibrator):
             engine = builder.build(model, examples, dynamic=dynamic)
         with builder.events.phase("save", detail=out):
             engine.save(out)
@@ -95,6 +101,21 @@ def build(
         calibration.show(session, found)
     elif calibrator is not None:
         output.print_text(session.out, calibration.ranges_of_a_cache(calibrator))
+
+
+@contextmanager
+def _asking_for_data(calibrator: Calibrator | None) -> Iterator[None]:
+    """Say how data is given here, where the builder asks for a calibrator."""
+    try:
+        yield
+    except CalibrationError as error:
+        if calibrator is not None:
+            raise
+        raise CalibrationError(
+            "this model was not trained with quantization, so mode int8 needs data",
+            expected="a .npy or .npz file or a folder of them, a cache, or scales",
+            hint="--calibrate DATA; or --cache FILE, or --scales FILE",
+        ) from error
 
 
 def title(manifest: Any) -> str:

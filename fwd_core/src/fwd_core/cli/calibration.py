@@ -55,6 +55,12 @@ Skip = Annotated[
         " repeatable.",
     ),
 ]
+Attention = Annotated[
+    bool,
+    typer.Option(
+        "--attention", help="Quantize the two products of attention too, which stay in float else."
+    ),
+]
 _INT8 = ("int8", "int8_calib")
 
 
@@ -67,8 +73,12 @@ def calibrator_of(
     cache: str | None = None,
     scales: str | None = None,
     skip: Sequence[str] | None = None,
+    attention: bool = False,
 ) -> Calibrator | None:
     """What the options say, or ``None`` where the mode is one of floats.
+
+    In mode ``int8`` it is ``None`` too where they say nothing: models that were trained with
+    quantization need no ranges.
 
     Raises:
         typer.BadParameter: One means nothing here, or there is nothing to have ranges from.
@@ -81,6 +91,7 @@ def calibrator_of(
         "--cache": cache,
         "--scales": scales,
         "--skip": skip or None,
+        "--attention": attention or None,
     }
     if mode not in _INT8:
         for name, value in given.items():
@@ -89,6 +100,8 @@ def calibrator_of(
                     f"mode {mode} computes in floats and needs no ranges; --mode int8 does",
                     param_hint=name,
                 )
+        return None
+    if mode == "int8" and all(value is None for value in given.values()):
         return None
     _require_sense(mode, given)
     from fwd_core.quantize.algorithms import algorithm_of
@@ -104,12 +117,18 @@ def calibrator_of(
         cache=cache,
         scales=scales,
         skip=skip or (),
+        attention=attention,
     )
 
 
 def given(values: Mapping[str, Any]) -> list[str]:
     """Options that were given, of values by the names of parameters."""
-    return [f"--{name}" for name, value in values.items() if value not in (None, [])]
+    left_out = (None, False)  # not 0, which is a value
+    return [
+        f"--{name}"
+        for name, value in values.items()
+        if value != [] and not any(value is one for one in left_out)
+    ]
 
 
 def data(text: str) -> Any:
@@ -137,16 +156,23 @@ def described(placement: Placement) -> dict[str, Any]:
     return {
         "products": len(placement.products),
         "quantized": sum(name in placement.quantized for name in placement.products),
+        "attention": placement.attention,
         "floats": {
             name: placement.floats[name] for name in placement.products if name in placement.floats
         },
     }
 
 
+def of_attention(found: Mapping[str, Any]) -> str:
+    """What :func:`described` says of the products of attention."""
+    count = found["attention"]
+    return f", and {output.plural(count, 'product')} of attention in float" if count else ""
+
+
 def show(session: Session, found: dict[str, Any]) -> None:
     """Print what :func:`placed` says."""
     count = output.plural(found["products"], "product")
-    output.print_text(session.out, f"int8: {found['quantized']} of {count}")
+    output.print_text(session.out, f"int8: {found['quantized']} of {count}{of_attention(found)}")
     if found["floats"]:
         output.print_text(session.out, "in float")
         rows = [[name, why] for name, why in found["floats"].items()]

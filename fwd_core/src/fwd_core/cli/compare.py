@@ -102,7 +102,12 @@ class Comparison:
             return calibration.calibrator_of(self.session, "int8", **rest)
         from fwd_core.quantize.calibrate import Calibrator
 
-        return Calibrator(self.data, algorithm=given["algorithm"], skip=given["skip"] or ())
+        return Calibrator(
+            self.data,
+            algorithm=given["algorithm"],
+            skip=given["skip"] or (),
+            attention=given["attention"],
+        )
 
     def run(self, model: str, specs: list[InputSpec], runs: Runs) -> dict[str, Any]:
         """Everything that is to be told, as JSON; numbers that do not exist are infinite."""

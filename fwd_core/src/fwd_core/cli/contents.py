@@ -59,14 +59,23 @@ def operators(graph: Graph) -> dict[str, Any]:
     }
 
 
-def tensors(graph: Graph | None, file: str) -> list[dict[str, Any]]:
+def tensors(
+    graph: Graph | None, file: str, skip: Sequence[str] = (), attention: bool = False
+) -> list[dict[str, Any]]:
     """Values of a graph in order: inputs, then what is computed. Constants are left out.
 
     Those of a graph inside an operator follow the operator's results, its inputs left out.
     ``range`` says whether int8 needs a range of one: caches and scale files hold those.
 
+    Args:
+        graph: The graph, or ``None`` where the file keeps none.
+        file: Where it is from.
+        skip: What stays in float.
+        attention: Whether the products of attention are in int8 too.
+
     Raises:
         EngineFileError: There is no graph.
+        OptionError: A pattern of ``skip`` matches nothing.
     """
     if graph is None:
         raise EngineFileError(
@@ -74,7 +83,7 @@ def tensors(graph: Graph | None, file: str) -> list[dict[str, Any]]:
             hint="build it with --embed-graph, or inspect the model",
         )
     computed = [value for node in graph.walk() for value in node.outputs]
-    ranged = _ranged(graph)
+    ranged = _ranged(graph, skip, attention)
     return [
         port(value) | {"range": value in ranged}
         for value in (*graph.inputs, *computed)
@@ -90,12 +99,13 @@ def tensor_rows(found: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     ]
 
 
-def _ranged(graph: Graph) -> frozenset[Value | None]:
+def _ranged(graph: Graph, skip: Sequence[str], attention: bool) -> frozenset[Value | None]:
     from fwd_core.errors import CalibrationError
     from fwd_core.quantize.placement import quantizable
 
     try:
-        return frozenset(map(graph.find, quantizable(graph)))
+        names = quantizable(graph, skip=skip, attention=attention)
+        return frozenset(map(graph.find, names))
     except CalibrationError:  # it is in int8 already
         return frozenset()
 

@@ -44,6 +44,7 @@ def inspect(
     cache: calibration.Cache = None,
     scales: calibration.Scales = None,
     skip: calibration.Skip = None,
+    attention: calibration.Attention = False,
     backend: options.BackendName = "auto",
     json: options.Json = False,
 ) -> None:
@@ -55,6 +56,10 @@ def inspect(
 
     fwd inspect model.pth --input 1x3x224x224
 
+    Names that caches and scale files hold, and which of them --skip leaves:
+
+    fwd inspect model.pth --input 1x3x224x224 --tensors --skip 'head.*'
+
     fwd inspect model.pth --input 1x3x224x224 --sensitivity --calibrate images/
     """
     session = session_of(ctx, json=json)
@@ -62,12 +67,14 @@ def inspect(
     measured = sensitivity.Wanted.of(
         session,
         layers,
+        tensors,
         backend,
         calibrate=calibrate,
         algorithm=algorithm,
         cache=cache,
         scales=scales,
         skip=skip,
+        attention=attention,
     )
     from fwd_core import files
     from fwd_core.engine import file as engines
@@ -94,7 +101,7 @@ def inspect(
         document |= contents.of_graph(graph) if kind != engines.FORMAT else {}
         document["graph"] = contents.operators(graph)
     if tensors:
-        document["tensors"] = contents.tensors(graph, file)
+        document["tensors"] = contents.tensors(graph, file, skip or (), attention)
     if measured is not None:
         document["sensitivity"] = measured.of_graph(session, graph, file)
     if session.json:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fwd_core.errors import EngineFileError
@@ -142,21 +140,10 @@ def require_engine(path: str, model: str) -> None:
 
 
 def require_writable(path: str) -> None:
-    """Check before long work that its result can be written.
+    """See :func:`fwd_core.files.require_writable`."""
+    from fwd_core import files
 
-    Raises:
-        EngineFileError: The folder does not exist or cannot be written, or the path is a folder.
-    """
-    target = Path(path)
-    try:
-        if target.is_dir():
-            raise IsADirectoryError(0, "it is a folder")
-        with tempfile.TemporaryFile(dir=os.fspath(target.parent)):
-            pass
-    except OSError as error:
-        raise EngineFileError(
-            f"cannot write {path}: {error.strerror}", hint="create the folder, or choose another"
-        ) from None
+    files.require_writable(path)
 
 
 def require_other(path: str, sources: Iterable[str], what: str) -> None:

@@ -51,6 +51,7 @@ def quantize(
     algorithm: calibration.Algorithm = None,
     cache: calibration.Cache = None,
     skip: calibration.Skip = None,
+    attention: calibration.Attention = False,
     json: options.Json = False,
 ) -> None:
     """Build in int8, with the most sensitive layers in float where accuracy needs it.
@@ -63,7 +64,13 @@ def quantize(
     bound = drop_of(max_drop)
     asked = options.given_options(option)
     calibrator = calibration.calibrator_of(
-        session, "int8", calibrate=calibrate, algorithm=algorithm, cache=cache, skip=skip
+        session,
+        "int8",
+        calibrate=calibrate,
+        algorithm=algorithm,
+        cache=cache,
+        skip=skip,
+        attention=attention,
     )
     from fwd_core.builder import Builder
     from fwd_core.quantize.search import search

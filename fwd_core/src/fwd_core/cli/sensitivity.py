@@ -38,16 +38,23 @@ class Wanted:
     backend: str
 
     @classmethod
-    def of(cls, session: Session, asked: bool, backend: str, **given: Any) -> Wanted | None:
+    def of(
+        cls, session: Session, asked: bool, tensors: bool, backend: str, **given: Any
+    ) -> Wanted | None:
         """What the options say, or ``None`` where nothing is to be measured.
 
         Raises:
-            typer.BadParameter: They say nothing without ``--sensitivity``, or there is no data.
+            typer.BadParameter: They say nothing without ``--sensitivity`` (or ``--tensors``), or
+                there is no data.
         """
         if not asked:
             more = [] if backend == "auto" else ["--backend"]
-            if names := [*calibration.given(given), *more]:
-                raise typer.BadParameter("only --sensitivity needs it", param_hint=names[0])
+            listing = {"--skip", "--attention"}  # what --tensors takes too
+            names = [*calibration.given(given), *more]
+            if names := [one for one in names if not (tensors and one in listing)]:
+                both = "only --sensitivity and --tensors need it"
+                only = both if names[0] in listing else "only --sensitivity needs it"
+                raise typer.BadParameter(only, param_hint=names[0])
             return None
         if given["calibrate"] is None:
             raise typer.BadParameter(
@@ -82,7 +89,11 @@ class Wanted:
             ranges = calibrator.ranges(graph, builder)
             batches = self.data([Port(value.name, value.type) for value in graph.inputs])
             few = itertools.islice(batches, BATCHES)
-            found = sensitivity(graph, ranges, few, builder, skip=calibrator.skip)
+            found = sensitivity(
+                *(graph, ranges, few, builder),
+                skip=calibrator.skip,
+                attention=calibrator.attention,
+            )
         return [asdict(one) | {"sqnr": one.sqnr} for one in found]
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Union
 
 from numpy.typing import NDArray
 
-from fwd_core.errors import CalibrationError, ForwardWarning, OptionError
+from fwd_core import files
+from fwd_core.errors import CalibrationError, EngineFileError, ForwardWarning, OptionError
 from fwd_core.ir.graph import Graph
 from fwd_core.quantize.algorithms import Algorithm, algorithm_of
 from fwd_core.quantize.cache import CalibrationCache, listed
@@ -22,7 +23,7 @@ from fwd_core.quantize.report import Placement
 if TYPE_CHECKING:
     from fwd_core.builder import Builder
 
-#: The nearest, or as near as any, on convolutions and transformers alike, and with little data.
+#: What ranges are chosen by where nothing is said.
 DEFAULT_ALGORITHM = "mse"
 PathLike = Union[str, "os.PathLike[str]"]
 
@@ -40,12 +41,14 @@ class Calibrator:
         algorithm: Name of the algorithm, or one of a pack's own; a cache that is read must be of
             it. By default ``mse``, and a cache of any.
         cache: A cache, or the file that one is read from and written to.
-        scales: A file with ranges set by hand; tensors that it does not name stay in float.
+        scales: A file with ranges set by hand, in place of all else; tensors that it does not name
+            stay in float.
         skip: Globs over names of nodes and module paths that stay in float.
         attention: Quantize the products of attention too.
 
     Raises:
-        OptionError: No source of ranges is given, or ``skip`` is one pattern alone.
+        OptionError: No source of ranges is given, or one that would not be used, or ``skip`` is one
+            pattern alone.
     """
 
     def __init__(
@@ -62,6 +65,12 @@ class Calibrator:
             raise OptionError(
                 "a calibrator needs data, a cache or a scale file",
                 hint="Calibrator(batches), or Calibrator(cache='model.cache')",
+            )
+        unused = {"algorithm": algorithm, "cache": cache} if scales is not None else {}
+        if names := [name for name, value in unused.items() if value is not None]:
+            raise OptionError(
+                f"a scale file gives all ranges, so {' and '.join(names)} would not be used",
+                hint="leave out one or the other",
             )
         if isinstance(skip, str):
             raise OptionError("skip is a list of patterns", got=repr(skip), hint=f"[{skip!r}]")
@@ -89,24 +98,46 @@ class Calibrator:
             CalibrationError: There is no data, or no range can be found, or a file does not fit.
         """
         names = self.names(graph)
+        asked = None if self.algorithm is None else algorithm_of(builder.plugins, self.algorithm)
         if self.scales is not None:
             return CalibrationCache.load_scales(self.scales)
         if isinstance(self.cache, CalibrationCache):
-            return self.cache
-        algorithm = algorithm_of(builder.plugins, self.algorithm or DEFAULT_ALGORITHM)
+            return _of(self.cache, asked)
         path = None if self.cache is None else Path(self.cache)
         if path is not None and path.exists():
-            wanted = None if self.algorithm is None else algorithm.name
-            return CalibrationCache.load(path, algorithm=wanted)
+            return CalibrationCache.load(path, algorithm=None if asked is None else asked.name)
         if self.batches is None:
             raise CalibrationError(
                 f"there is no calibration cache {path}",
                 hint="give batches to calibrate with, or the path of a cache",
             )
+        if path is not None:
+            require_writable(path)
+        algorithm = asked or algorithm_of(builder.plugins, DEFAULT_ALGORITHM)
         found = collected(graph, names, self.batches, algorithm, builder)
         if path is not None:
             found.save(path)
         return found
+
+    def require_file(self) -> None:
+        """Check that mode ``int8_calib`` has a cache to write, or to find written.
+
+        Raises:
+            OptionError: It has none.
+        """
+        if self.scales is not None:
+            raise OptionError(
+                "mode 'int8_calib' calibrates, and these ranges are set by hand",
+                got=f"scale file {os.fspath(self.scales)}",
+                hint="mode 'int8' takes them",
+            )
+        if self.cache is None or isinstance(self.cache, CalibrationCache):
+            raise OptionError(
+                "mode 'int8_calib' writes a calibration cache, and no file is named",
+                expected="the path of a file",
+                got="no cache" if self.cache is None else "a cache in memory",
+                hint="Calibrator(batches, cache='model.cache'); mode 'int8' needs no file",
+            )
 
     def ranges(self, graph: Graph, builder: Builder) -> dict[str, float]:
         """The ranges that int8 needs, checked against the graph, which is not changed.
@@ -123,7 +154,15 @@ class Calibrator:
 
         Raises:
             CalibrationError: As :meth:`calibrate`, or ranges are of another model.
+            OptionError: There are batches that nothing is done with.
         """
+        held = isinstance(self.cache, CalibrationCache)
+        if self.batches is not None and (held or self.scales is not None):
+            raise OptionError(
+                "the batches would not be used",
+                got=f"batches together with a {'cache in memory' if held else 'scale file'}",
+                hint="leave out one or the other",
+            )
         ranges = self.ranges(graph, builder)
         self.placement = place(
             *(graph, ranges),
@@ -132,6 +171,30 @@ class Calibrator:
             unsigned=builder.backend().unsigned,
         )
         return self.placement
+
+
+def _of(cache: CalibrationCache, asked: Algorithm | None) -> CalibrationCache:
+    if asked is not None and cache.algorithm != asked.name:
+        raise CalibrationError(
+            "the calibration cache was calibrated by another algorithm",
+            expected=asked.name,
+            got=cache.algorithm,
+            hint="leave the algorithm out to take the cache as it is; a file does not tell 'mse' "
+            "from 'entropy_2': CalibrationCache.load(path, algorithm='mse') does",
+        )
+    return cache
+
+
+def require_writable(path: PathLike) -> None:
+    """Check before calibrating that a cache can be written.
+
+    Raises:
+        CalibrationError: The folder does not exist or cannot be written.
+    """
+    try:
+        files.require_writable(path)
+    except EngineFileError as error:
+        raise CalibrationError(error.what, hint=error.hint) from error
 
 
 def collected(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import operator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Union
 
 from numpy.typing import NDArray
@@ -58,6 +59,8 @@ class Collector:
         self._sizes: dict[str, int] = {}
         #: Batches that were run.
         self.batches = 0
+        #: Most bytes of tensors that were held at once between pieces, or looked at.
+        self.peak = 0
 
     def run(self, feeds: Mapping[str, Any], look: Look) -> None:
         """Run once, and show each watched tensor.
@@ -74,6 +77,7 @@ class Collector:
         sizes = bind(self._ports, [array.shape for array in arrays])
         self._prepare(sizes)
         held = dict(zip([port.name for port in self._ports], arrays, strict=True))
+        self._note(held)
         wanted = set(self.watched)
         for name, array in held.items():
             if name in wanted:
@@ -84,6 +88,7 @@ class Collector:
             for name in piece.watched:
                 look(name, found[name])
             held.update(found)
+            self._note(held)
             del results, found
             for name in piece.done:
                 held.pop(name, None)
@@ -93,6 +98,9 @@ class Collector:
     def pieces(self) -> int:
         """How many pieces the graph is cut into, 0 before the first run."""
         return len(self._pieces)
+
+    def _note(self, held: Mapping[str, NDArray[Any]]) -> None:
+        self.peak = max(self.peak, sum(array.nbytes for array in held.values()))
 
     def close(self) -> None:
         """Free the pieces."""
@@ -145,7 +153,7 @@ def watch(
     items = batches(ports) if callable(batches) else batches
     collector = Collector(graph, names, builder.for_calibration())
     try:
-        with builder.events.phase(phase, detail=detail) as running:
+        with builder.events.phase(phase, count_of(items), detail) as running:
             for feeds in batches_of(items, ports):
                 collector.run(feeds, look)
                 running.step(f"batch {collector.batches}")
@@ -156,6 +164,34 @@ def watch(
             f"there were no batches {to}",
             hint="an iterator can be gone through once: make it anew",
         )
+
+
+class Counted:
+    """An iterable that is known to give so many items, or about so many.
+
+    Args:
+        items: What to go through.
+        count: How many items it gives, or ``None``.
+    """
+
+    def __init__(self, items: Iterable[Any], count: int | None) -> None:
+        self._items = items
+        self._count = count
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._items)
+
+    def __length_hint__(self) -> Any:  # or NotImplemented
+        return NotImplemented if self._count is None else self._count
+
+
+def count_of(items: Iterable[Any]) -> int | None:
+    """How many items an iterable says that it gives, if it says so."""
+    try:
+        found = operator.length_hint(items, -1)
+    except Exception:  # noqa: BLE001 - a stranger's length may raise anything, and is not needed
+        return None
+    return None if found < 0 else found
 
 
 def batches_of(items: Iterable[Any], ports: list[Port]) -> Iterable[Mapping[str, Any]]:

@@ -167,14 +167,22 @@ def _described(graph: Graph, plan: Plan) -> Placement:
         floats={node.name: plan.floats[node.name] for node in graph if node.name in plan.floats},
         unquantized=dict(plan.unquantized),
         shared=tuple(tuple(value.name for value in group) for group in shared),
-        products=tuple(node.name for node in graph if _counts(node, plan)),
+        products=tuple(one.name for one in graph if _is_product(one) and not _left(one, plan)),
+        attention=sum(
+            2 if isinstance(one.op, ops.Attention) else 1
+            for one in graph
+            if _is_product(one) and _left(one, plan)
+        ),
     )
 
 
-def _counts(node: Node, plan: Plan) -> bool:
+def _is_product(node: Node) -> bool:
     product = isinstance(node.op, (*rules.PRODUCTS, ops.Attention))
-    of_floats = product and node.output.type.dtype.is_float
-    return of_floats and plan.floats.get(node.name) != rules.ATTENTION
+    return product and node.output.type.dtype.is_float
+
+
+def _left(node: Node, plan: Plan) -> bool:
+    return plan.floats.get(node.name) == rules.ATTENTION
 
 
 def _refuse_placed(graph: Graph) -> None:

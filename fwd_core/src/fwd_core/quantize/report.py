@@ -17,8 +17,9 @@ class Placement:
         scales: Scale of each activation that has a pair.
         weights: Constants that have a pair, with how many scales.
         shared: Groups of tensors with one scale.
-        products: Names of all convolutions and matrix products; those of attention are left out
-            where they stay in float by rule.
+        products: Names of all convolutions and matrix products, but those of attention that stay in
+            float by rule.
+        attention: How many products of attention these are: two for each attention.
         folded: Batch normalizations that became a part of a product.
     """
 
@@ -29,18 +30,29 @@ class Placement:
     weights: dict[str, int] = field(default_factory=dict)
     shared: tuple[tuple[str, ...], ...] = ()
     products: tuple[str, ...] = ()
+    attention: int = 0
     folded: int = 0
 
     @property
     def coverage(self) -> float:
-        """The part of the convolutions and matrix products that is in int8; 1 of none."""
+        """The part of :attr:`products` that is in int8; 1 of none."""
         done = sum(name in self.quantized for name in self.products)
         return done / len(self.products) if self.products else 1.0
 
-    def __str__(self) -> str:
+    @property
+    def title(self) -> str:
+        """How many products are in int8, as ``6 of 8 products``."""
+        count = len(self.products)
         done = sum(name in self.quantized for name in self.products)
+        text = f"{done} of {count} product{'' if count == 1 else 's'}"
+        if not self.attention:
+            return text
+        more = "1 product" if self.attention == 1 else f"{self.attention} products"
+        return f"{text}, and {more} of attention in float"
+
+    def __str__(self) -> str:
         lines = [
-            f"int8: {done} of {len(self.products)} products, {len(self.scales)} activations and "
+            f"int8: {self.title}; {len(self.scales)} activations and "
             f"{len(self.weights)} weights quantized, {self.folded} batch normalizations folded"
         ]
         counts = Counter(self.quantized.values())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -17,7 +17,8 @@ from fwd_core.errors import CalibrationError, ForwardError, OptionError
 from fwd_core.ir.graph import Graph
 from fwd_core.quantize.algorithms import algorithm_of
 from fwd_core.quantize.cache import CalibrationCache
-from fwd_core.quantize.calibrate import DEFAULT_ALGORITHM, Calibrator, collected
+from fwd_core.quantize.calibrate import DEFAULT_ALGORITHM, Calibrator, collected, require_writable
+from fwd_core.quantize.collect import Counted, count_of
 from fwd_core.quantize.placement import quantizable
 from fwd_core.quantize.report import Placement
 from fwd_core.quantize.rules import PRODUCTS
@@ -72,12 +73,10 @@ class Quantized:
         return self.baseline - self.value
 
     def __str__(self) -> str:
-        count = len(self.placement.products)
-        done = sum(name in self.placement.quantized for name in self.placement.products)
         lines = [
             f"float32 {self.baseline:.6g}, int8 {self.value:.6g}: a drop of {self.drop:.3g}, at "
             f"most {self.max_drop:.3g}",
-            f"int8: {done} of {count} products, in {_builds(len(self.attempts))}",
+            f"int8: {self.placement.title}, in {_builds(len(self.attempts))}",
         ]
         if self.floats:
             lines.append("moved to float, the most sensitive first:")
@@ -241,6 +240,8 @@ class _Search:
             return given.calibrate(self.graph, self.builder)  # says that there is nothing
         usual = given.names(self.graph)
         algorithm = algorithm_of(self.builder.plugins, given.algorithm or DEFAULT_ALGORITHM)
+        if path is not None:
+            require_writable(path)
         found = collected(self.graph, self._names(usual), self._keeping, algorithm, self.builder)
         if path is not None:
             CalibrationCache({name: found[name] for name in usual}, found.algorithm).save(path)
@@ -256,8 +257,12 @@ class _Search:
                 found |= dict.fromkeys(quantizable(self.graph, skip=skip, attention=attention))
         return list(found)
 
-    def _keeping(self, ports: Sequence[Port]) -> Iterator[Any]:
-        for batch in self._batches(ports):
+    def _keeping(self, ports: Sequence[Port]) -> Iterable[Any]:
+        items = self._batches(ports)
+        return Counted(self._kept_of(items), count_of(items))
+
+    def _kept_of(self, items: Iterable[Any]) -> Iterator[Any]:
+        for batch in items:
             if len(self.kept) < BATCHES:
                 self.kept.append(batch)
             yield batch

@@ -17,8 +17,9 @@ from fwd_core.importing import DynamicDims, OptBatch
 from fwd_core.plugins import Plugins
 from fwd_core.quantize import CalibrationCache
 from fwd_core.quantize.calibrate import Calibrator
-from fwd_ops_torch.api.calibration import calibrator_of
+from fwd_ops_torch.api.calibration import IPyBatchStream, calibrator_of
 from fwd_ops_torch.api.engine import TorchEngine
+from fwd_ops_torch.api.sizes import dynamic_sizes
 
 #: A path of a TorchScript file or .pt2 program, or the object itself.
 Model = Union[str, os.PathLike[str], torch.nn.Module, torch.export.ExportedProgram]
@@ -193,6 +194,7 @@ def build(
     | str
     | os.PathLike[str]
     | Iterable[Any]
+    | IPyBatchStream
     | None = None,
     plugins: Plugins | None = None,
     on_event: Listener | None = None,
@@ -218,7 +220,9 @@ def build(
             the example's is the greatest that the engine takes.
         embed_graph: Keep the graph in the engine's file, so that another machine can compile it.
         calibrator: For the int8 modes: what :func:`calibrate` gave, the file of a cache, batches
-            to calibrate with, or a :class:`~fwd_core.quantize.calibrate.Calibrator`.
+            to calibrate with (an :class:`IPyBatchStream` too), or a
+            :class:`~fwd_core.quantize.calibrate.Calibrator`. Mode ``int8_calib`` needs one with
+            the file to write.
         plugins: Packs to use; by default all that are installed.
         on_event: Called with every event of progress.
         contexts: How many runs of the engine may be under way at once; by default as many as the
@@ -231,17 +235,7 @@ def build(
     Example:
         >>> engine = build("model.pth", torch.randn(8, 64), dynamic_batch=True)  # doctest: +SKIP
     """
-    if dynamic is not None and (dynamic_batch or opt_batch is not None):
-        raise OptionError(
-            "dynamic= says everything about dynamic sizes",
-            got="dynamic= together with dynamic_batch= or opt_batch=",
-            hint="give the batch in dynamic= too",
-        )
-    if not isinstance(dynamic_batch, bool):
-        raise OptionError(
-            "argument 'dynamic_batch'", expected="True or False", got=repr(dynamic_batch)
-        )
-    batch = OptBatch(opt_batch) if dynamic_batch or opt_batch is not None else None
+    wanted = dynamic_sizes(dynamic, dynamic_batch, opt_batch)
     builder = Builder(
         backend=backend,
         mode=mode,
@@ -257,5 +251,4 @@ def build(
     else:
         several = isinstance(example_inputs, (list, tuple))
         inputs = tuple(example_inputs) if several else (example_inputs,)
-    wanted = dynamic if dynamic is not None else batch
     return TorchEngine(builder.build(model, inputs, dynamic=wanted))

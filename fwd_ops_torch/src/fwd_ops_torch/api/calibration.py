@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Union
@@ -14,9 +15,13 @@ from fwd_core.builder import Builder
 from fwd_core.errors import CalibrationError, OptionError
 from fwd_core.events import Listener
 from fwd_core.importing import DynamicDims
+from fwd_core.ir import DType, Tensor
 from fwd_core.plugins import Plugins
 from fwd_core.quantize import CalibrationCache
 from fwd_core.quantize.calibrate import DEFAULT_ALGORITHM, Calibrator
+from fwd_core.quantize.collect import Batches, Counted, count_of
+from fwd_ops_torch.api.progress import shown_in_terminal
+from fwd_ops_torch.api.sizes import dynamic_sizes
 
 PathLike = Union[str, "os.PathLike[str]"]
 
@@ -100,6 +105,24 @@ class TrtInt8Calibrator(Calibrator):
         self.scales = path
 
 
+def given_batches(batches: Any) -> Batches:
+    """What a calibrator takes, of what users give: an iterable, or a stream.
+
+    Raises:
+        CalibrationError: It is neither.
+    """
+    if isinstance(batches, Iterable) and not isinstance(batches, (str, bytes, Mapping)):
+        return batches
+    if hasattr(batches, "getNumpyBatch"):
+        return lambda ports: _from_stream(batches, ports)
+    raise CalibrationError(
+        "batches are what can be iterated over",
+        expected="a DataLoader, a list of tensors, arrays or mappings, an IPyBatchStream, or the "
+        "like",
+        got=type(batches).__name__,
+    )
+
+
 def _from_stream(stream: Any, ports: Sequence[Port]) -> Iterator[Mapping[str, NDArray[Any]]]:
     while stream.next():
         arrays = stream.getNumpyBatch()
@@ -136,17 +159,22 @@ def _in_shape(port: Port, array: NDArray[Any], batch: int) -> NDArray[Any]:
                 got=array.size,
             )
         array = array.reshape(shape)
-    return array.astype(port.type.dtype.storage, copy=False)
+    dtype = port.type.dtype
+    if dtype is DType.BFLOAT16 and array.dtype != dtype.storage:  # those are its words already
+        return Tensor(array.astype(np.float32)).astype(dtype).data
+    return array.astype(dtype.storage, copy=False)
 
 
 def calibrate(
     model: Any,
-    batches: Iterable[Any],
+    batches: Iterable[Any] | IPyBatchStream,
     *,
     algorithm: str = DEFAULT_ALGORITHM,
     example_inputs: Any = None,
     dynamic: DynamicDims | None = None,
+    dynamic_batch: bool = False,
     skip: Sequence[str] = (),
+    attention: bool = False,
     backend: str = "auto",
     plugins: Plugins | None = None,
     on_event: Listener | None = None,
@@ -156,15 +184,19 @@ def calibrate(
     Args:
         model: As for :func:`build`.
         batches: Any iterable, gone through once: a ``DataLoader``, tensors or arrays, sequences of
-            them in the order of the inputs, or mappings by input name.
+            them in the order of the inputs, or mappings by input name. Or an
+            :class:`IPyBatchStream`.
         algorithm: ``entropy``, ``entropy_2``, ``minmax``, ``percentile`` (``percentile=99.9``),
             ``mse``, or what a pack adds.
         example_inputs: As for :func:`build`; by default the first batch.
         dynamic: As for :func:`build`, for batches whose sizes differ.
+        dynamic_batch: As for :func:`build`, for batches of fewer rows than the example, as the
+            last one of a ``DataLoader`` often is.
         skip: Globs over module paths that stay in float.
+        attention: Find ranges for the products of attention too.
         backend: Runs the model.
         plugins: Packs to use; by default all that are installed.
-        on_event: Called with every event of progress.
+        on_event: Called with every event of progress. By default a terminal shows the batches.
 
     Returns:
         Ranges by tensor. ``cache.save(path)`` writes TensorRT's format; ``build(...,
@@ -174,17 +206,32 @@ def calibrate(
         CalibrationError: There are no batches, or a tensor holds NaN or infinity.
         ForwardError: Another subclass, as :func:`build`.
     """
-    items = iter(batches)
+    sizes = dynamic_sizes(dynamic, dynamic_batch)
+    items = given_batches(batches)
     if example_inputs is None:
-        try:
-            first = next(items)
-        except StopIteration:
-            raise CalibrationError("there were no batches to calibrate with") from None
+        if callable(items):
+            raise OptionError(
+                "a stream of flat arrays does not tell what the model takes",
+                expected="example_inputs=, as build() takes them",
+                got=type(batches).__name__,
+                hint="calibrate(model, stream, example_inputs=torch.zeros(...))",
+            )
+        first, items = _first_and_all(items)
         example_inputs = _as_tensors(first)
-        items = _chained(first, items)
-    builder = Builder(backend=backend, plugins=plugins, on_event=on_event)
-    graph = builder.import_model(model, as_inputs(example_inputs), dynamic=dynamic)
-    return Calibrator(items, algorithm=algorithm, skip=skip).calibrate(graph, builder)
+    listener = on_event if on_event is not None else shown_in_terminal()
+    builder = Builder(backend=backend, plugins=plugins, on_event=listener)
+    graph = builder.import_model(model, as_inputs(example_inputs), dynamic=sizes)
+    calibrator = Calibrator(items, algorithm=algorithm, skip=skip, attention=attention)
+    return calibrator.calibrate(graph, builder)
+
+
+def _first_and_all(items: Iterable[Any]) -> tuple[Any, Iterable[Any]]:
+    count, rest = count_of(items), iter(items)
+    try:
+        first = next(rest)
+    except StopIteration:
+        raise CalibrationError("there were no batches to calibrate with") from None
+    return first, Counted(itertools.chain([first], rest), count)
 
 
 def as_inputs(example_inputs: Any) -> tuple[Any, ...] | dict[str, Any]:
@@ -193,11 +240,6 @@ def as_inputs(example_inputs: Any) -> tuple[Any, ...] | dict[str, Any]:
         return dict(example_inputs)
     several = isinstance(example_inputs, (list, tuple))
     return tuple(example_inputs) if several else (example_inputs,)
-
-
-def _chained(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
-    yield first
-    yield from rest
 
 
 def _as_tensors(batch: Any) -> Any:
@@ -211,7 +253,9 @@ def _as_tensors(batch: Any) -> Any:
     return torch.from_numpy(batch) if isinstance(batch, np.ndarray) else batch
 
 
-def calibrator_of(given: Calibrator | CalibrationCache | PathLike | Iterable[Any]) -> Calibrator:
+def calibrator_of(
+    given: Calibrator | CalibrationCache | PathLike | Iterable[Any] | IPyBatchStream,
+) -> Calibrator:
     """What ``build(calibrator=...)`` takes: a calibrator, a cache or its file, or batches.
 
     Raises:
@@ -221,10 +265,10 @@ def calibrator_of(given: Calibrator | CalibrationCache | PathLike | Iterable[Any
         return given
     if isinstance(given, (CalibrationCache, str, os.PathLike)):
         return Calibrator(cache=given)
-    if isinstance(given, Iterable):
-        return Calibrator(given)
+    if isinstance(given, Iterable) or hasattr(given, "getNumpyBatch"):
+        return Calibrator(given_batches(given))
     raise OptionError(
         "argument 'calibrator'",
-        expected="a calibrator, a calibration cache or its file, or batches",
+        expected="a calibrator, a calibration cache or its file, batches or a stream of them",
         got=type(given).__name__,
     )

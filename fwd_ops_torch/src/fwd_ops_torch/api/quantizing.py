@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from fwd_core.builder import Builder
-from fwd_core.errors import CalibrationError, OptionError
+from fwd_core.errors import OptionError
 from fwd_core.events import Listener
 from fwd_core.importing import DynamicDims
 from fwd_core.plugins import Plugins
 from fwd_core.quantize import CalibrationCache
-from fwd_core.quantize.calibrate import DEFAULT_ALGORITHM, Calibrator
+from fwd_core.quantize.calibrate import Calibrator
 from fwd_core.quantize.search import Quantized, search
-from fwd_ops_torch.api.calibration import as_inputs
+from fwd_ops_torch.api.calibration import IPyBatchStream, as_inputs, given_batches
 from fwd_ops_torch.api.engine import TorchEngine
+from fwd_ops_torch.api.progress import shown_in_terminal
+from fwd_ops_torch.api.sizes import dynamic_sizes
 
 
 def quantize(
     model: Any,
     example_inputs: Any,
-    batches: Iterable[Any],
+    batches: Iterable[Any] | IPyBatchStream,
     *,
     metric: Callable[[TorchEngine], float],
     max_drop: float = 0.005,
-    algorithm: str = DEFAULT_ALGORITHM,
+    algorithm: str | None = None,
     cache: CalibrationCache | str | os.PathLike[str] | None = None,
     skip: Sequence[str] = (),
+    attention: bool = False,
     dynamic: DynamicDims | None = None,
+    dynamic_batch: bool = False,
     backend: str = "auto",
     plugins: Plugins | None = None,
     on_event: Listener | None = None,
@@ -45,13 +49,16 @@ def quantize(
         batches: As for :func:`calibrate`; they calibrate, and the first rank the layers.
         metric: Called with each engine; gives a number, greater is better.
         max_drop: By how much it may be less than for float32, in its own unit.
-        algorithm: As for :func:`calibrate`.
+        algorithm: As for :func:`calibrate`; a cache must be of it. By default ``mse``, and a cache
+            of any.
         cache: A calibration cache, or the file that one is read from and written to.
         skip: Globs over module paths that stay in float anyway.
+        attention: Quantize the products of attention too.
         dynamic: As for :func:`build`.
+        dynamic_batch: As for :func:`build`, also for batches of fewer rows than the example.
         backend: As for :func:`build`; it must run here.
         plugins: Packs to use; by default all that are installed.
-        on_event: Called with every event of progress.
+        on_event: Called with every event of progress. By default a terminal shows the batches.
         options: Options of the backend.
 
     Returns:
@@ -69,24 +76,17 @@ def quantize(
             expected="a function that takes an engine and gives a number, greater is better",
             got=repr(metric),
         )
-    calibrator = Calibrator(_some(batches), algorithm=algorithm, cache=cache, skip=skip)
+    sizes = dynamic_sizes(dynamic, dynamic_batch)
+    calibrator = Calibrator(
+        given_batches(batches), algorithm=algorithm, cache=cache, skip=skip, attention=attention
+    )
     builder = Builder(
         backend=backend,
         mode="int8",
         options=options,
         plugins=plugins,
-        on_event=on_event,
+        on_event=on_event if on_event is not None else shown_in_terminal(),
         calibrator=calibrator,
     )
-    graph = builder.import_model(model, as_inputs(example_inputs), dynamic=dynamic)
+    graph = builder.import_model(model, as_inputs(example_inputs), dynamic=sizes)
     return search(graph, builder, metric, max_drop, shown=TorchEngine)
-
-
-def _some(batches: Any) -> Iterator[Any]:
-    if not isinstance(batches, Iterable):
-        raise CalibrationError(
-            "batches are what can be iterated over",
-            expected="a DataLoader, a list of tensors or arrays, or the like",
-            got=type(batches).__name__,
-        )
-    return iter(batches)

@@ -26,6 +26,7 @@ from fwd_core.backends.openvino.plan import OpenVINOPlan, require_machine
 from fwd_core.backends.openvino.runtime import OpenVINOExecutable
 from fwd_core.backends.openvino.types import shared
 from fwd_core.errors import BuildError, EngineFileError, OptionError
+from fwd_core.ir import ops
 from fwd_core.ir.dtypes import DType
 from fwd_core.ir.graph import Graph
 from fwd_core.plugins.advice import pip_install
@@ -42,7 +43,8 @@ class OpenVINOBackend(Backend):
     """Compiles for the CPU and runs there.
 
     Mode ``float32`` computes in float32, ``float16`` in the half type that the CPU has, which
-    the manifest names: ``compute`` is ``float16`` or ``bfloat16``.
+    the manifest names: ``compute`` is ``float16`` or ``bfloat16``. Mode ``int8`` computes in
+    float32 what the graph does not quantize: all of it, if ``compute`` names no ``int8``.
     """
 
     name: ClassVar[str] = "openvino"
@@ -75,6 +77,9 @@ class OpenVINOBackend(Backend):
         options = cast("OpenVINOOptions", config.options)
         machine = self._machine()
         compute = self._compute_type(config.mode, machine)
+        integers = config.mode == "int8" and any(
+            isinstance(x.op, ops.Quantize) for x in graph.walk()
+        )
         narrow_float64(graph)
         meet = attentions_meet(graph)
         lowered = lower_graph(graph, config.plugins.lowerings, config.events, compute)
@@ -93,7 +98,7 @@ class OpenVINOBackend(Backend):
         require_honoured(options, compiled)
         manifest = {
             **machine,
-            "compute": f"int8, {compute}" if config.mode == "int8" else str(compute),
+            "compute": f"int8, {compute}" if integers else str(compute),
             "properties": properties,
             "ports": {
                 "outputs": [list(source) for source in lowered.outputs],

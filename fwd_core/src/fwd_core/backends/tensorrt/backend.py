@@ -32,6 +32,12 @@ from fwd_core.errors import BuildError, OptionError, Problem
 from fwd_core.ir.graph import Graph
 from fwd_core.plugins.advice import pip_install
 
+#: Options that say nothing of how pieces of a model are run to calibrate with: names of sizes that
+#: a piece may lack, other GPUs, what the plan can be used for, and another precision.
+_OF_THE_ENGINE = frozenset(
+    {"profiles", "gpu", "layers", "version_compatible", "hardware_compatible", "tf32"}
+)
+
 
 class TensorRTBackend(Backend):
     """TensorRT 8.6, 10 and 11, and TensorRT-RTX, from one lowering.
@@ -80,6 +86,11 @@ class TensorRTBackend(Backend):
         del mode
         assert isinstance(options, TensorRTOptions)
         _library(options)
+
+    def calibration_options(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Quick builds in float32 for the GPU at hand. See :meth:`Backend.calibration_options`."""
+        kept = {name: value for name, value in given.items() if name not in _OF_THE_ENGINE}
+        return {**kept, "optimization_level": 0}
 
     def build(self, graph: Graph, config: BuildConfig) -> Plan:
         """Compile a graph. See :meth:`Backend.build`."""
