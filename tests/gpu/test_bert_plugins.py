@@ -9,16 +9,17 @@ import subprocess
 import sys
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 import pytest
+from encoder_graphs import BATCH, Mask, encoder, feeds
 from numpy.typing import NDArray
 
 import fwd_plugins_bert.pack
 from fwd_core import Builder, Engine, core_pack
 from fwd_core.backends.tensorrt import TensorRTBackend
-from fwd_core.ir import Dim, DType, Graph, TensorType, Value, ops, symbol
+from fwd_core.ir import Graph, symbol
 from fwd_core.plugins import Plugins
 from fwd_plugins_bert.tensorrt.choice import VARIABLE
 from fwd_plugins_bert.tensorrt.common import capability
@@ -30,9 +31,6 @@ pytestmark = [
         not TensorRTBackend().availability().run, reason=TensorRTBackend().availability().reason
     ),
 ]
-VOCABULARY, BATCH, LENGTH = 50, 3, 128
-#: What a mask adds where there is no token, or that it is bool, or absent.
-Mask = Union[float, bool, None]
 NAMES = {
     "gelu": "CustomGeluPluginDynamic 1",
     "skip": "CustomSkipLayerNormPluginDynamic 1",
@@ -40,61 +38,6 @@ NAMES = {
     "masked": "CustomQKVToContextPluginDynamic 1",
     "whole": "CustomQKVToContextPluginDynamic 2",
 }
-
-
-def encoder(batch: Dim, mask: Mask, size: int = 64, heads: int = 2, layers: int = 2) -> Graph:
-    """Embeddings and layers of an encoder, with a scale of attention that is not the usual one."""
-    numbers, wide, graph = np.random.default_rng(3), heads * size, Graph("encoder")
-
-    def drawn(*shape: int) -> Value:
-        width = shape[-1] if len(shape) > 1 else 16
-        return graph.constant(numbers.standard_normal(shape, np.float32) / np.float32(width**0.5))
-
-    def linear(x: Value, out: int) -> Value:
-        features = x.type.shape[-1]
-        assert isinstance(features, int)
-        return graph.add(ops.Linear(x, drawn(out, features), drawn(out)))
-
-    def norm(x: Value) -> Value:
-        scale = graph.constant(1 + numbers.standard_normal(wide, np.float32) / 4)
-        return graph.add(ops.LayerNorm(x, scale, drawn(wide), 1, 1e-12))
-
-    def cut(x: Value) -> Value:
-        apart = graph.add(ops.Reshape(x, (batch, LENGTH, heads, size)))
-        return graph.add(ops.Transpose(apart, (0, 2, 1, 3)))
-
-    ids = graph.add_input("ids", TensorType(DType.INT64, (batch, LENGTH)))
-    keep: Value | None = None
-    if mask is not None:
-        tokens = graph.add_input("tokens", TensorType(DType.INT64, (batch, LENGTH)))
-        keep = graph.add(ops.Cast(graph.add(ops.Unsqueeze(tokens, (1, 2))), DType.BOOL))
-    if isinstance(mask, float) and keep is not None:
-        zero, low = (graph.constant(np.array(each, np.float32)) for each in (0.0, mask))
-        keep = graph.add(ops.Where(keep, zero, low))
-    x = graph.add(ops.Gather(drawn(VOCABULARY, wide), ids, 0))
-    x = norm(graph.add(ops.Add(graph.add(ops.Add(x, drawn(1, wide))), drawn(1, LENGTH, wide))))
-    for _ in range(layers):
-        query, key, value = (cut(linear(x, wide)) for _ in range(3))
-        context = graph.add(ops.Attention(query, key, value, keep, False, 0.2))
-        turned = graph.add(ops.Transpose(context, (0, 2, 1, 3)))
-        joined = graph.add(ops.Reshape(turned, (batch, LENGTH, wide)))
-        x = norm(graph.add(ops.Add(linear(joined, wide), x)))
-        between = graph.add(ops.Gelu(linear(x, 2 * wide)))
-        x = norm(graph.add(ops.Add(linear(between, wide), x)))
-    graph.set_outputs([x], ["y"])
-    return graph.verify()
-
-
-def feeds(mask: Mask, batch: int = BATCH) -> dict[str, NDArray[np.generic]]:
-    """Tokens with gaps; of the last of several sequences a bool mask keeps none."""
-    numbers = np.random.default_rng(batch)
-    given: dict[str, NDArray[np.generic]] = {"ids": numbers.integers(0, 50, (batch, LENGTH))}
-    if mask is not None:
-        given["tokens"] = (numbers.random((batch, LENGTH)) > 0.3).astype(np.int64)
-        given["tokens"][:, 0] = 1
-        if mask is True and batch > 1:
-            given["tokens"][-1] = 0
-    return given
 
 
 def engine(graph: Graph, mode: str) -> Engine:

@@ -1,0 +1,148 @@
+"""What removing padding gains: ``python -m benchmarks.gpu.padding FOLDER --share 0.5``.
+
+BERT-base on the files that :mod:`benchmarks.gpu.prepare` wrote, with a mask that keeps a share of
+the places: Forward's engine as it is, the same with ``variable_length``, and the ONNX parser's, in
+turns in one process, each a recorded graph over buffers that stay. Counted are the launches alone:
+which rows are tokens is found on the host before each run, and ``host_us`` says what that takes.
+The last line is JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.gpu import build, host, onnx_route
+from benchmarks.gpu.case import Case, accuracy
+from benchmarks.gpu.packs import plugins
+from benchmarks.gpu.replay import Replay
+from benchmarks.gpu.rounds import in_turns
+from benchmarks.gpu.rows import BATCHES
+from benchmarks.summary import ratio
+from fwd_core import Builder
+from fwd_core.ir.serialize import load
+from fwd_plugins_bert.packing import packed_rows
+
+ROUTES = ("forward", "packed", "onnx")
+#: The input of BERT that is its mask, as the traced model has them.
+MASK = 1
+
+
+def lengths(batch: int, length: int, share: float) -> NDArray[np.int64]:
+    """How many tokens each sequence has: drawn, with one of the full length, and of that share."""
+    drawn = np.random.default_rng(0).random(batch)
+    drawn[0] = 1.0
+    wanted, power = share * batch * length, 1.0
+    for _ in range(60):  # the power of the drawn numbers that gives the share
+        found = np.maximum(1, np.rint(drawn**power * length))
+        power *= float(found.sum() / wanted)
+    return np.asarray(found, np.int64)
+
+
+def build_route(route: str, case: Case, settings: onnx_route.Settings) -> None:
+    """Build one engine and leave its plan and the names of its inputs in the case's folder."""
+    chosen = build.library()
+    start = time.perf_counter()
+    if route == "onnx":
+        plan = onnx_route.build(chosen, case.onnx, settings, case)
+        inputs, outputs = case.read()
+        names: dict[str, Any] = {
+            "inputs": [f"input_{i}" for i in range(len(inputs))],
+            "outputs": [f"output_{i}" for i in range(len(outputs))],
+        }
+    else:
+        packs = plugins()
+        graph = load(case.graph, packs.operators)
+        options = build.forward_options(chosen, settings)
+        if route == "packed":
+            options["variable_length"] = graph.inputs[MASK].name
+        builder = Builder(backend="tensorrt", mode=settings.mode, options=options, plugins=packs)
+        engine = builder.compile(graph)
+        plan, names = engine.plan.payload(), dict(engine.plan.manifest["bindings"])
+    path = case.folder / f"padding-{route}-{settings.mode}"
+    path.with_suffix(".plan").write_bytes(plan)
+    facts = {"names": names, "build_s": time.perf_counter() - start}
+    path.with_suffix(".json").write_text(json.dumps(facts), encoding="utf-8")
+
+
+def measure(case: Case, mode: str, share: float, seconds: float) -> dict[str, Any]:
+    """Medians, ratios of rounds, and how far real tokens are from those of the padded engine."""
+    inputs, _ = case.read()
+    batch, length = inputs[MASK].shape
+    kept = np.arange(length)[None] < lengths(batch, length, share)[:, None]
+    given = [kept.astype(one.dtype) if i == MASK else one for i, one in enumerate(inputs)]
+    start = time.perf_counter()
+    made = packed_rows(given[MASK])
+    found: dict[str, Any] = {"host_us": (time.perf_counter() - start) * 1e6}
+    replays: dict[str, Replay] = {}
+    for route in ROUTES:
+        path = case.folder / f"padding-{route}-{mode}"
+        names = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["names"]
+        arrays = [*given, *made] if route == "packed" else given
+        feeds = list(zip(names["inputs"], arrays, strict=True))
+        plan = path.with_suffix(".plan").read_bytes()
+        replays[route] = Replay(build.library(), plan, feeds, names["outputs"])
+    rounds = in_turns({name: one.recorded.once for name, one in replays.items()}, seconds)
+    medians = {
+        name: [float(np.median(one)) for one in kept_back] for name, kept_back in rounds.items()
+    }
+    hidden = {}
+    for name, replay in replays.items():
+        replay.recorded.once()
+        hidden[name] = replay.results()[0][kept]
+    found["routes"] = {
+        name: {
+            "median_ms": float(np.median(medians[name])) * 1e3,
+            **accuracy([hidden[name]], [hidden["forward"]]),
+        }
+        for name in ROUTES
+    }
+    pairs = (("packed", "forward"), ("packed", "onnx"), ("forward", "onnx"))
+    found["ratios"] = {f"{a} / {b}": ratio(medians[a], medians[b]) for a, b in pairs}
+    return {**found, "share": float(kept.mean())}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Build what is not there, measure, and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--batch", type=int, default=32, choices=BATCHES)
+    parser.add_argument("--mode", default="float16", choices=("float16", "float32"))
+    parser.add_argument("--share", type=float, default=0.5, help="of the places that are tokens")
+    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--workspace", type=int, default=4096, help="MiB")
+    parser.add_argument("--route", choices=ROUTES, help="build this alone")
+    asked = parser.parse_args(arguments)
+    case = Case(asked.folder, "bert_base", asked.batch)
+    if asked.route:
+        settings = onnx_route.Settings(asked.mode, asked.workspace)
+        build_route(asked.route, case, settings)
+        return
+    shared = [str(asked.folder), "--batch", str(asked.batch), "--mode", asked.mode]
+    shared += ["--workspace", str(asked.workspace)]
+    missing = [
+        route
+        for route in ROUTES
+        if not (case.folder / f"padding-{route}-{asked.mode}.json").exists()
+    ]
+    command = [sys.executable, "-m", "benchmarks.gpu.padding", *shared, "--route"]
+    running = [subprocess.Popen([*command, route]) for route in missing]
+    codes = [one.wait() for one in running]  # all of them, or some would be left behind
+    if any(codes):
+        raise SystemExit("a build failed: see above")
+    row = {"model": "bert_base", "batch": asked.batch, "mode": asked.mode}
+    told = measure(case, asked.mode, asked.share, asked.seconds)
+    print(json.dumps({**row, "machine": host.facts(), **told}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

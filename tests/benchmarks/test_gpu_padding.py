@@ -1,0 +1,39 @@
+"""The measure of removed padding, as far as it goes without a GPU."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("transformers")
+pytest.importorskip("tensorrt_rtx")
+
+from benchmarks.gpu import padding
+from benchmarks.gpu.case import Case
+from benchmarks.gpu.onnx_route import Settings
+from benchmarks.gpu.prepare import prepare
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.9])
+def test_lengths_have_the_share(share: float) -> None:
+    found = padding.lengths(32, 128, share)
+    assert found.max() == 128
+    assert found.min() >= 1
+    assert found.mean() / 128 == pytest.approx(share, abs=0.01)
+
+
+def test_routes_are_built(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the tracer's
+        prepare(tmp_path, "bert_base", 1, 1)
+    case = Case(tmp_path, "bert_base", 1)
+    for route in ("forward", "packed"):
+        padding.build_route(route, case, Settings("float16", 256))
+    plans = [case.folder / f"padding-{route}-float16" for route in ("forward", "packed")]
+    names = [json.loads(one.with_suffix(".json").read_text())["names"]["inputs"] for one in plans]
+    assert names[1] == [*names[0], "packed.rows", "packed.places"]
+    assert names[0][padding.MASK] == "attention_mask"
+    assert all(one.with_suffix(".plan").stat().st_size > 2**20 for one in plans)
