@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from encoders import HIDDEN, LAYERS, SIZES, VOCABULARY
+from encoders import HIDDEN, LAYERS, MODELS, SIZES, VOCABULARY, kinds
 from torch import nn
 
 import forward
@@ -17,6 +17,7 @@ from fwd_core.errors import EngineFileError, InputError, OptionError
 from fwd_core.ir import DType, Graph, TensorType, Value, ops
 from fwd_core.plugins import Plugins
 from fwd_core.quantize.calibrate import Calibrator
+from fwd_ops_torch.importers import jit
 from fwd_plugins_bert.packing import VariableLength, packed_rows, remove_padding
 from fwd_plugins_bert.packing.maker import NAME, packed_rows_of_padding
 
@@ -102,6 +103,40 @@ def test_every_layer_works_on_tokens_alone() -> None:
     assert {"packed.rows", "packed.places"} <= {value.name for value in graph.inputs}
     (derived,) = graph.derived
     assert (derived.maker, derived.reads) == (NAME, (MASK,))
+
+
+def _several(found: Any) -> tuple[Any, ...]:
+    return found if isinstance(found, tuple) else (found,)
+
+
+#: Products with weights of two layers that work on tokens alone, where they are not 12.
+PRODUCTS = {
+    "ELECTRA": 13,  # with the one between the embeddings and the layers
+    "ALBERT": 13,
+    "DeBERTa": 8,  # it has one product for query, key and value
+}
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # of transformers about itself
+@pytest.mark.parametrize("name", [name for name in MODELS if name not in ("ViT", "DeiT")])
+def test_every_family_is_packed(name: str) -> None:
+    pytest.importorskip("openvino")
+    model, given = MODELS[name](kinds(name)[-1])
+    traced = jit.trace(model, given)
+    graph = Builder(backend="auto").import_model(traced, given)
+    mask = graph.inputs[1].name
+    marks = given[1].dtype is torch.bool
+    found = remove_padding(graph, mask, marks_padding=marks)
+    assert found.products == PRODUCTS.get(name, 12)
+    asked = f"~{mask}" if marks else mask
+    engine = forward.build(traced, given, backend="openvino", variable_length=asked)
+    real = given[1] == 0 if marks else given[1].bool()
+    with torch.no_grad():
+        wanted, results = model(*given), engine(*given)
+    pairs = zip(*map(_several, (results, wanted)), strict=True)
+    for place, (result, exact) in enumerate(pairs):
+        kept = real if place == 0 else slice(None)
+        torch.testing.assert_close(result[kept], exact[kept], rtol=1e-4, atol=1e-5)
 
 
 class _Encoder(nn.Module):

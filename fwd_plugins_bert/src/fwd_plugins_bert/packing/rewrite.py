@@ -26,7 +26,8 @@ from fwd_plugins_bert.packing.maker import NAME, NAME_OF_PADDING
 from fwd_plugins_bert.packing.tokens import ELEMENTS, Axes, Tracker
 
 ROWS, PLACES, TOKENS = "packed.rows", "packed.places", "tokens"
-_IN_ORDER = Axes(0, 1)
+_IN_ORDER, _SWAPPED = Axes(0, 1), Axes(1, 0)
+_SWAP = (1, 0, 2)
 
 
 @dataclass(frozen=True)
@@ -110,15 +111,19 @@ class _Packer:
     def visit(self, node: Node) -> None:
         """Compute a node for tokens alone, if it works on each by itself."""
         if not self._wanted(node):
+            self._follow(node)
             return
+        axes = self._tracker[node.output]
+        assert axes is not None
         emit = Emitter.before(node)
         op = node.op.map_operands(lambda value: self._operand(value, emit))
         packed = emit(op, "packed")
         apart = emit(ops.Gather(packed, self._places, 0), "places")
-        old = node.output
-        self._graph.replace_uses(old, apart)
+        if axes == _SWAPPED:
+            apart = emit(ops.Transpose(apart, _SWAP), "swapped")
+        self._graph.replace_uses(node.output, apart)
         self._packed[apart] = packed
-        self._tracker.set(apart, _IN_ORDER)
+        self._tracker.set(apart, axes)
         self._apart.append(apart)
         self.names.append(apart.name)
         self.products += isinstance(op, (ops.Linear, ops.MatMul))
@@ -132,15 +137,24 @@ class _Packer:
             kept = mask if mask.type.dtype is DType.BOOL else emit(ops.Cast(mask, DType.BOOL))
             kept = emit(ops.Not(kept)) if self._marks_padding else kept
             kept = emit(ops.Unsqueeze(kept, (2,)))
+            orders = {_IN_ORDER: kept, _SWAPPED: emit(ops.Transpose(kept, _SWAP))}
             changed: dict[Value, Value] = {}
             for value in outputs:
+                axes = self._tracker[value]
+                assert axes is not None
                 zero = graph.constant(np.zeros((), value.type.dtype.storage), name="padding")
-                changed[value] = emit(ops.Where(kept, value, zero), f"{value.name}.kept")
+                changed[value] = emit(ops.Where(orders[axes], value, zero), f"{value.name}.kept")
             values = [changed.get(value, value) for value in graph.outputs]
             graph.set_outputs(values, graph.output_names, graph.output_structure)
         maker = NAME_OF_PADDING if self._marks_padding else NAME
         gives = (self._rows.name, self._places.name)
         graph.derived = (*graph.derived, Derived(maker, (mask.name,), gives))
+
+    def _follow(self, node: Node) -> None:
+        """Two axes that are swapped are the same tokens."""
+        op = node.op
+        if isinstance(op, ops.Transpose) and op.order == _SWAP and op.x in self._packed:
+            self._packed[node.output] = self._packed[op.x]
 
     def _wanted(self, node: Node) -> bool:
         op = node.op
@@ -160,7 +174,7 @@ class _Packer:
         return all(self._of_tokens(one) or _for_all(one) for one in op.operands())
 
     def _of_tokens(self, value: Value) -> bool:
-        return value.type.rank == 3 and self._tracker[value] == _IN_ORDER
+        return value.type.rank == 3 and self._tracker[value] in (_IN_ORDER, _SWAPPED)
 
     def _operand(self, value: Value, emit: Emitter) -> Value:
         if value in self._packed:
@@ -170,7 +184,10 @@ class _Packer:
                 return value
             return emit(ops.Reshape(value, value.type.shape[1:]), "row")
         features = value.type.shape[2]
-        flat = emit(ops.Reshape(value, (self._places_count, features)), "flat")
+        ordered = value
+        if self._tracker[value] == _SWAPPED:
+            ordered = emit(ops.Transpose(value, _SWAP), "ordered")
+        flat = emit(ops.Reshape(ordered, (self._places_count, features)), "flat")
         self._packed[value] = emit(ops.Gather(flat, self._rows, 0), "rows")
         return self._packed[value]
 
