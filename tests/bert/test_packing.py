@@ -117,7 +117,7 @@ PRODUCTS = {
 }
 
 
-@pytest.mark.filterwarnings("ignore::FutureWarning")  # of transformers about itself
+@pytest.mark.filterwarnings("ignore")  # the tracer's, and those of transformers
 @pytest.mark.parametrize("name", [name for name in MODELS if name not in ("ViT", "DeiT")])
 def test_every_family_is_packed(name: str) -> None:
     pytest.importorskip("openvino")
