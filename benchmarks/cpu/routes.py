@@ -6,9 +6,12 @@ precision that it really computes in.
 
 from __future__ import annotations
 
+import copy
 import io
+import tempfile
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -76,6 +79,47 @@ def onnxruntime(model: torch.nn.Module, inputs: Inputs, threads: int) -> tuple[C
     """ONNX Runtime on the graph that torch.onnx exports, all optimizations on."""
     content, floats = onnx_program(model, inputs)
     return onnxruntime_call(content, inputs, threads), floats
+
+
+def onnxruntime_optimizer(model: torch.nn.Module, inputs: Inputs, threads: int) -> tuple[Call, str]:
+    """ONNX Runtime behind its optimizer for transformers, which makes fused operators of BERT.
+
+    Attention is written out, as its patterns want it.
+
+    Raises:
+        ValueError: It makes no operator of attention of this model.
+    """
+    content, found = optimized(model, inputs)
+    if not found:
+        raise ValueError("the optimizer for transformers finds no attention here")
+    return onnxruntime_call(content, inputs, threads), "float32"
+
+
+def optimized(model: torch.nn.Module, inputs: Inputs) -> tuple[bytes, int]:
+    """An ONNX file behind the optimizer, and how many operators of attention are in it."""
+    from onnxruntime.transformers import optimizer
+
+    from benchmarks.gpu import onnx_file
+
+    written_out = copy.deepcopy(model)
+    known = (one for one in written_out.modules() if hasattr(one, "set_attn_implementation"))
+    inner: Any = next(known, None)
+    if inner is None or not hasattr(inner.config, "num_attention_heads"):
+        return b"", 0
+    inner.set_attn_implementation("eager")
+    with torch.inference_mode():
+        results = written_out(*inputs)
+    content = onnx_file.export(traced(written_out, inputs), inputs, len(results))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        path.write_bytes(content)
+        heads, width = inner.config.num_attention_heads, inner.config.hidden_size
+        made = optimizer.optimize_model(
+            str(path), model_type="bert", num_heads=heads, hidden_size=width, opt_level=0
+        )
+    counts = made.get_fused_operator_statistics()
+    content = made.model.SerializeToString()
+    return content, counts["Attention"] + counts["MultiHeadAttention"]
 
 
 def onnxruntime_call(content: bytes, inputs: Inputs, threads: int) -> Call:
@@ -159,6 +203,7 @@ ROUTES: dict[str, Route] = {
     "forward float16": forward_float16,
     "openvino": openvino,
     "onnxruntime": onnxruntime,
+    "onnxruntime + optimizer": onnxruntime_optimizer,
     "torch eager": torch_eager,
     "torch.compile": torch_compile,
 }
