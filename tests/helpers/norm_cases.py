@@ -64,7 +64,7 @@ class Case:
                 for table, index in zip(self.tables, self.indices, strict=True)
             ]
             terms += [np.resize(one, (self.rows, self.norm.width)) for one in self.added]
-        return sum(  # type: ignore[no-any-return]
+        return sum(
             (each.astype(np.float64) for each in terms if each is not None),
             np.zeros((self.rows, self.norm.width)),
         )

@@ -9,9 +9,9 @@ from types import ModuleType
 from typing import Any, ClassVar
 
 from fwd_plugins_bert.kernels import norms
-from fwd_plugins_bert.tensorrt.own.base import Number, base, creator
+from fwd_plugins_bert.tensorrt.own.base import Number, arrays, base, creator, fields
 
-__all__ = ["EMBEDDING_NORM", "SKIP_NORM", "creator", "kinds"]
+__all__ = ["EMBEDDING_NORM", "SKIP_NORM", "arrays", "creator", "fields", "kinds"]
 
 #: Fields, with what they are where none is given.
 SKIP_NORM: dict[str, Number] = {"epsilon": 1e-12, "bias": 0, "scale": 1, "shift": 1, "step": 0.0}
