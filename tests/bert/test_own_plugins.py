@@ -9,18 +9,21 @@ from __future__ import annotations
 import inspect
 import json
 import os
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from host_cuda import COMPILER, Held, HostDriver
+from norm_cases import Case
 from refusals import Operands, why
 
 from fwd_core.backends.tensorrt import creators
 from fwd_core.backends.tensorrt.features import ROWS
 from fwd_core.errors import BuildError, EngineFileError, OptionError
 from fwd_core.ir import DType, Graph, TensorType, ops, symbol
-from fwd_plugins_bert.kernels import norms
+from fwd_plugins_bert.kernels import driver, norms
 from fwd_plugins_bert.ops import EmbeddingNorm, SkipNorm
 from fwd_plugins_bert.tensorrt import choice, own
 from fwd_plugins_bert.tensorrt.own import classes, embedding, skip_norm
@@ -158,46 +161,53 @@ def test_types_of_embeddings() -> None:
 
 
 @pytest.fixture
-def launched(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What would be launched, in place of a launch: there is no GPU here."""
-    found: list[Any] = []
-    monkeypatch.setattr(norms.Norm, "prepare", lambda norm: found.append(norm))
-    for name in ("skip_norm", "embedding_norm"):
-        monkeypatch.setattr(
-            norms, name, lambda *given, _name=name, **more: found.append((_name, given, more))
-        )
-    return found
+def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    if COMPILER is None:
+        pytest.skip("there is no g++")
+    made = HostDriver(tmp_path)
+    monkeypatch.setattr(driver, "function", made.function)
+    monkeypatch.setattr(driver, "launch", made.launch)
 
 
-def test_what_is_launched_for_residual_sums(launched: list[Any]) -> None:
-    made = plugin(KINDS[0], bias=1, scale=0, epsilon=0.5)
-    inputs = [tensor("HALF", 2, 3, 768)] * 2 + [tensor("HALF", 768)] * 2
-    made.on_shape_change(inputs, [tensor("HALF", 2, 3, 768)])
-    made.enqueue(inputs, inputs[:1], [10, 20, 30, 40], [50], 0, 60)
-    norm = norms.Norm(768, True, scale=False, shift=True, bias=True)
-    more = {"epsilon": 0.5, "bias": 30, "shift": 40, "step": 1.0, "stream": 60}
-    assert launched == [norm, ("skip_norm", (norm, 10, 20, 50, 6), more)]
+def enqueue(made: Any, case: Case, arrays: list[Any]) -> None:
+    """Run a plugin on arrays of the host, as TensorRT does on those of a GPU."""
+    places = [Held(array) for array in (*arrays, case.out())]
+    kinds = {"float16": "HALF", "int32": "INT32", "float32": "FLOAT", "int8": "INT8"}
+    *inputs, out = [tensor(kinds[str(one.array.dtype)], *one.array.shape) for one in places]
+    *given, result = [one.address for one in places]
+    made.on_shape_change(inputs, [out])
+    made.enqueue(inputs, [out], given, [result], 0, 0)
+    case.check(places[-1].array.reshape(-1, case.norm.width))
 
 
-def test_what_is_launched_for_embeddings(launched: list[Any]) -> None:
+@pytest.mark.usefixtures("host")
+@pytest.mark.parametrize("step", [0.0, 0.03])
+def test_residual_sums_are_normalized(step: float) -> None:
+    numbers = np.random.default_rng(0)
+    made = plugin(KINDS[0], bias=1, scale=0, epsilon=0.5, step=step)
+    norm = norms.Norm(64, True, scale=False, bias=True, int8=step > 0)
+    # Shapes may change; each context has its own.
+    for lead, running in (((2, 3), made), ((5,), made), ((1, 1, 4), made.attach_to_context(None))):
+        x, skip = numbers.standard_normal((2, *lead, 64)).astype(np.float16)
+        bias, shift = numbers.standard_normal((2, 64)).astype(np.float16)
+        flat = {"x": x.reshape(-1, 64), "skip": skip.reshape(-1, 64), "bias": bias, "shift": shift}
+        case = Case(norm, x.size // 64, 0.5, step or 1.0, **flat)
+        enqueue(running, case, [x, skip, bias, shift])
+
+
+@pytest.mark.usefixtures("host")
+def test_embeddings_are_normalized() -> None:
+    numbers = np.random.default_rng(0)
     made = plugin(KINDS[1], tables=2, added=2, epsilon=0.5)
-    table = [tensor("INT32", 4, 8), tensor("FLOAT", 100, 64)]
-    inputs = [*table, tensor("INT32", 4, 8), tensor("FLOAT", 2, 64)]
-    inputs += [tensor("FLOAT", 1, 8, 64), tensor("FLOAT", 64)] + [tensor("FLOAT", 64)] * 2
-    made.enqueue(inputs, [tensor("FLOAT", 4, 8, 64)], list(range(1, 9)), [9], 0, 7)
-    norm = norms.Norm(64, tables=2, added=2)
-    tables, added = [(2, 100, 1), (4, 2, 3)], [(5, 8), (6, 1)]
-    more = {"epsilon": 0.5, "scale": 7, "shift": 8, "stream": 7}
-    assert launched == [norm, ("embedding_norm", (norm, tables, added, 9, 32), more)]
-
-
-def test_shapes_changed_are_shapes_used(launched: list[Any]) -> None:
-    made = plugin(KINDS[0])
-    for rows in (3, 5):
-        inputs = [tensor("FLOAT", rows, 64)] * 2 + [tensor("FLOAT", 64)] * 2
-        made.on_shape_change(inputs, inputs[:1])
-        made.enqueue(inputs, inputs[:1], [1, 2, 3, 4], [5], 0, 0)
-        assert launched[-1][1][-1] == rows
+    words, kinds = (numbers.standard_normal((n, 64)).astype(np.float32) for n in (100, 2))
+    ids, types = (numbers.integers(0, n, (4, 8)).astype(np.int32) for n in (100, 2))
+    positions, every, scale, shift = (
+        numbers.standard_normal(shape).astype(np.float32) for shape in ((1, 8, 64), 64, 64, 64)
+    )
+    case = Case(norms.Norm(64, tables=2, added=2), 32, 0.5, scale=scale, shift=shift)
+    case.tables, case.indices = [words, kinds], [ids.ravel(), types.ravel()]
+    case.added = [positions[0], every[None]]
+    enqueue(made, case, [ids, words, types, kinds, positions, every, scale, shift])
 
 
 @pytest.mark.parametrize(("flavour", "version"), ROWS)

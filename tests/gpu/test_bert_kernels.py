@@ -5,8 +5,7 @@ Neither TensorRT nor PyTorch is needed: `pytest -m gpu tests/gpu/test_bert_kerne
 
 from __future__ import annotations
 
-from typing import Any
-
+import norm_cases
 import numpy as np
 import pytest
 from gpu_memory import Raw, Slow
@@ -34,45 +33,12 @@ pytestmark = [pytest.mark.gpu, pytest.mark.skipif(bool(_why_not()), reason=_why_
 BLOCKS = st.sampled_from([driver.MOST_BLOCKS, 1, 3])
 
 
-class Launch:
-    """A case in the memory of the GPU, at an offset of so many elements."""
+class Launch(norm_cases.Launch):
+    """A case in the memory of the GPU."""
 
     def __init__(self, case: Case, offset: int = 0) -> None:
         cuda.call("cudaFree", 0)  # makes a context
-        self.case, self._offset = case, offset
-        names = ("x", "skip", "bias", "scale", "shift")
-        self.vectors = {
-            name: self._held(array) for name in names if (array := getattr(case, name)) is not None
-        }
-        self.lists = [
-            list(map(self._held, arrays)) for arrays in (case.tables, case.indices, case.added)
-        ]
-        self.out = self._held(case.out())
-
-    def _held(self, array: Array) -> Raw:
-        return Raw(array, offset=self._offset * array.itemsize)
-
-    def queue(self, stream: int = 0, blocks: int = driver.MOST_BLOCKS) -> None:
-        case, given = self.case, {name: raw.address for name, raw in self.vectors.items()}
-        more: dict[str, Any] = {"epsilon": case.epsilon, "stream": stream, "blocks": blocks}
-        if case.norm.tables:
-            tables, indices, added = self.lists
-            norms.embedding_norm(
-                case.norm,
-                [
-                    (t.address, len(t.array), i.address)
-                    for t, i in zip(tables, indices, strict=True)
-                ],
-                [(one.address, len(one.array)) for one in added],
-                self.out.address,
-                case.rows,
-                **given,
-                **more,
-            )
-            return
-        norms.skip_norm(
-            case.norm, out=self.out.address, rows=case.rows, step=case.step, **given, **more
-        )
+        super().__init__(case, lambda array, bytes_: Raw(array, offset=bytes_), offset)
 
     def result(self) -> Array:
         found = self.case.out()

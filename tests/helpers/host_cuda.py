@@ -89,49 +89,69 @@ _ASM = {
 }
 
 
-def library(norm: norms.Norm, vector: int, folder: Path) -> Any:
-    """The kernel as a function of the host, ``run``, whose first argument counts blocks."""
+class HostDriver:
+    """Stands where the driver does: what is launched runs at once, on memory of the host.
+
+    Args:
+        folder: For what is compiled.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        assert COMPILER is not None
+        self._folder, self._compiler = folder, COMPILER
+        self.launches = 0
+
+    def function(self, key: Any, name: str, _compile_for: Any) -> Any:
+        """The kernel as a function of the host, whose first argument counts blocks."""
+        norm, vector = key
+        assert norm.name == name
+        return self._library(norm, vector).run
+
+    def launch(
+        self, kernel: Any, blocks: int, _threads: int, arguments: Sequence[Any], _stream: int
+    ) -> None:
+        """Run a kernel to its end."""
+        kernel(ctypes.c_int(blocks), *arguments)
+        self.launches += 1
+
+    def _library(self, norm: norms.Norm, vector: int) -> ctypes.CDLL:
+        text, options = _program(norm), ("-D__CUDA_ARCH__=900", *norm.options(vector))
+        name = hashlib.sha256((text + repr(options)).encode()).hexdigest()[:16]
+        path, made = (self._folder / f"{name}.{end}" for end in ("cc", "so"))
+        if not made.exists():
+            path.write_text(text, encoding="utf-8")
+            command = [self._compiler, "-std=c++20", "-O1", "-w", "-shared", "-fPIC", "-pthread"]
+            done = subprocess.run(
+                [*command, *options, str(path), "-o", str(made)],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0, done.stderr[:3000]
+        return ctypes.CDLL(str(made))
+
+
+def _program(norm: norms.Norm) -> str:
     source = norms.source()
     for pattern, replacement in _ASM.items():
         source, count = re.subn(pattern, replacement, source, flags=re.DOTALL)
         assert count == 1, pattern
     assert "asm(" not in source
-    embeds = norm.tables > 0
-    kinds = "Terms" if embeds else ", ".join(["const Element*"] * 3)
-    names = [*kinds.split(", "), "const Element*", "const Element*", "Result*", "Long"]
-    names += ["float", "float"]
+    names = ["Terms"] if norm.tables else ["const Element*"] * 3
+    names += ["const Element*", "const Element*", "Result*", "Long", "float", "float"]
     parameters = ", ".join(f"{name} a{i}" for i, name in enumerate(names))
     given = ", ".join(f"a{i}" for i in range(len(names)))
     entry = f'extern "C" void run(int blocks, {parameters}) {{\n'
     entry += f"  run_all({norm.name}, blocks, {given});\n}}\n"
-    text = f"{_SHIM}{source}{_RUN}{entry}".replace("const Terms terms", "Terms terms")
-    options = ("-D__CUDA_ARCH__=900", *norm.options(vector))
-    name = hashlib.sha256((text + repr(options)).encode()).hexdigest()[:16]
-    path, made = folder / f"{name}.cc", folder / f"{name}.so"
-    path.write_text(text, encoding="utf-8")
-    assert COMPILER is not None
-    command = [COMPILER, "-std=c++20", "-O1", "-w", "-shared", "-fPIC", "-pthread", *options]
-    done = subprocess.run(
-        [*command, str(path), "-o", str(made)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[:3000]
-    return ctypes.CDLL(str(made))
+    return f"{_SHIM}{source}{_RUN}{entry}".replace("const Terms terms", "Terms terms")
 
 
-def address(array: NDArray[Any] | None) -> int:
-    """Of an array, or 0."""
-    return 0 if array is None else int(array.ctypes.data)
+class Held:
+    """A copy of an array so many bytes after an address that is a multiple of 64."""
 
-
-def run(norm: norms.Norm, vector: int, folder: Path, blocks: int, arguments: Sequence[Any]) -> None:
-    """Run a kernel: arguments as for the driver."""
-    library(norm, vector, folder).run(ctypes.c_int(blocks), *arguments)
-
-
-def aligned(array: NDArray[Any]) -> NDArray[Any]:
-    """A copy whose address is a multiple of 64."""
-    room = np.empty(array.nbytes + 64, np.uint8)
-    start = -address(room) % 64
-    copy = room[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
-    copy[...] = array
-    return copy
+    def __init__(self, array: NDArray[Any], offset: int = 0) -> None:
+        room = np.empty(array.nbytes + 64 + offset, np.uint8)
+        start = -int(room.ctypes.data) % 64 + offset
+        self.array = room[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+        self.array[...] = array
+        self.address = int(self.array.ctypes.data)

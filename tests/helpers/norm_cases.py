@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
@@ -9,6 +10,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from fwd_plugins_bert.kernels import driver, norms
 from fwd_plugins_bert.kernels.norms import Norm
 
 Array = NDArray[Any]
@@ -98,6 +100,47 @@ class Case:
         assert found.dtype == self.dtype
         wrong = ~(np.abs(found.astype(np.float64) - result) <= near)
         assert not wrong.any(), (found[wrong][:4], result[wrong][:4], near[wrong][:4])
+
+
+class Launch:
+    """A case in such memory.
+
+    Args:
+        case: What is computed.
+        hold: Puts an array there, so many bytes after an address that suits the widest load.
+        offset: So many elements.
+    """
+
+    def __init__(self, case: Case, hold: Callable[[Array, int], Any], offset: int = 0) -> None:
+        def held(array: Array) -> Any:
+            return hold(array, offset * array.itemsize)
+
+        self.case = case
+        names = ("x", "skip", "bias", "scale", "shift")
+        arrays = {name: getattr(case, name) for name in names}
+        self.vectors: dict[str, Any] = {
+            name: held(array) for name, array in arrays.items() if array is not None
+        }
+        self.tables, self.indices, self.added = (
+            [held(array) for array in each] for each in (case.tables, case.indices, case.added)
+        )
+        self.out = held(case.out())
+
+    def queue(self, stream: int = 0, blocks: int = driver.MOST_BLOCKS) -> None:
+        """Launch the kernel."""
+        case, given = self.case, {name: place.address for name, place in self.vectors.items()}
+        more: dict[str, Any] = {"epsilon": case.epsilon, "stream": stream, "blocks": blocks}
+        more |= {"out": self.out.address, "rows": case.rows, **given}
+        if not case.norm.tables:
+            norms.skip_norm(case.norm, step=case.step, **more)
+            return
+        pairs = zip(self.tables, self.indices, strict=True)
+        norms.embedding_norm(
+            case.norm,
+            [(table.address, len(table.array), index.address) for table, index in pairs],
+            [(one.address, len(one.array)) for one in self.added],
+            **more,
+        )
 
 
 @st.composite
