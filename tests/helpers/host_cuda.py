@@ -84,8 +84,10 @@ _ASM = {
     r'asm\("cvt\.f32\.f16[^;]*;" : "=f"\(number\) : "h"\(bits\)\)': "number = of_half(bits)",
     r'asm\("cvt\.rn\.f16\.f32[^;]*;" : "=h"\(bits\) : "f"\(number\)\)': "bits = to_half(number)",
     r'asm\("cvt\.rni[^;]*;" : "=r"\(byte\) : "f"\(quotient\)\)': "byte = to_byte(quotient)",
-    r'asm\("cvt\.rn\.f16x2.*?\)\);': "two.pairs[i] = to_half(numbers[2 * i]) | "
-    "(unsigned)to_half(numbers[2 * i + 1]) << 16;",
+    r'asm\("cvt\.rn\.f16x2\.f32 %0, %1, %2;".*?"f"\(([^";]*)\), "f"\(([^";]*)\)\);': (
+        # The first operand is the upper half.
+        r"two.pairs[i] = (unsigned)to_half(\1) << 16 | to_half(\2);"
+    ),
 }
 
 

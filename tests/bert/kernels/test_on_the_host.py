@@ -66,6 +66,24 @@ def test_ties_of_int8_go_to_the_even() -> None:
     assert result(case).tolist() == [[0, 2, 2, 0, -2, 127, -128, 127]]
 
 
+@pytest.mark.parametrize("step", [0.25, 0.1, 0.03, 0.007])
+def test_int8_is_the_quotient_and_no_product_with_an_inverse(step: float) -> None:
+    case = Case(Norm(256, int8=True), 1, epsilon=0.0, step=step)
+    case.x = np.array([[1, -1] * 128], np.float32)
+    case.skip, case.scale = np.zeros((1, 256), np.float32), np.zeros(256, np.float32)
+    case.shift = (np.arange(-128, 128, dtype=np.float32) + np.float32(0.5)) * np.float32(step)
+    wanted = np.clip(np.rint(case.shift / np.float32(step)), -128, 127)
+    assert result(case)[0].tolist() == wanted.tolist()
+
+
+def test_int8_is_made_of_halves_where_operands_are() -> None:
+    case = Case(Norm(2, half=True, int8=True), 1, epsilon=0.0, step=1.0)
+    case.x, case.skip = np.array([[[1, -1]], [[0, 0]]], np.float16)
+    # 1.5 less so little that it is 1.5 in half, which goes to 2.
+    case.scale, case.shift = np.array([[2**-12] * 2, [1.5] * 2], np.float16)
+    assert result(case).tolist() == [[2, 2]]
+
+
 def test_an_index_that_no_table_has_makes_a_row_of_nan() -> None:
     case = Case(Norm(40, tables=2), 6)
     numbers = np.random.default_rng(3)
