@@ -54,10 +54,18 @@ def creators(trt: ModuleType, namespace: str) -> tuple[Any, ...]:
     """The registered creators of a pack, which live as long as the process.
 
     Raises:
-        BuildError: TensorRT refuses one.
+        BuildError: TensorRT refuses one, or would not find it again.
     """
     made = tuple(_PROVIDERS[namespace](trt))
     for creator in made:
+        # The registry looks for what a creator says itself, whatever it was registered with.
+        if creator.plugin_namespace != namespace:
+            raise BuildError(
+                f"plugin {creator.name!r} is of another namespace than it was provided for",
+                expected=namespace,
+                got=creator.plugin_namespace,
+                hint="set plugin_namespace of the creator and of its plugins",
+            )
         if not trt.get_plugin_registry().register_creator(creator, namespace):
             raise BuildError(
                 f"{trt.__name__} does not register plugin {creator.name!r} of {namespace!r}",
