@@ -21,7 +21,7 @@ from refusals import Operands, why
 
 from fwd_core.backends.tensorrt import creators
 from fwd_core.backends.tensorrt.features import ROWS
-from fwd_core.errors import BuildError, EngineFileError, OptionError
+from fwd_core.errors import BuildError, OptionError
 from fwd_core.ir import DType, Graph, TensorType, ops, symbol
 from fwd_plugins_bert.kernels import driver, norms
 from fwd_plugins_bert.ops import EmbeddingNorm, SkipNorm
@@ -268,18 +268,6 @@ def test_networks_that_take_none() -> None:
     with network(graph) as ctx, refusal as told:
         ctx.plugin_v3("bert", "ForwardSkipNorm", {"epsilon": np.zeros(1, np.float32)}, [])
     assert "plugin ForwardSkipNorm of 'bert'" in str(told.value)
-
-
-def test_engines_name_the_pack_that_they_need(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(creators, "_PROVIDERS", {})
-    plain = SimpleNamespace(init_libnvinfer_plugins=lambda *_: True)
-    monkeypatch.setattr(creators, "initialize", lambda _trt: True)
-    held = ["CustomGeluPluginDynamic 1", "bert::ForwardSkipNorm 1"]
-    creators.require(plain, held[:1])  # type: ignore[arg-type]
-    message = "holds plugins of pack 'bert', which is not loaded"
-    with pytest.raises(EngineFileError, match=message) as told:
-        creators.require(plain, held)  # type: ignore[arg-type]
-    assert "expected: bert::ForwardSkipNorm 1" in str(told.value)
 
 
 def test_the_pack_says_how_its_plugins_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
