@@ -10,8 +10,6 @@ from typing import Any, ClassVar, Union
 import numpy as np
 from numpy.typing import NDArray
 
-from fwd_plugins_bert.tensorrt.own import NAMESPACE
-
 Number = Union[int, float]
 
 
@@ -30,6 +28,8 @@ def base(trt: ModuleType) -> Any:
         All that it knows is in ``numbers``; what follows from shapes is kept by each copy.
         """
 
+        #: That of the pack, which it gives to :func:`fwd_core.backends.tensorrt.creators.provide`.
+        NAMESPACE: ClassVar[str]
         NAME: ClassVar[str]
         VERSION: ClassVar[str] = "1"
         #: The fields: numbers by name, whose types are those of the fields.
@@ -44,7 +44,7 @@ def base(trt: ModuleType) -> Any:
             ):
                 each.__init__(self)
             self.plugin_name, self.plugin_version = self.NAME, self.VERSION
-            self.plugin_namespace = NAMESPACE
+            self.plugin_namespace = self.NAMESPACE
             self.num_outputs = 1
             self.numbers = {**self.FIELDS, **numbers}
             self.arrays: dict[str, NDArray[np.generic]] = {}
@@ -101,7 +101,7 @@ def creator(trt: ModuleType, kind: Any) -> Any:
         def __init__(self) -> None:
             super().__init__()
             self.name, self.plugin_version = kind.NAME, kind.VERSION
-            self.plugin_namespace = NAMESPACE
+            self.plugin_namespace = kind.NAMESPACE
             self.arrays = arrays(kind.FIELDS, kind.FIELDS)
             self.field_names = fields(trt, self.arrays)
 

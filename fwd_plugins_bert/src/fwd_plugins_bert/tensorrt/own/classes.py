@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any, ClassVar
 
 from fwd_plugins_bert.kernels import norms
+from fwd_plugins_bert.tensorrt.own import NAMESPACE as PACK
 from fwd_plugins_bert.tensorrt.own.base import Number, arrays, base, creator, fields
 
 __all__ = ["EMBEDDING_NORM", "SKIP_NORM", "arrays", "creator", "fields", "kinds"]
@@ -44,6 +45,7 @@ def _skip_norm(trt: ModuleType) -> Any:
         such. The output is of their type, or int8 in steps of ``step`` if that is not 0.
         """
 
+        NAMESPACE: ClassVar[str] = PACK
         NAME: ClassVar[str] = "ForwardSkipNorm"
         FIELDS: ClassVar[Mapping[str, Number]] = SKIP_NORM
 
@@ -118,6 +120,7 @@ def _embedding_norm(trt: ModuleType) -> Any:
         such. The output is [*indices, C].
         """
 
+        NAMESPACE: ClassVar[str] = PACK
         NAME: ClassVar[str] = "ForwardEmbeddingNorm"
         FIELDS: ClassVar[Mapping[str, Number]] = EMBEDDING_NORM
 
