@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fwd_core.backends.tensorrt.runtime import device
 from fwd_plugins_bert.kernels import compiling, driver, norms
 from fwd_plugins_bert.kernels.compiling import KernelError, compiled
 from fwd_plugins_bert.kernels.norms import Norm
@@ -100,6 +101,19 @@ def test_the_log_of_the_compiler_is_told() -> None:
 def test_an_unknown_option_is_told() -> None:
     with pytest.raises(KernelError, match="NVRTC cannot compile f: NVRTC_ERROR_INVALID_OPTION"):
         compiled("__global__ void f() {}", "f", "sm_90", ("--no-such-option",))
+
+
+@nvrtc
+def test_what_the_compiler_refuses_beside_that_is_told() -> None:
+    with pytest.raises(KernelError, match="nvrtcGetPTXSize failed: NVRTC_ERROR_INVALID_PROGRAM"):
+        compiling._call("nvrtcGetPTXSize", 0)
+
+
+@pytest.mark.skipif(device.find()[0] is not None, reason="there is a GPU")
+def test_without_a_gpu_the_driver_says_so() -> None:
+    pytest.importorskip("cuda.bindings")
+    with pytest.raises(KernelError, match="cuCtxGetDevice failed: (no CUDA driver|CUDA_ERROR_)"):
+        driver.capability()
 
 
 def _forget() -> None:
