@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from host_cuda import COMPILER, Held, HostDriver
+from host_kernels import COMPILER, Held, HostDriver
 from norm_cases import Case
 from refusals import Operands, why
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from host_cuda import COMPILER, Held, HostDriver
+from host_kernels import COMPILER, Held, HostDriver
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from norm_cases import Array, Case, Launch, embedding_norms, skip_norms
