@@ -77,7 +77,7 @@ class Workspace:
         editable = [
             *("-e", "fwd_core[openvino,rtx,testing]"),
             *("-e", "fwd_ops_torch[torch]"),
-            *("-e", "fwd_plugins_bert[tokenizers]"),
+            *("-e", "fwd_plugins_bert[kernels,tokenizers]"),
         ]
         stamp = WORKSPACE / f"installed-{_fingerprint(*everything)}"
         if stamp.exists():

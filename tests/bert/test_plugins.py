@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from refusals import Operands, why
 
 import fwd_plugins_bert.pack
 from fwd_core import Plugins, core_pack
 from fwd_core.backends.tensorrt import creators
 from fwd_core.backends.tensorrt.features import ROWS
 from fwd_core.errors import BuildError, OptionError
-from fwd_core.ir import DType, Graph, Operator, TensorType, Value, ops
-from fwd_core.plugins.markers import lowering_mark
+from fwd_core.ir import DType, Graph, TensorType, Value, ops
 from fwd_plugins_bert.ops import EmbeddingNorm, GeluBias, SelfAttention, SkipNorm
 from fwd_plugins_bert.tensorrt import attention, choice, embedding, gelu, skip_norm
 
-EIGHT = SimpleNamespace(features=ROWS["tensorrt", "8.6.0"])
 RTX = SimpleNamespace(features=ROWS["tensorrt_rtx", "1.7.1.116"])
 HALF, SINGLE = DType.FLOAT16, DType.FLOAT32
 
@@ -42,6 +40,8 @@ def owned(monkeypatch: pytest.MonkeyPatch, names: str | None) -> list[str]:
         ("gelu", ["bert.GeluBias"]),
         (" skip , emb", ["bert.SkipNorm", "bert.EmbeddingNorm"]),
         ("fc,tanh", ["fwd.Linear", "fwd.Gelu"]),
+        ("own-skip", ["bert.SkipNorm"]),
+        ("own-emb,gelu", ["bert.EmbeddingNorm", "bert.GeluBias"]),
         ("qkv", ["bert.SelfAttention", "fwd.Linear", "fwd.Gelu"]),
         (
             "all",
@@ -59,29 +59,7 @@ def test_the_environment_says_which(
 def test_an_unknown_name_is_told() -> None:
     with pytest.raises(OptionError, match="FWD_BERT_PLUGINS: no lowering is called 'gleu'") as told:
         choice.chosen({choice.VARIABLE: "gleu"})
-    assert "gelu, skip, qkv, emb, fc, tanh" in str(told.value)
-
-
-class Operands:
-    """Values of a graph, inputs and constants."""
-
-    def __init__(self, dtype: DType = HALF) -> None:
-        self.graph, self.dtype = Graph(), dtype
-
-    def input(self, *shape: int, dtype: DType | None = None) -> Value:
-        name = f"x{len(self.graph.inputs)}"
-        return self.graph.add_input(name, TensorType(dtype or self.dtype, shape))
-
-    def constant(self, *shape: int) -> Value:
-        return self.graph.constant(np.ones(shape, self.dtype.storage))
-
-
-def why(lower: Callable[..., Any], op: Operator, ctx: Any = EIGHT) -> str | None:
-    op.infer()
-    mark = lowering_mark(lower)
-    assert mark is not None
-    assert mark.unless is not None
-    return mark.unless(ctx, op)
+    assert "gelu, skip, qkv, emb, fc, tanh, own-skip, own-emb" in str(told.value)
 
 
 def test_gelu_takes_tanh_and_in_half_both_forms() -> None:

@@ -1,4 +1,4 @@
-"""Hooks of the pack: its operators, the rewrites that make them, and lowerings to TensorRT."""
+"""Hooks of the pack: its operators, the rewrites that make them, lowerings to TensorRT, plugins."""
 
 from __future__ import annotations
 
@@ -58,6 +58,15 @@ def fwd_register_lowerings(register: reg.LoweringRegister) -> None:
 
     for module in tensorrt.modules(chosen()):
         register.add_module(module)
+
+
+@hookimpl
+def fwd_register_backends() -> None:
+    """No backend: says how plugins are made, before an engine that holds some is built or read."""
+    from fwd_core.backends.tensorrt.creators import provide
+    from fwd_plugins_bert.tensorrt.own import NAMESPACE, creators
+
+    provide(NAMESPACE, creators)
 
 
 def _lowered(operator: type[Operator]) -> Condition:

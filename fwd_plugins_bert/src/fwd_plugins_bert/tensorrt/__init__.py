@@ -1,8 +1,8 @@
-"""Lowerings to TensorRT 8.6 to 10.13, by the plugins for BERT that NVIDIA ships with it.
+"""Lowerings to TensorRT by plugins: those that NVIDIA ships with 8.6 to 10.13, and two of our own.
 
 They are registered only if they are asked for (:mod:`fwd_plugins_bert.tensorrt.choice`), so that
-fused operators are made for TensorRT only then. TensorRT 11 and RTX have no such plugins, and
-there the operators are decomposed in any case.
+fused operators are made for TensorRT only then. TensorRT 11 has none of NVIDIA's and RTX has no
+plugins, and there the operators are decomposed in any case.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from types import ModuleType
 def modules(names: tuple[str, ...]) -> list[ModuleType]:
     """The modules whose lowerings go by these names."""
     from fwd_plugins_bert.tensorrt import attention, embedding, gelu, products, skip_norm, tanh
+    from fwd_plugins_bert.tensorrt.own import embedding as own_embedding
+    from fwd_plugins_bert.tensorrt.own import skip_norm as own_skip_norm
 
     by_name = {
         "gelu": [gelu],
@@ -22,5 +24,7 @@ def modules(names: tuple[str, ...]) -> list[ModuleType]:
         "emb": [embedding],
         "fc": [products],
         "tanh": [tanh],
+        "own-skip": [own_skip_norm],
+        "own-emb": [own_embedding],
     }
     return list(dict.fromkeys(module for name in names for module in by_name[name]))

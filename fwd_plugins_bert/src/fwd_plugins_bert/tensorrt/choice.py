@@ -15,17 +15,19 @@ VARIABLE = "FWD_BERT_PLUGINS"
 PLUGINS = ("gelu", "skip", "qkv", "emb")
 #: Other forms of layers for TensorRT 8, which its compiler fuses where plugins part a network.
 FORMS = ("fc", "tanh")
+#: Plugins of our own, for TensorRT 10 and 11.
+OWN = ("own-skip", "own-emb")
 
 
 def chosen(environ: Mapping[str, str] | None = None) -> tuple[str, ...]:
-    """Names of the lowerings in use, in the order of :data:`PLUGINS` and :data:`FORMS`.
+    """Names of the lowerings in use, in the order of :data:`PLUGINS`, :data:`FORMS`, :data:`OWN`.
 
     Raises:
-        OptionError: A name is unknown.
+        OptionError: A name is unknown, or two lower one operator.
     """
     text = (os.environ if environ is None else environ).get(VARIABLE, "")
     names = {name.strip() for name in text.split(",")} - {"", "none"}
-    known = (*PLUGINS, *FORMS)
+    known = (*PLUGINS, *FORMS, *OWN)
     unknown = sorted(names.difference(known, ("all",)))
     if unknown:
         raise OptionError(
@@ -33,4 +35,13 @@ def chosen(environ: Mapping[str, str] | None = None) -> tuple[str, ...]:
             expected=f"some of {', '.join(known)}, or all, or none",
             got=text,
         )
-    return tuple(name for name in known if name in names or ("all" in names and name in PLUGINS))
+    found = tuple(name for name in known if name in names or ("all" in names and name in PLUGINS))
+    for name in OWN:
+        other = name.removeprefix("own-")
+        if {name, other} <= set(found):
+            raise OptionError(
+                f"{VARIABLE}: {other} and {name} are plugins for one operator",
+                expected=f"{other} (NVIDIA's) or {name} (of this pack), not both",
+                got=text,
+            )
+    return found

@@ -48,7 +48,7 @@ class TensorRTLowering(LoweringContext[ITensor]):
         quantized: Whether the network holds tensors of 8 bits.
         narrows: Whether the builder takes half for float32 where layers ask for it, so that the
             graph's half is float32 in the network, and no casts stand between the two.
-        plugins: Names and versions of the plugins in the network.
+        plugins: Names and versions of the plugins in the network, those of packs with namespaces.
         memo: What layers of the model share, by keys that lowerings choose; with the values of the
             graph in them, since what is made in the branch of a condition stays there.
     """
@@ -175,6 +175,26 @@ class TensorRTLowering(LoweringContext[ITensor]):
             BuildError: There is no such creator, or it or TensorRT refuses, with their own words.
         """
         return creators.plugin(self, name, version, fields, inputs)
+
+    def plugin_v3(
+        self,
+        namespace: str,
+        name: str,
+        fields: Mapping[str, NDArray[np.generic]],
+        inputs: Sequence[ITensor],
+    ) -> ILayer:
+        """Add a layer that a plugin of a pack computes (TensorRT 10 and 11).
+
+        Args:
+            namespace: What the pack gave to :func:`creators.provide`.
+            name: Of the plugin's creator.
+            fields: What the creator is given, by name: arrays of int32, float32 or float16.
+            inputs: Tensors that the plugin reads.
+
+        Raises:
+            BuildError: There is no such creator, or TensorRT refuses, with its own words.
+        """
+        return creators.plugin_v3(self, namespace, name, fields, inputs)
 
     def problems(self) -> list[str]:
         """What TensorRT reported since it was last asked."""

@@ -44,6 +44,7 @@ class Features:
             of the tensors' type.
         typed_fill: Filled tensors are given an element type when they are made.
         plugin_creators: Layers of plugins can be made by registered creators of version 2.
+        plugin_objects: Layers of plugins can be made of objects of version 3.
         progress_monitor: Builds report progress.
         half_flag: Half precision must be allowed by a flag of the builder.
         tactic_sources: Where kernels may be taken from, as ``CUBLAS``.
@@ -69,6 +70,7 @@ class Features:
     single_scales: bool
     typed_fill: bool
     plugin_creators: bool
+    plugin_objects: bool
     progress_monitor: bool
     half_flag: bool
     tactic_sources: tuple[str, ...]
@@ -107,6 +109,7 @@ class Features:
             plugin_creators=(
                 "add_plugin_v2" in network and "get_plugin_creator" in members("IPluginRegistry")
             ),
+            plugin_objects="add_plugin_v3" in network,
             progress_monitor="step_complete" in members("IProgressMonitor"),
             # Strongly typed networks take the graph's types as they are and refuse the flag.
             half_flag=not strong and "FP16" in members("BuilderFlag"),
@@ -257,6 +260,7 @@ _8_6 = Features(
     single_scales=True,
     typed_fill=False,
     plugin_creators=True,
+    plugin_objects=False,
     progress_monitor=False,
     half_flag=True,
     tactic_sources=("CUBLAS", "CUBLAS_LT", "CUDNN", *_OWN_SOURCES),
@@ -275,6 +279,7 @@ _10_0 = replace(
     byte_constants=True,
     single_scales=False,
     typed_fill=True,
+    plugin_objects=True,
     progress_monitor=True,
     half_flag=False,
 )
@@ -291,6 +296,7 @@ _RTX_1_7 = replace(
     _11_4,
     flavour="tensorrt_rtx",
     compute_capabilities=("sm_75", "sm_80", "sm_86", "sm_89", "sm_120", "sm_121"),
+    plugin_objects=False,
     timing_cache=False,
     version_compatible=False,
     hardware_compatible=False,

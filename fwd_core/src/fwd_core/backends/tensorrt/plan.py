@@ -55,7 +55,7 @@ def check(manifest: Mapping[str, Any], here: str | None) -> Library:
         ) from None
     _check_version(manifest, library)
     if manifest.get("plugins"):
-        creators.initialize(library.trt)
+        creators.require(library.trt, manifest["plugins"])
     gpus = manifest["gpus"]
     if here is None or here in gpus:
         return library
