@@ -163,13 +163,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if asked.step == "prepare":
         prepare(asked.folder)
         return 0
+    versions = plugins().backends[asked.backend].availability().versions
     results, good = {}, True
     for name in asked.models:
         results[name] = rows = measure(asked.folder, name, asked.backend, asked.algorithms)
         print("\n".join(lines(name, rows)), flush=True)
         good = good and all(row.get("drop", float("inf")) <= ALLOWED for row in rows.values())
         if asked.json:
-            document = {"machine": host.facts(), "backend": asked.backend, "results": results}
+            document = {
+                "machine": host.facts(**versions),
+                "backend": asked.backend,
+                "results": results,
+            }
             asked.json.write_text(json.dumps(document, indent=1), encoding="utf-8")
     return 0 if good else 1
 

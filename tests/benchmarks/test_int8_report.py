@@ -36,7 +36,7 @@ ROWS = {
 
 
 def test_goals_are_held_against_the_best_float_peer_and_nncf() -> None:
-    found = {goal: (value, met) for goal, _, value, met in goals(ROWS)}
+    found = {goal: (value, met) for goal, _, value, met in goals(ROWS, "bert_base")}
     assert found == {
         "time / best float32 peer (onnxruntime)": ("0.410", False),
         "time / float16": ("0.900", True),
@@ -52,7 +52,21 @@ def test_a_route_that_failed_has_its_reason_and_no_goal() -> None:
         "forward float16": {"failed": "no half type"},
         "openvino + nncf": {"failed": "-"},
     }
-    assert [goal for goal, *_ in goals(rows)] == ["time / best float32 peer (onnxruntime)"]
+    assert [goal for goal, *_ in goals(rows, "resnet50")] == [
+        "time / best float32 peer (onnxruntime)"
+    ]
+
+
+def test_small_models_are_not_held_to_be_far_ahead_of_floats() -> None:
+    assert "best float32 peer" not in str(list(goals(ROWS, "mobilenet_v2")))
+
+
+def test_a_gpu_has_a_chapter_too(tmp_path: Path) -> None:
+    rows = {"cnn": {"int8": {"precision": "int8", "accuracy": 98, "drop": 0.5, "sqnr_db": 35}}}
+    document = {"machine": {"gpu": "a GPU", "tensorrt": "8.6.0"}, "results": rows}
+    (tmp_path / "digits.json").write_text(json.dumps(document))
+    page = "\n".join(chapter(tmp_path))
+    assert "## a GPU\n\ntensorrt 8.6.0\n" in page
 
 
 def test_the_page_has_every_part_that_was_measured(tmp_path: Path) -> None:
