@@ -257,3 +257,25 @@ def test_large_weights_are_not_lost() -> None:
     weight = graph.constant(np.random.default_rng(0).standard_normal((512, 512), np.float32))
     graph.set_outputs([graph.add(ops.Linear(x, weight))], ["y"])
     assert len(build(graph).payload()) > weight.constant.nbytes  # type: ignore[union-attr]
+
+
+def test_batch_normalization_is_in_the_weights_before_they_are_half() -> None:
+    pytest.importorskip("tensorrt_rtx")
+    numbers, graph = np.random.default_rng(0), Graph("folded")
+    x = graph.add_input("x", TensorType(DType.FLOAT32, (1, 3, 8, 8)))
+    weight = graph.constant(numbers.standard_normal((4, 3, 3, 3)).astype(np.float32))
+    y = graph.add(ops.Convolution(x, weight, None, (1, 1), (1, 1), (1, 1), (1, 1)))
+    held = [graph.constant(numbers.random(4).astype(np.float32) + 1) for _ in range(4)]
+    graph.set_outputs([graph.add(ops.BatchNorm(y, *held, 1e-5), name="norm")], ["y"])
+    builder = Builder(
+        backend="tensorrt",
+        mode="float16",
+        options={"flavour": "tensorrt_rtx", "gpu": "sm_89"},
+        plugins=PLUGINS,
+    )
+    assert builder.unsupported(graph) == []  # which prepares the graph as a build does
+    kinds = [type(node.op) for node in graph]
+    assert ops.BatchNorm not in kinds
+    (found,) = (node for node in graph if isinstance(node.op, ops.Convolution))
+    assert found.name.startswith("norm")
+    assert found.op.weight.type.dtype is DType.FLOAT16
