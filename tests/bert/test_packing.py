@@ -301,5 +301,15 @@ def test_rows_and_places() -> None:
     assert rows.tolist() == [0, 2, 5]
     assert places.tolist() == [[0, 0, 1], [0, 0, 2]]
     assert {rows.dtype, places.dtype} == {np.dtype(np.int32)}
+    # Few counts of tokens, so that shapes come again.
+    many = np.random.default_rng(0).random((32, 128)) < 0.3
+    rows, places = packed_rows(many)
+    assert len(rows) % 128 == 0
+    assert many.sum() <= len(rows) < many.sum() + 128
+    np.testing.assert_array_equal(rows[places[many]], np.flatnonzero(many))
+    assert set(rows[many.sum() :]) <= {rows[0]}
+    assert rows.dtype == np.int32
+    assert len(packed_rows(np.ones((5, 13)))[0]) == 65
+    rows, places = packed_rows(mask)
     for one, other in zip(packed_rows_of_padding(mask == 0), (rows, places), strict=True):
         np.testing.assert_array_equal(one, other)

@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from fwd_core.errors import InputError
 
+#: Counts of tokens that there can be for one size of batch, at most: each is a shape, for which a
+#: GPU's graph is recorded anew.
+_COUNTS = 32
 #: Under which engines name them.
 NAME, NAME_OF_PADDING = "bert.packed_rows", "bert.packed_rows_of_padding"
 
@@ -20,8 +23,9 @@ def packed_rows(mask: NDArray[Any]) -> list[NDArray[np.int32]]:
         mask: [batch, length]; anything but 0 is a token.
 
     Returns:
-        ``rows``, int32 [tokens]: places of tokens in the flat batch, in order; and ``places``,
-        int32 [batch, length]: for each place its row among the tokens, 0 for padding.
+        ``rows``, int32 [tokens]: places of tokens in the flat batch, in order, and the first
+        again as often as makes the count a multiple of a 32nd of the places; and ``places``, int32
+        [batch, length]: for each place its row among the tokens, 0 for padding.
 
     Raises:
         InputError: There is no token at all.
@@ -36,7 +40,9 @@ def packed_rows(mask: NDArray[Any]) -> list[NDArray[np.int32]]:
         )
     places = np.zeros(mask.shape, np.int32)
     places.reshape(-1)[rows] = np.arange(rows.size, dtype=np.int32)
-    return [rows, places]
+    step = max(1, places.size // _COUNTS)
+    more = min(-rows.size % step, places.size - rows.size)
+    return [np.concatenate([rows, np.full(more, rows[0])]), places]
 
 
 def packed_rows_of_padding(padding: NDArray[Any]) -> list[NDArray[np.int32]]:
