@@ -318,6 +318,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("rows", nargs="+", type=Path)
     parser.add_argument("page", type=Path)
     asked = parser.parse_args(arguments)
+    if missing := [str(path) for path in asked.rows if not path.exists()]:
+        parser.error(f"there is no {', '.join(missing)}")  # and the page stays as it is
     documents = [one for path in asked.rows for one in rows.read(path)]
     lines = [HEAD.rstrip()]
     for index, (day, kept) in enumerate(chapters(documents).items(), 1):

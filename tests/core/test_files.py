@@ -298,3 +298,12 @@ class TestWriting:
             document = json.loads(opened.metadata()["forward"])
         assert document["format"] == "toy"
         assert len(document["sha256"]) == 64
+
+
+@pytest.mark.parametrize("path", [".", ""])
+def test_a_path_that_names_no_file_is_refused(path: str) -> None:
+    with (
+        pytest.raises(EngineFileError, match="it names no file\n  Hint: give the path of a file"),
+        files.atomic_path(path),
+    ):
+        pass

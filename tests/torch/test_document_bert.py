@@ -17,6 +17,7 @@ pytest.importorskip("tokenizers")
 transformers = pytest.importorskip("transformers")
 
 import document
+from machine import beside_int8
 from openvino_kernels import integer_kernels, products
 from squad import PIECES, SQUAD, VOCABULARY
 from torch_models import traced
@@ -126,6 +127,7 @@ def test_the_block_runs_as_written(
 @integer_kernels
 def test_its_projections_are_of_integers_and_all_else_is_not(names: dict[str, Any]) -> None:
     engine = document.run(TITLE, document.block(TITLE), PATCH, **names)["engine"].engine
+    floats = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}[beside_int8()]
     linear = [kernel for kernel in products(engine) if kernel.kind == "FullyConnected"]
     assert len(linear) == 6 * LAYERS
     assert all(kernel.is_of_integers for kernel in linear)
@@ -142,7 +144,7 @@ def test_its_projections_are_of_integers_and_all_else_is_not(names: dict[str, An
         and "attention.self" in one["originalLayersNames"].astype(str)
     ]
     assert len(heads) == 3 * LAYERS
-    assert {one["outputPrecisions"].astype(str) for one in heads} == {"f32"}
+    assert {one["outputPrecisions"].astype(str) for one in heads} == {floats}
     inside = [one["originalLayersNames"].astype(str) for one in infos]
     attention = [names for names in inside if "Softmax" in names]
     assert len(attention) == LAYERS

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import typing
+import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from fwd_core.engine.pool import check_limit
 from fwd_core.errors import (
     BuildError,
     CalibrationError,
+    ForwardWarning,
     InputError,
     OptionError,
     PluginError,
@@ -98,7 +100,13 @@ class Builder:
         _require("options", options, (Mapping, type(None)), "options of the backend by name")
         _require("embed_graph", embed_graph, bool, "True or False")
         _require("on_event", on_event, (Callable, type(None)), "a function that takes an event")
-        _require("calibrator", calibrator, (_calibrator(), type(None)), "a Calibrator")
+        if not isinstance(calibrator, (_calibrator(), type(None))):
+            raise OptionError(  # not its text, which may be a whole set of data
+                "argument 'calibrator'",
+                expected="a Calibrator",
+                got=type(calibrator).__name__,
+                hint="Calibrator(batches), of fwd_core.quantize",
+            )
         check_limit(contexts)
         self.backend_name = backend
         self.mode = parse_mode(mode)
@@ -310,6 +318,13 @@ class Builder:
                 "a model that was trained with fake quantization needs none",
             )
         if self.mode == "int8_calib":
+            if calibrator.batches is not None and calibrator.has_file():
+                warnings.warn(
+                    f"{calibrator.cache} is there and is used as it is: delete it to calibrate "
+                    "with these batches",
+                    ForwardWarning,
+                    stacklevel=2,
+                )
             calibrator.ranges(graph, self)  # checked, so that no cache of another model passes
             return
         with self.events.phase("rewrite", detail="int8"):
@@ -319,13 +334,35 @@ class Builder:
     def _target(self) -> tuple[Backend, Options]:
         backend = self.backend()
         self._require_options(backend)
-        asked = self._asked_of_packs(backend)
-        own = {name: value for name, value in self.options.items() if name not in asked}
-        options = backend.options.parse(backend.name, own)
+        options = self.parsed_options(backend)
         backend.require(self.mode, options)
         if self.mode == "int8_calib" and self.calibrator is not None:
             self.calibrator.require_file()
         return backend, options
+
+    def parsed_options(self, backend: Backend) -> Options:
+        """The options of a backend among those that were given, which packs may have others of.
+
+        Raises:
+            OptionError: Neither the backend nor a pack has one of them, or it refuses the value.
+        """
+        asked = self._asked_of_packs(backend)
+        own = {name: value for name, value in self.options.items() if name not in asked}
+        known = {item.name for item in dataclasses.fields(backend.options)}
+        for name in own:
+            if name not in known and (hint := self._meant(name)):
+                raise OptionError(
+                    f"backend {backend.name!r} has no option {name!r}",
+                    expected=", ".join([*sorted(known), *self.plugins.build_options]),
+                    hint=hint,
+                )
+        return backend.options.parse(backend.name, own)
+
+    def _meant(self, name: str) -> str | None:
+        """What to do about an option that neither the backend nor a pack has, if it is known."""
+        if name in ("skip", "algorithm", "attention"):
+            return f"calibrator=Calibrator(batches, {name}=...) takes it, of fwd_core.quantize"
+        return _closest(name, self.plugins.build_options)
 
     def _asked_of_packs(self, backend: Backend) -> dict[str, Any]:
         """Options that a pack adds, with their values as it takes them."""

@@ -58,6 +58,11 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             ``path`` is a folder. What was at ``path`` is as it was.
     """
     target = Path(path)
+    if not target.name:
+        raise EngineFileError(
+            f"cannot write {os.fspath(path)!r}: it names no file",
+            hint="give the path of a file, as 'model.engine'",
+        )
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}")
     try:
         handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)

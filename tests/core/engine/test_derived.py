@@ -115,6 +115,16 @@ def test_an_option_that_no_pack_has_is_refused() -> None:
         Builder(plugins=toy_backend.plugins(), options={"with_sums": True}).compile(_graph())
 
 
+def test_a_misspelt_option_is_told_with_the_right_one() -> None:
+    with pytest.raises(OptionError) as told:
+        Builder(plugins=_plugins(), options={"with_sum": True}).compile(_graph())
+    assert "backend 'toy' has no option 'with_sum'" in str(told.value)
+    assert "expected: device, parallel, with_sums" in str(told.value)
+    assert "did you mean 'with_sums'?" in str(told.value)
+    with pytest.raises(OptionError, match=r"calibrator=Calibrator\(batches, skip=...\) takes it"):
+        Builder(plugins=_plugins(), options={"skip": ["y"]}).compile(_graph())
+
+
 def test_files_keep_it(tmp_path: Path) -> None:
     path = tmp_path / "sums.engine"
     _engine(embed_graph=True).save(path)

@@ -16,7 +16,7 @@ from openvino_kernels import integer_kernels, products
 
 import forward
 from fwd_core import Builder
-from fwd_core.errors import CalibrationError, OptionError
+from fwd_core.errors import CalibrationError, ForwardWarning, OptionError
 from fwd_core.quantize import CalibrationCache
 from fwd_core.quantize.calibrate import Calibrator
 
@@ -271,3 +271,30 @@ def test_narrow_products_beside_ones_in_float(net: Any, skip: str) -> None:
     wanted = net(x)
     noise = (engine(x) - wanted).square().sum() / wanted.square().sum()
     assert 0 < noise < 1e-3
+
+
+def test_a_calibrator_in_another_mode_is_refused(net: Any) -> None:
+    with pytest.raises(OptionError) as told:
+        forward.build(net, _data(1)[0], backend="openvino", calibrator=_data())
+    assert "mode 'float32' computes in floats and needs no calibrator" in str(told.value)
+    assert "expected: mode='int8', or 'int8_calib' to write a cache" in str(told.value)
+
+
+def test_a_cache_that_is_there_is_told_where_one_was_to_be_written(
+    net: Any, tmp_path: Path
+) -> None:
+    calibrator = Calibrator(_data(), cache=tmp_path / "net.cache")
+    forward.build(net, _data(1)[0], mode="int8_calib", backend="openvino", calibrator=calibrator)
+    with pytest.warns(ForwardWarning, match="net.cache is there and is used as it is: delete it"):
+        forward.build(
+            net, _data(1)[0], mode="int8_calib", backend="openvino", calibrator=calibrator
+        )
+
+
+def test_batches_alone_are_no_calibrator_of_a_builder() -> None:
+    with pytest.raises(OptionError) as told:
+        Builder(calibrator=_data())  # type: ignore[arg-type]
+    assert str(told.value) == (
+        "argument 'calibrator'\n  expected: a Calibrator\n  got:      list\n"
+        "  Hint: Calibrator(batches), of fwd_core.quantize"
+    )

@@ -228,7 +228,7 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
 def _refusal(builder: Builder) -> str | None:
     """Why this machine refuses a builder's mode, if it does."""
     backend = builder.backend()
-    chosen = backend.options.parse(backend.name, builder.options)
+    chosen = builder.parsed_options(backend)
     try:
         backend.require(builder.mode, chosen)
     except (OptionError, BuildError) as error:

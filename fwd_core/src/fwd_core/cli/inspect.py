@@ -18,7 +18,17 @@ if TYPE_CHECKING:
 
 #: Entries of an engine's manifest that have a line of their own or are the backend's internals.
 _OWN_LINES = frozenset(
-    {"backend", "mode", "compute", "options", "packs", "forward", "layers", "profiles"}
+    {
+        "backend",
+        "mode",
+        "compute",
+        "options",
+        "build options",
+        "packs",
+        "forward",
+        "layers",
+        "profiles",
+    }
 )
 
 
@@ -90,7 +100,9 @@ def inspect(
         if "graph" in stored:
             graph = engines.graph_of(stored, held, session.plugins)
         document |= {"kind": "engine", "manifest": stored["manifest"], "graph": None}
-        document |= contents.ports(*engines.ports_of(stored))
+        made = {name for _, _, gives in stored.get("derived", ()) for name in gives}
+        given, returned = engines.ports_of(stored)
+        document |= contents.ports([port for port in given if port.name not in made], returned)
     elif kind is not None:
         graph = serialize.load(file, session.plugins.operators)
         document["kind"] = "graph"
@@ -172,7 +184,9 @@ def _facts(document: dict[str, Any]) -> dict[str, str]:
         facts["backend"] = title(manifest)
         facts["forward"] = manifest["forward"]
         facts["needs packs"] = ", ".join(manifest["packs"])
-        facts["options"] = contents.value_text(manifest["options"])
+        facts["options"] = contents.value_text(
+            {**manifest["options"], **manifest.get("build options", {})}
+        )
         for name, value in manifest.items():
             if name not in _OWN_LINES and not isinstance(value, dict):
                 facts[name] = contents.value_text(value)

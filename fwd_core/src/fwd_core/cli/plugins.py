@@ -24,6 +24,8 @@ KINDS = (
     "operators",
     "rewrites",
     "algorithms",
+    "build_options",
+    "input_makers",
     "lowerings",
     "backends",
     "commands",

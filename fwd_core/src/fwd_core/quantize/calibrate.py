@@ -119,6 +119,10 @@ class Calibrator:
             found.save(path)
         return found
 
+    def has_file(self) -> bool:
+        """Whether the cache is a file that is there already, so that no batch is looked at."""
+        return isinstance(self.cache, (str, Path)) and Path(self.cache).exists()
+
     def require_file(self) -> None:
         """Check that mode ``int8_calib`` has a cache to write, or to find written.
 

@@ -236,6 +236,12 @@ def build(
         >>> engine = build("model.pth", torch.randn(8, 64), dynamic_batch=True)  # doctest: +SKIP
     """
     wanted = dynamic_sizes(dynamic, dynamic_batch, opt_batch)
+    if calibrator is not None and parse_mode(mode) not in ("int8", "int8_calib"):
+        raise OptionError(
+            f"mode {mode!r} computes in floats and needs no calibrator",
+            expected="mode='int8', or 'int8_calib' to write a cache",
+            got="calibrator=",
+        )
     builder = Builder(
         backend=backend,
         mode=mode,

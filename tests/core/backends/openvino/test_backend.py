@@ -18,7 +18,7 @@ from fwd_core.backends.openvino import OpenVINOBackend
 from fwd_core.backends.openvino.backend import blamed, compute_type, properties_of
 from fwd_core.backends.openvino.model import lower_graph
 from fwd_core.backends.openvino.options import OpenVINOOptions
-from fwd_core.errors import BuildError, OptionError
+from fwd_core.errors import BuildError, EngineFileError, OptionError
 from fwd_core.events import Event, Events
 from fwd_core.ir import (
     DType,
@@ -419,3 +419,11 @@ def test_results_of_any_size_of_one_engine() -> None:
         assert flat.shape == (size, 5, ((height + 1) // 2) * ((width + 1) // 2))
         np.testing.assert_allclose(pooled, flat.mean(2), rtol=1e-4, atol=1e-5)
         assert_same(both, np.concatenate([y, y]))
+
+
+def test_an_engine_where_openvino_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(EngineFileError) as told:
+        OpenVINOBackend().read_plan({"openvino": "2026.4"}, memoryview(b""))
+    assert str(told.value).startswith("the engine needs openvino 2026.4, which is not installed")
+    assert "pip install" in str(told.value)

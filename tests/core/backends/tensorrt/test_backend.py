@@ -279,3 +279,15 @@ def test_batch_normalization_is_in_the_weights_before_they_are_half() -> None:
     (found,) = (node for node in graph if isinstance(node.op, ops.Convolution))
     assert found.name.startswith("norm")
     assert found.op.weight.type.dtype is DType.FLOAT16
+
+
+def test_products_of_float32_for_turing_have_a_hint() -> None:
+    pytest.importorskip("tensorrt_rtx")
+    graph = Graph("product")
+    x = graph.add_input("x", TensorType(DType.FLOAT32, (4, 64)))
+    weight = graph.constant(np.ones((64, 64), np.float32))
+    graph.set_outputs([graph.add(ops.Linear(x, weight))], ["y"])
+    options = {"flavour": "tensorrt_rtx", "gpu": "sm_75"}
+    with pytest.raises(BuildError, match="FP32 GEMM is not supported") as told:
+        Builder(backend="tensorrt", options=options, plugins=PLUGINS).compile(graph)
+    assert "mode='float16' has products for sm_75; or leave sm_75 out" in str(told.value)

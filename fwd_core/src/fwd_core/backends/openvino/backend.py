@@ -110,7 +110,14 @@ class OpenVINOBackend(Backend):
 
     def read_plan(self, manifest: Mapping[str, Any], payload: memoryview) -> Plan:
         """Import what OpenVINO exported. See :meth:`Backend.read_plan`."""
-        import openvino
+        try:
+            import openvino
+        except ImportError as error:
+            raise EngineFileError(
+                f"the engine needs openvino {manifest['openvino']}, which is not installed",
+                details=[str(error)],
+                hint=pip_install("openvino"),
+            ) from None
 
         require_machine(manifest, self._machine())
         blob = shared(np.frombuffer(payload, np.uint8), DType.UINT8)

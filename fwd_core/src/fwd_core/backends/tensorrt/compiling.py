@@ -20,6 +20,10 @@ from fwd_core.errors import BuildError, ForwardWarning
 from fwd_core.events import Events
 from fwd_core.ir.types import TensorType
 
+#: What TensorRT-RTX 1.7 says of float32 products for Turing, and what helps.
+_NONE_ON_75 = "FP32 GEMM is not supported"
+_HINT_75 = "mode='float16' has products for sm_75; or leave sm_75 out of gpu="
+
 
 def configure(
     library: Library,
@@ -155,8 +159,11 @@ def serialize(
         if watch is not None and watch.error is not None:
             raise watch.error
     if plan is None:
+        problems = record.problems()
         raise BuildError(
-            f"{library.flavour} could not compile the network", details=record.problems()
+            f"{library.flavour} could not compile the network",
+            details=problems,
+            hint=_HINT_75 if any(_NONE_ON_75 in one for one in problems) else None,
         )
     if cache is not None:
         cache.save(record)
