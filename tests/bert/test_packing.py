@@ -267,6 +267,33 @@ def test_a_model_without_the_mask_is_refused(asked: object, told: str) -> None:
     assert "'~NAME' one that marks padding" in str(error.value)
 
 
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("~attention_mask", "input 'attention_mask' marks tokens, not padding"),
+        ("input_ids", "attention is not masked by input 'input_ids'"),
+    ],
+)
+def test_another_mask_than_attentions_is_refused(attention: str, asked: str, told: str) -> None:
+    graph = Builder(backend="auto").import_model(_bert(attention), _inputs())
+    before = str(graph)
+    with pytest.raises(OptionError) as error:
+        VariableLength().apply(graph, asked)
+    assert f"variable_length: {told}\n  expected: attention_mask\n" in str(error.value)
+    assert "Hint: variable_length='attention_mask'" in str(error.value)
+    assert str(graph) == before
+
+
+def test_a_mask_of_padding_is_not_one_of_tokens() -> None:
+    _, mask = _inputs()
+    given = (torch.randn(4, 10, HIDDEN), mask == 0)
+    graph = Builder(backend="auto").import_model(jit.trace(_Encoder().eval(), given), given)
+    with pytest.raises(OptionError, match="input 'padding' marks padding, not tokens") as told:
+        VariableLength().apply(graph, "padding")
+    assert "Hint: variable_length='~padding'" in str(told.value)
+
+
 def _graph(*shape: int, linear: bool = False) -> tuple[Graph, Value]:
     graph = Graph("small")
     mask = graph.add_input("mask", TensorType(DType.INT64, shape))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,7 @@ from fwd_core.ir.dims import bounds, evaluate, symbols
 from fwd_core.rewrite.cleanup.dead_code import RemoveDeadCode
 from fwd_plugins_bert.packing.maker import NAME, NAME_OF_PADDING
 from fwd_plugins_bert.packing.tokens import ELEMENTS, Axes, Tracker
+from fwd_plugins_bert.padding import Padding, padding
 
 ROWS, PLACES, TOKENS = "packed.rows", "packed.places", "tokens"
 _IN_ORDER, _SWAPPED = Axes(0, 1), Axes(1, 0)
@@ -55,9 +57,11 @@ def remove_padding(graph: Graph, mask: str, *, marks_padding: bool = False) -> R
         marks_padding: Whether it is not 0 where there is padding, instead of where there is not.
 
     Raises:
-        OptionError: There is no such input, it has another shape, or nothing works on tokens.
+        OptionError: There is no such input, it has another shape, attention is masked by another
+            or the other way round, or nothing works on tokens.
     """
     given = _input(graph, mask)
+    _require_used(graph, given, marks_padding)
     tracker = Tracker(given)
     packer = _Packer(graph, given, tracker, marks_padding)
     for node in list(graph):
@@ -90,6 +94,64 @@ def _input(graph: Graph, name: str) -> Value:
             got=found.type,
         )
     return found
+
+
+def _require_used(graph: Graph, mask: Value, marks_padding: bool) -> None:
+    """Refuse a mask where attention is seen to be masked by another, or the other way round."""
+    found = (padding(value) for value in _masks(graph))
+    sources = (_source(one) for one in found if one is not None)
+    seen = {(value, marks) for value, marks in sources if value in graph.inputs}
+    if not seen or (mask, marks_padding) in seen:
+        return
+    names = sorted(f"{'~' if marks else ''}{value.name}" for value, marks in seen)
+    what = {True: "padding", False: "tokens"}
+    if any(value is mask for value, _ in seen):
+        told = f"input {mask.name!r} marks {what[not marks_padding]}, not {what[marks_padding]}"
+    else:
+        told = f"attention is not masked by input {mask.name!r}"
+    raise OptionError(
+        f"variable_length: {told}",
+        expected=" or ".join(names),
+        got=f"{'~' if marks_padding else ''}{mask.name}",
+        hint=f"variable_length={names[0]!r}",
+    )
+
+
+def _source(found: Padding) -> tuple[Value, bool]:
+    """What a mask was made of, and whether it marks padding."""
+    value, marks = found.tokens, found.kept == 0
+    while value.producer is not None:
+        op = value.producer.op
+        if isinstance(op, (ops.Cast, ops.Not)):
+            marks ^= isinstance(op, ops.Not)
+            value = op.x
+        elif isinstance(op, ops.Where) and {_truth(op.a), _truth(op.b)} == {True, False}:
+            marks ^= _truth(op.b) is True
+            value = op.condition
+        else:
+            break
+    return value, marks
+
+
+def _truth(value: Value) -> bool | None:
+    """Whether all elements are other than 0, or all are 0; ``None`` where neither is known."""
+    if value.producer is not None and isinstance(value.producer.op, ops.Full):
+        return bool(value.producer.op.value)
+    if value.constant is None:
+        return None
+    known = value.constant.data != 0
+    return True if known.all() else None if known.any() else False
+
+
+def _masks(graph: Graph) -> Iterator[Value]:
+    """What is given to attention as a mask, or added to scores before a softmax."""
+    for node in graph:
+        if isinstance(node.op, ops.Attention) and node.op.mask is not None:
+            yield node.op.mask
+        if isinstance(node.op, ops.Softmax) and node.op.x.producer is not None:
+            scores = node.op.x.producer.op
+            if isinstance(scores, ops.Add):
+                yield from (scores.a, scores.b)
 
 
 class _Packer:
