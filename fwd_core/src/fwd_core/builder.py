@@ -318,14 +318,15 @@ class Builder:
                 "a model that was trained with fake quantization needs none",
             )
         if self.mode == "int8_calib":
-            if calibrator.batches is not None and calibrator.has_file():
+            was_there = calibrator.batches is not None and calibrator.has_file()
+            calibrator.ranges(graph, self)  # checked, so that no cache of another model passes
+            if was_there:
                 warnings.warn(
                     f"{calibrator.cache} is there and is used as it is: delete it to calibrate "
                     "with these batches",
                     ForwardWarning,
                     stacklevel=2,
                 )
-            calibrator.ranges(graph, self)  # checked, so that no cache of another model passes
             return
         with self.events.phase("rewrite", detail="int8"):
             calibrator.quantize(graph, self)
