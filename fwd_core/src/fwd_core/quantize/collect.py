@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Union
 
 from numpy.typing import NDArray
@@ -38,13 +39,21 @@ class Collector:
         watched: Names of the tensors to look at.
         builder: Builds the pieces; of mode float32.
         budget: Bytes of activations that may be looked at together.
+        ahead: Whether :meth:`run` may return while tensors are still looked at, in a thread: the
+            next run then fills the cores that looking leaves idle. :meth:`settle` waits.
 
     Raises:
         CalibrationError: The graph has no tensor of some name.
     """
 
     def __init__(
-        self, graph: Graph, watched: Iterable[str], builder: Builder, budget: int | None = None
+        self,
+        graph: Graph,
+        watched: Iterable[str],
+        builder: Builder,
+        budget: int | None = None,
+        *,
+        ahead: bool = False,
     ) -> None:
         self.watched = list(dict.fromkeys(watched))
         for name in self.watched:
@@ -53,7 +62,12 @@ class Collector:
         self._graph = graph
         self._builder = builder
         weights = sum(tensor.data.nbytes for tensor in graph.constants.values())
-        self._budget = max(weights, _LEAST_BUDGET) if budget is None else budget
+        whole = max(weights, _LEAST_BUDGET) if budget is None else budget
+        # What is looked at and what is computed meanwhile are there together.
+        self._budget = whole // 2 if ahead else whole
+        self._thread = ThreadPoolExecutor(1, "fwd-look") if ahead else None
+        self._looking: Future[None] | None = None
+        self._shown: dict[str, NDArray[Any]] = {}
         self._ports = [Port(value.name, value.type) for value in graph.inputs]
         self._pieces: list[tuple[Segment, Engine]] = []
         self._sizes: dict[str, int] = {}
@@ -79,20 +93,44 @@ class Collector:
         held = dict(zip([port.name for port in self._ports], arrays, strict=True))
         self._note(held)
         wanted = set(self.watched)
-        for name, array in held.items():
-            if name in wanted:
-                look(name, array)
+        # Copies: who gives a batch may fill the same arrays with the next.
+        inputs = {
+            name: array if self._thread is None else array.copy()
+            for name, array in held.items()
+            if name in wanted
+        }
         for piece, engine in self._pieces:
             results = engine.run_list([held[name] for name in piece.inputs])
             found = dict(zip(piece.outputs, results, strict=True))
-            for name in piece.watched:
-                look(name, found[name])
+            self._note({**self._shown, **{f"{name}, new": one for name, one in found.items()}})
+            self._show({**inputs, **{name: found[name] for name in piece.watched}}, look)
+            inputs = {}
             held.update(found)
             self._note(held)
             del results, found
             for name in piece.done:
                 held.pop(name, None)
+        if inputs:
+            self._show(inputs, look)
         self.batches += 1
+
+    def settle(self) -> None:
+        """Wait until all that was shown has been looked at.
+
+        Raises:
+            Exception: What the function that looks raised.
+        """
+        looking, self._looking, self._shown = self._looking, None, {}
+        if looking is not None:
+            looking.result()
+
+    def _show(self, tensors: dict[str, NDArray[Any]], look: Look) -> None:
+        self.settle()
+        if self._thread is None:
+            _look_at(tensors, look)
+        elif tensors:
+            self._shown = tensors
+            self._looking = self._thread.submit(_look_at, tensors, look)
 
     @property
     def pieces(self) -> int:
@@ -103,7 +141,12 @@ class Collector:
         self.peak = max(self.peak, sum(array.nbytes for array in held.values()))
 
     def close(self) -> None:
-        """Free the pieces."""
+        """Free the pieces. What is still looked at is waited for, and what it raises is lost."""
+        if self._thread is not None:
+            self._thread.shutdown()
+        self._free()
+
+    def _free(self) -> None:
         for _, engine in self._pieces:
             engine.close()
         self._pieces = []
@@ -111,7 +154,7 @@ class Collector:
     def _prepare(self, sizes: dict[str, int]) -> None:
         if self._pieces and all(sizes[name] <= self._sizes[name] for name in sizes):
             return
-        self.close()
+        self._free()
         self._sizes = {name: max(size, self._sizes.get(name, 0)) for name, size in sizes.items()}
         inputs = {port.name for port in self._ports}
         watched = [name for name in self.watched if name not in inputs]
@@ -151,12 +194,13 @@ def watch(
     """
     ports = [Port(value.name, value.type) for value in graph.inputs]
     items = batches(ports) if callable(batches) else batches
-    collector = Collector(graph, names, builder.for_calibration())
+    collector = Collector(graph, names, builder.for_calibration(), ahead=True)
     try:
         with builder.events.phase(phase, count_of(items), detail) as running:
             for feeds in batches_of(items, ports):
                 collector.run(feeds, look)
                 running.step(f"batch {collector.batches}")
+            collector.settle()
     finally:
         collector.close()
     if not collector.batches:
@@ -164,6 +208,11 @@ def watch(
             f"there were no batches {to}",
             hint="an iterator can be gone through once: make it anew",
         )
+
+
+def _look_at(tensors: Mapping[str, NDArray[Any]], look: Look) -> None:
+    for name, array in tensors.items():
+        look(name, array)
 
 
 class Counted:
