@@ -152,3 +152,31 @@ def test_batches_of_any_kind() -> None:
         list(batches_of([(one,), (one, two)], [a]))
     with pytest.raises(InputError, match="batch 0 is one object, and the model has 2 inputs"):
         list(batches_of([one], [a, b]))
+
+
+def test_what_is_seen_ahead_is_what_was_given() -> None:
+    """Batches may come in one array, and what a look raises is not lost."""
+    seen: dict[str, list[NDArray[Any]]] = {}
+
+    def look(name: str, array: NDArray[Any]) -> None:
+        seen.setdefault(name, []).append(array.copy())
+
+    collector = Collector(_chain(), ["x", "relu0", "sum"], _builder(), ahead=True)
+    same, given = _x(4), [_x(4) for _ in range(3)]
+    for one in given:
+        same[...] = one
+        collector.run({"x": same}, look)
+    collector.settle()
+    assert list(seen) == ["x", "relu0", "sum"]
+    for index, one in enumerate(given):
+        wanted = _wanted(one)
+        for name, arrays in seen.items():
+            np.testing.assert_allclose(arrays[index], wanted[name], rtol=1e-4, atol=1e-6)
+
+    def refuse(name: str, array: NDArray[Any]) -> None:
+        raise CalibrationError(f"{name} is refused")
+
+    collector.run({"x": same}, refuse)
+    with pytest.raises(CalibrationError, match="x is refused"):
+        collector.settle()
+    collector.close()
