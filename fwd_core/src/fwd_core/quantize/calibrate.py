@@ -121,7 +121,8 @@ class Calibrator:
 
     def has_file(self) -> bool:
         """Whether the cache is a file that is there already, so that no batch is looked at."""
-        return isinstance(self.cache, (str, Path)) and Path(self.cache).exists()
+        named = None if isinstance(self.cache, CalibrationCache) else self.cache
+        return named is not None and Path(named).exists()
 
     def require_file(self) -> None:
         """Check that mode ``int8_calib`` has a cache to write, or to find written.
