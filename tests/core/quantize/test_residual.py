@@ -6,6 +6,8 @@ import pytest
 from blocks import residual_block
 from nets import Net, everything, lines
 
+from fwd_core.backends.openvino import OpenVINOBackend
+from fwd_core.backends.tensorrt import TensorRTBackend
 from fwd_core.ir import Value, ops, symbol
 from fwd_core.quantize.placement import place, quantizable
 
@@ -141,3 +143,36 @@ def test_a_residual_network() -> None:
         "block1.add = Add(block1.conv3.bn, stem.pool)",
         "block2.add = Add(block2.conv3.bn, block1.out)",  # its result is averaged in float
     ]
+
+
+def test_a_convolution_stays_in_float_before_a_sum_of_floats_that_no_kernel_makes() -> None:
+    net = Net()
+    graph = net.finish(_block(net, normed=True))
+    placement = place(graph, everything(graph), adds_floats=False)
+    assert lines(graph, ops.Add) == ["sum = Add(main.norm, x0)"]
+    assert placement.quantized == {"stem": "Convolution"}
+    told = "it is added to floats, which no kernel of 8 bits of this backend does"
+    assert placement.floats["main.norm"] == told
+
+
+def test_what_is_added_then_is_read_in_int8_where_others_read_it_so() -> None:
+    """Otherwise the sum before would be one of floats too, and so on up to the first."""
+    net = Net()
+    x = net.add(ops.Relu(net.conv(net.input(1, 4, 4, 4), "stem")), "x0")
+    first = net.add(ops.Relu(net.add(ops.Add(net.conv(x, "first"), x), "sum.0")), "x1")
+    inner = net.conv(first, "inner")
+    graph = net.finish(net.add(ops.Add(net.conv(inner, "last"), first), "sum.1"))
+    placement = place(graph, everything(graph), adds_floats=False)
+    assert lines(graph, ops.Add) == [
+        "sum.0 = Add(first, x0/dequantized)",
+        "sum.1 = Add(last, x1/dequantized)",
+    ]
+    assert list(placement.quantized) == ["stem", "first", "sum.0", "inner"]
+
+
+def test_other_products_are_quantized_before_a_sum_of_floats_on_any_backend() -> None:
+    net = Net()
+    x = net.input(1, 4, 4)
+    graph = net.finish(net.add(ops.Add(net.linear(x, "linear"), x), "sum"))
+    assert place(graph, everything(graph), adds_floats=False).quantized == {"linear": "Linear"}
+    assert (OpenVINOBackend.adds_floats, TensorRTBackend.adds_floats) == (True, False)

@@ -246,6 +246,9 @@ class Backend(ABC):
     #: Whether int8 kernels take uint8 with a zero point beside int8 around 0, for tensors that are
     #: never much below 0.
     unsigned: ClassVar[bool] = False
+    #: Whether a convolution of 8 bits is still worth it where floats are added to what it makes.
+    #: If not, the convolution before a sum that stays in float stays in float too.
+    adds_floats: ClassVar[bool] = True
     #: The backend's options.
     options: ClassVar[type[Options]]
 

@@ -174,6 +174,7 @@ class Calibrator:
             skip=self.skip,
             attention=self.attention,
             unsigned=builder.backend().unsigned,
+            adds_floats=builder.backend().adds_floats,
         )
         return self.placement
 

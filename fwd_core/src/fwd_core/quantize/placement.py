@@ -55,6 +55,7 @@ def place(
     skip: Sequence[str] = (),
     attention: bool = False,
     unsigned: bool = False,
+    adds_floats: bool = True,
 ) -> Placement:
     """Quantize a graph of floats, in place.
 
@@ -72,6 +73,7 @@ def place(
         attention: Quantize the products of attention too: scores, and what softmax weighs.
         unsigned: Use uint8 for tensors that are never, or never much, below 0, in finer steps up
             to the same greatest magnitude. The backend must compute with it.
+        adds_floats: Whether convolutions are quantized where floats are added to what they make.
 
     Raises:
         CalibrationError: The graph has been placed already.
@@ -81,7 +83,7 @@ def place(
     skipped = matching(graph, skip)
     folded = FoldBatchNorm(frozenset(skipped)).apply(graph)
     known = Ranges(graph, ranges)
-    plan = made(graph, known, skipped, attention=attention)
+    plan = made(graph, known, skipped, attention=attention, adds_floats=adds_floats)
     order = {node: place for place, node in enumerate(graph)}
     bounds = least(graph) if unsigned else {}
     scales: dict[str, float] = {}

@@ -57,20 +57,41 @@ class Plan:
     at_zero: set[Value] = field(default_factory=set)
 
 
-def made(graph: Graph, ranges: Ranges, skipped: Mapping[str, str], *, attention: bool) -> Plan:
-    """Decide for a graph; it is not changed."""
-    return _Planner(graph, ranges, skipped, attention).run()
+def made(
+    graph: Graph,
+    ranges: Ranges,
+    skipped: Mapping[str, str],
+    *,
+    attention: bool,
+    adds_floats: bool = True,
+) -> Plan:
+    """Decide for a graph; it is not changed.
+
+    Args:
+        graph: The graph.
+        ranges: Of its tensors.
+        skipped: Nodes that stay in float, with the pattern that says so.
+        attention: As for :func:`~fwd_core.quantize.placement.place`.
+        adds_floats: As a backend says of its kernels.
+    """
+    return _Planner(graph, ranges, skipped, attention, adds_floats).run()
 
 
 class _Planner:
     def __init__(
-        self, graph: Graph, ranges: Ranges, skipped: Mapping[str, str], attention: bool
+        self,
+        graph: Graph,
+        ranges: Ranges,
+        skipped: Mapping[str, str],
+        attention: bool,
+        adds_floats: bool,
     ) -> None:
         self.graph = graph
         self.ranges = ranges
         self.skipped = skipped
         self.kept = frozenset(skipped)
         self.attention = attention
+        self.adds_floats = adds_floats
         self.plan = Plan()
         self.outputs = frozenset(graph.outputs)
         self.places = {value: place for place, value in enumerate(graph.values())}
@@ -230,7 +251,10 @@ class _Planner:
         writes. Of two products the later one fuses the addition, since the other must be there
         by then. Where neither fuses, as behind an activation, both are read in int8.
         """
-        if op.a is op.b or op.a.type != op.b.type or not self._becomes_int8(node.output):
+        if op.a is op.b or op.a.type != op.b.type:
+            return
+        if not self._becomes_int8(node.output):
+            self._add_floats(node, op)
             return
         fusing = [name for name in ("a", "b") if self._fuses(node, getattr(op, name))]
         names = ["a", "b"] if not fusing else ["b" if fusing == ["a"] else "a"]
@@ -249,12 +273,35 @@ class _Planner:
                 self._want(value, Read(node, name))
         self.plan.quantized[node.name] = "residual addition" if fusing else "addition"
 
+    def _add_floats(self, node: Node, op: ops.Add) -> None:
+        """Keep a convolution in float if no kernel of 8 bits adds the floats that follow it.
+
+        What is added is read in int8 all the same where others read it so: the sum that makes it
+        is one of 8 bits then.
+        """
+        if self.adds_floats:
+            return
+        for name, other in (("a", "b"), ("b", "a")):
+            product = self._product(node, getattr(op, name))
+            if product is None or not isinstance(product.op, rules.CONVOLUTIONS):
+                continue
+            del self.products[product]
+            self.plan.floats[product.name] = rules.FLOAT_SUM
+            value = getattr(op, other)
+            reading = any(user in self.products for user in value.users)
+            if value.constant is None and value not in self.given and reading and self._can(value):
+                self._want(value, Read(node, other))
+
     def _fuses(self, node: Node, value: Value) -> bool:
         """Whether an operand comes straight, and only here, out of a product in int8."""
+        return self._product(node, value) is not None
+
+    def _product(self, node: Node, value: Value) -> Node | None:
         made = value.producer
         if made is None or value.users != {node: 1} or value in self.outputs:
-            return False
-        return made in self.products or self._folded(made) in self.products
+            return None
+        found = made if made in self.products else self._folded(made)
+        return found if found in self.products else None
 
     def _folded(self, node: Node) -> Node | None:
         """The product that a batch normalization is, or will be, a part of."""

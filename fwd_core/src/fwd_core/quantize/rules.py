@@ -29,6 +29,7 @@ PRODUCTS: tuple[type[Operator], ...] = (
     ops.Linear,
     ops.MatMul,
 )
+CONVOLUTIONS = (ops.Convolution, ops.ConvolutionTranspose)
 #: Functions of each element that kernels of products take in.
 ACTIVATIONS: tuple[type[Operator], ...] = (
     ops.Relu,
@@ -57,6 +58,8 @@ AROUND_SOFTMAX: tuple[type[Operator], ...] = (
 )
 #: Why products around a softmax stay in float.
 ATTENTION = "the products of attention stay in float unless attention=True"
+#: Why a convolution does where the backend says that its kernels add no floats.
+FLOAT_SUM = "it is added to floats, which no kernel of 8 bits of this backend does"
 _REASONS: tuple[tuple[tuple[type[Operator], ...], str], ...] = (
     ((ops.Softmax,), "exponentials stay in float"),
     ((ops.Attention,), ATTENTION),

@@ -107,8 +107,14 @@ def _with_twins(
     """
     exact, placed = (copied(graph, builder.plugins) for _ in range(2))
     FoldBatchNorm(frozenset(matching(graph, skip))).apply(exact)
-    unsigned = builder.backend().unsigned
-    quantized = place(placed, ranges, skip=skip, attention=attention, unsigned=unsigned).quantized
+    kernels = builder.backend()
+    quantized = place(
+        *(placed, ranges),
+        skip=skip,
+        attention=attention,
+        unsigned=kernels.unsigned,
+        adds_floats=kernels.adds_floats,
+    ).quantized
     twins = {node.name: node for node in placed}
     imported = {node.name: folded_product(node) or node for node in graph}
     nodes = list(exact)

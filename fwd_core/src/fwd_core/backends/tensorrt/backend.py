@@ -49,6 +49,8 @@ class TensorRTBackend(Backend):
     name: ClassVar[str] = "tensorrt"
     priority: ClassVar[int] = 20
     precision: ClassVar[Literal["typed", "hint"]] = "typed"
+    #: TensorRT 8.6 has no kernel for it, and kernels for the two apart move tensors of float32.
+    adds_floats: ClassVar[bool] = False
     options = TensorRTOptions
 
     def availability(self) -> Availability:
