@@ -43,7 +43,11 @@ def in_words(kind: str, asked: Mapping[str, Any] | None) -> str:
         words.append(f"mode `{asked['compile_mode']}` of the compiler")
     if asked.get("freezing"):
         words.append("weights frozen by the compiler")
-    words.append(f"routes: {', '.join(asked['routes'])}" if "routes" in asked else "all routes")
+    if "plugins" in asked:
+        words.append(f"`FWD_BERT_PLUGINS={asked['plugins']}`")
+    # Sorted: they are measured in an order that is drawn.
+    named = ", ".join(sorted(asked["routes"])) if "routes" in asked else None
+    words.append("all routes" if named is None else f"routes: {named}")
     return "; ".join(words)
 
 

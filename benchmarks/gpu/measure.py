@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
@@ -33,6 +34,8 @@ from fwd_core.files import atomic_path
 RUN = "forward run_list"
 HALF = rows.HALF
 UNASKED = rows.UNASKED
+#: Which lowerings of the BERT pack are in use, kept beside a row that was built with it set.
+PLUGINS = "FWD_BERT_PLUGINS"
 
 
 class BuildFailedError(Exception):
@@ -266,6 +269,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             more["failed"] = failures["forward"]
         seconds = time.monotonic() - start
         more["asked"] = _named(asked, _RECORDED) | {"routes": list(more["routes"])}
+        if PLUGINS in os.environ:
+            more["asked"]["plugins"] = os.environ[PLUGINS]
         rows.append(
             asked.output, rows.document("tensorrt", row, machine=facts, seconds=seconds, **more)
         )

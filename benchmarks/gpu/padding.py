@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
@@ -140,8 +141,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if any(codes):
         raise SystemExit("a build failed: see above")
     row = {"model": "bert_base", "batch": asked.batch, "mode": asked.mode}
+    row["plugins"] = os.environ.get("FWD_BERT_PLUGINS", "")
     told = measure(case, asked.mode, asked.share, asked.seconds)
-    print(json.dumps({**row, "machine": host.facts(), **told}), flush=True)
+    library = build.library()
+    machine = host.facts(**{library.flavour: library.version})
+    print(json.dumps({**row, "machine": machine, **told}), flush=True)
 
 
 if __name__ == "__main__":

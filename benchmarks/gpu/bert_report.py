@@ -1,0 +1,149 @@
+"""The page of BERT on GPUs: ``python -m benchmarks.gpu.bert_report FOLDER gpu-bert.md``.
+
+FOLDER holds what was measured on one device: ``bert-variants.jsonl`` are rows of
+:mod:`benchmarks.gpu` that were built with some of the pack's lowerings (``FWD_BERT_PLUGINS``),
+``padding.jsonl`` is what :mod:`benchmarks.gpu.padding` printed, and ``bert-kernels.jsonl`` what
+:mod:`benchmarks.gpu.bert_kernels` did. A file that is not there has no chapter.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.gpu import rows
+
+HEAD = """# BERT on GPUs
+
+Made by `python -m benchmarks.gpu.bert_report`; nothing here is typed by hand. BERT-base of random
+weights with 128 tokens. Milliseconds are medians of replays of a CUDA graph, [as on the page of
+all models](gpu.md); a ratio has the 95 % bootstrap interval of its median over rounds in which the
+routes took turns. Rows of one table are processes of their own, so compare ratios.
+"""
+_Document = Mapping[str, Any]
+
+
+def variants(found: Sequence[_Document]) -> Iterator[str]:
+    """Lowerings of the pack beside the ONNX parser."""
+    yield "\n## Lowerings of the pack\n"
+    yield (
+        "`FWD_BERT_PLUGINS` names the lowerings that take the place of TensorRT's own layers: "
+        "plugins of NVIDIA, products as convolutions (`fc`), GELU of its parts (`tanh`). "
+        "[How the pack is used](../how-to/bert.md) says what each is.\n"
+    )
+    yield "| `FWD_BERT_PLUGINS` | batch | Forward [ms] | ONNX parser [ms] | ratio | cosine |"
+    yield "|---|---:|---:|---:|---:|---:|"
+    for one in found:
+        row, routes = rows.of(one), one["routes"]
+        forward, onnx = routes["forward"], routes["onnx"]
+        ratio = _ratio(one["ratios"]["forward / onnx"])
+        yield (
+            f"| {one['asked']['plugins'] or 'none'} | {row.batch} {row.mode} "
+            f"| {forward['median_ms']:.3f} | {onnx['median_ms']:.3f} | {ratio} "
+            f"| {forward['cosine']:.6f} |"
+        )
+
+
+def paddings(found: Sequence[_Document]) -> Iterator[str]:
+    """The same batch padded and without its padding."""
+    yield "\n## Padding removed\n"
+    yield (
+        "`python -m benchmarks.gpu.padding`: *packed* is `variable_length=True`. Cosines are those "
+        "of real tokens to Forward's padded engine of the same mode. Which rows are tokens is "
+        "found on the host before each run, and not in the milliseconds.\n"
+    )
+    yield (
+        "| batch | tokens | lowerings | packed [ms] | padded [ms] | ONNX parser [ms] "
+        "| packed / padded | packed / ONNX | cosine | host [µs] |"
+    )
+    yield f"|---|---:|---|{'---:|' * 7}"
+    for one in found:
+        routes, ratios = one["routes"], one["ratios"]
+        times = [f"{routes[name]['median_ms']:.3f}" for name in ("packed", "forward", "onnx")]
+        cells = [
+            f"{one['batch']} {one['mode']}",
+            f"{one['share']:.0%}",
+            one.get("plugins") or "default",
+            *times,
+            _ratio(ratios["packed / forward"]),
+            _ratio(ratios["packed / onnx"]),
+            f"{routes['packed']['cosine']:.6f}",
+            f"{one['host_us']:.0f}",
+        ]
+        yield f"| {' | '.join(cells)} |"
+
+
+def kernels(found: Sequence[_Document]) -> Iterator[str]:
+    """The pack's own kernels beside copies."""
+    facts, *measured = found
+    yield "\n## Kernels of the pack's own plugins\n"
+    yield (
+        "`python -m benchmarks.gpu.bert_kernels`: the share that each has of the bandwidth of a "
+        "copy within the device that moves as many bytes, beside it in turns, on sizes of "
+        f"{facts['cache MiB']} MiB of cache times 16 (median, and least and greatest of 20 "
+        "rounds). What stays in the cache is not counted. They run without TensorRT here.\n"
+    )
+    yield "| kernel | width | type | writes | bias | GB/s | copy GB/s | share |"
+    yield "|---|---:|---|---|---|---:|---:|---:|"
+    for one in measured:
+        share = f"{one['share']:.3f} [{one['least']:.3f}, {one['greatest']:.3f}]"
+        yield (
+            f"| {one['kernel']} | {one['width']} | {one['dtype']} | {one['out']} "
+            f"| {'yes' if one['bias'] else 'no'} | {one['GB/s']:.0f} | {one['copy GB/s']:.0f} "
+            f"| {share} |"
+        )
+
+
+def page(folder: Path) -> str:
+    """The page of what a folder holds.
+
+    Raises:
+        FileNotFoundError: It holds none of the files.
+    """
+    chapters = (
+        ("bert-variants.jsonl", variants),
+        ("padding.jsonl", paddings),
+        ("bert-kernels.jsonl", kernels),
+    )
+    found = [(_read(folder / name), chapter) for name, chapter in chapters]
+    documents = [one for kept, _ in found for one in kept]
+    if not documents:
+        raise FileNotFoundError(f"{folder} holds none of {', '.join(n for n, _ in chapters)}")
+    machines = dict.fromkeys(_machine(one) for one in documents if _machine(one))
+    lines = [HEAD.rstrip(), "", *(f"Measured on {told}." for told in machines)]
+    for kept, chapter in found:
+        lines += chapter(kept) if kept else ()
+    return "\n".join(lines) + "\n"
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+
+
+def _machine(one: _Document) -> str:
+    machine = one.get("machine", one if "gpu" in one else {})
+    kept = ("gpu", "date", "driver", "tensorrt", "cuda-bindings")
+    return ", ".join(f"{machine[key]}" if key in ("gpu", "date") else f"{key} {machine[key]}"
+                     for key in kept if machine.get(key))  # fmt: skip
+
+
+def _ratio(found: Sequence[float]) -> str:
+    return "{:.3f} [{:.3f}, {:.3f}]".format(*found)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("page", type=Path)
+    asked = parser.parse_args(arguments)
+    asked.page.write_text(page(asked.folder), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
