@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,11 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("openvino")
 
+from toy_program import fwd
+
 import forward
+from fwd_core import Plugins
+from fwd_core.cli.codes import ExitCode
 from fwd_core.errors import CalibrationError, InputError
 
 GOOD = [torch.ones(4, 8), torch.rand(4, 8, generator=torch.Generator().manual_seed(2))]
@@ -96,3 +101,43 @@ def test_the_first_batch_is_the_example() -> None:
     with pytest.raises(InputError, match="itself fails on the example inputs") as other:
         _calibrate(GOOD, example_inputs=torch.ones(4, 9))
     assert "first batch" not in str(other.value)
+
+
+class Words(torch.nn.Module):
+    """Two tables, one of a single row."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.kinds = torch.nn.Embedding(9, 8), torch.nn.Embedding(1, 8)
+        self.head = torch.nn.Linear(8, 2)
+
+    def forward(self, ids: Any, kinds: Any) -> Any:
+        return self.head(self.words(ids) + self.kinds(kinds))
+
+
+@pytest.mark.parametrize("wrong", [-1, 9])
+def test_ids_beyond_the_vocabulary(wrong: int) -> None:
+    words, none = Words().eval(), torch.zeros(2, 3, dtype=torch.int64)
+    good = torch.tensor([[0, 1, 2], [3, 4, 8]])
+    with torch.no_grad():
+        largest = float((words.words(good) + words.kinds(none)).abs().max())
+    how: Any = {"backend": "openvino", "algorithm": "minmax"}
+    cache = forward.calibrate(words, [(good, none)] * 2, **how)
+    assert cache["add"] == pytest.approx(largest)
+    bad = good.clone()
+    bad[1, 0] = wrong
+    with pytest.raises(IndexError):
+        words(bad, none)
+    text = rf"a table of 9{AT}  expected: 0 … 8\n  got:      {wrong} at \[1, 0\]\n.*words"
+    with pytest.raises(InputError, match=text):
+        forward.calibrate(words, [(good, none)] * 2 + [(bad, none)], **how)
+
+
+def test_ids_that_are_made_up_tell_times(tmp_path: Path) -> None:
+    """They are 0 or 1, where a table has one row."""
+    none = torch.zeros(2, 3, dtype=torch.int64)
+    path = str(tmp_path / "words.pt2")
+    torch.export.save(torch.export.export(Words().eval(), (none, none)), path)
+    given = ["-i", "ids=2x3:int64", "-i", "kinds=2x3:int64", "--iterations", "2"]
+    result = fwd("bench", path, *given, "--modes", "float32,int8", packs=Plugins.discover())
+    assert result.code == ExitCode.OK, result.err

@@ -54,8 +54,10 @@ class Dataset:
 
 def random_batches(ports: Sequence[Port]) -> Iterator[Mapping[str, Any]]:
     """A few batches as ``fwd bench`` makes them up. They tell how fast int8 is, not how good."""
+    from fwd_core.quantize.batches import MadeUp
+
     for seed in range(RANDOM_BATCHES):
-        yield feeds.complete(ports, {}, None, seed=seed)
+        yield MadeUp(feeds.complete(ports, {}, None, seed=seed))
 
 
 def _files(path: str) -> list[str]:

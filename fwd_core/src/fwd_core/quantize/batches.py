@@ -52,6 +52,10 @@ class FromFile(dict[str, Any]):
         self.source = source
 
 
+class MadeUp(dict[str, Any]):
+    """A batch of random numbers, which tells times: ids in it may mean nothing."""
+
+
 def place_of(index: int, batch: object = None) -> str:
     """Where a batch is, for errors: its number and the file that it is from, if it tells one."""
     file = f": {batch.source}" if isinstance(batch, FromFile) else ""

@@ -12,7 +12,8 @@ from fwd_core.backends.base import Port
 from fwd_core.engine.inputs import as_array, bind, collect
 from fwd_core.errors import CalibrationError
 from fwd_core.ir.graph import Graph
-from fwd_core.quantize.batches import at, batches_of, count_of, place_of
+from fwd_core.quantize import ids
+from fwd_core.quantize.batches import MadeUp, at, batches_of, count_of, place_of
 from fwd_core.quantize.segments import Segment, cut
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Collector:
         self._looking: Future[None] | None = None
         self._shown: dict[str, NDArray[Any]] = {}
         self._ports = [Port(value.name, value.type) for value in graph.inputs]
+        self._tables = ids.tables(graph)
         self._pieces: list[tuple[Segment, Engine]] = []
         self._sizes: dict[str, int] = {}
         #: Batches that were run.
@@ -94,8 +96,10 @@ class Collector:
         given = collect(self._ports, feeds)
         arrays = [as_array(port, item) for port, item in zip(self._ports, given, strict=True)]
         sizes = bind(self._ports, [array.shape for array in arrays])
-        self._prepare(sizes)
         held = dict(zip([port.name for port in self._ports], arrays, strict=True))
+        if not isinstance(feeds, MadeUp):
+            ids.check(self._tables, held)
+        self._prepare(sizes)
         self._note(held)
         wanted = set(self.watched)
         # Copies: who gives a batch may fill the same arrays with the next.
