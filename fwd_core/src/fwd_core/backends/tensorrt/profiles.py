@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import warnings
 from collections.abc import Collection, Mapping, Sequence
@@ -20,6 +21,7 @@ _OPTION = "option 'profiles' of backend 'tensorrt'"
 #: How many holes a warning tells of, and among how many combinations of sizes they are looked for.
 _TOLD = 3
 _CELLS = 10_000
+_SHELL = """--option 'profiles=[{"batch": "1,4,8"}]'"""
 _FORM = 'mappings such as {"batch": (1, 4, 8)} or {"batch": "1,4,8"}'
 
 
@@ -40,16 +42,32 @@ def parse(given: str | Sequence[Mapping[str, Any]] | None) -> list[Profile]:
             given = json.loads(given)
         except ValueError as error:
             raise OptionError(
-                _OPTION, expected=f"a JSON list of {_FORM}", got=given, details=[str(error)]
+                _OPTION,
+                expected=f"a JSON list of {_FORM}",
+                got=given,
+                details=[str(error)],
+                hint=f"in a shell: {_SHELL}",
             ) from None
     if not isinstance(given, Sequence) or not given:
-        raise OptionError(_OPTION, expected=f"one or more {_FORM}", got=repr(given))
+        raise OptionError(
+            _OPTION,
+            expected=f"one or more {_FORM}",
+            got=repr(given),
+            hint="put it into a list"
+            if given and isinstance(given, Mapping)
+            else "leave the option out for one profile of all sizes",
+        )
     return [_profile(one) for one in given]
 
 
 def _profile(given: Any) -> Profile:
     if not isinstance(given, Mapping) or not given:
-        raise OptionError(_OPTION, expected=_FORM, got=repr(given))
+        raise OptionError(
+            _OPTION,
+            expected=_FORM,
+            got=repr(given),
+            hint="name the sizes, as in the dynamic= that declares them",
+        )
     return {str(name): _range(str(name), sizes) for name, sizes in given.items()}
 
 
@@ -65,6 +83,7 @@ def _range(name: str, sizes: Any) -> tuple[int, int, int]:
         f"{_OPTION}: the range of {name!r}",
         expected="three integers, 0 <= MIN <= OPT <= MAX",
         got=repr(sizes),
+        hint="the least size that will be run, the one to tune for, and the greatest",
     )
 
 
@@ -100,6 +119,7 @@ def resolve(asked: Sequence[Profile], inputs: Mapping[str, TensorType]) -> list[
                     f"{_OPTION}: profile {index} has a range of {name!r}, and no size is called so",
                     expected=known or "no profiles: every size is fixed",
                     got=", ".join(profile),
+                    hint=_closest(name, symbols),
                 )
             symbol = symbols[name]
             if not symbol.min <= least <= greatest <= symbol.max:
@@ -107,6 +127,7 @@ def resolve(asked: Sequence[Profile], inputs: Mapping[str, TensorType]) -> list[
                     f"{_OPTION}: profile {index} leaves the range of {name!r}",
                     expected=f"{symbol.min} … {symbol.max}",
                     got=f"{least} … {greatest}",
+                    hint="narrow the profile, or declare the size with a wider range",
                 )
     if not symbols:
         return []
@@ -116,6 +137,14 @@ def resolve(asked: Sequence[Profile], inputs: Mapping[str, TensorType]) -> list[
         _check_ends(symbol, [profile[name] for profile in profiles])
     _warn_of_holes(symbols.values(), profiles)
     return profiles
+
+
+def _closest(name: str, symbols: Collection[str]) -> str:
+    if close := difflib.get_close_matches(name, symbols, 1):
+        return f"did you mean {close[0]!r}?"
+    if symbols:
+        return "leave it out, or name the size so where it is declared, in dynamic="
+    return "leave the option out, or declare the size with dynamic="
 
 
 def _check_ends(symbol: Symbol, ranges: Sequence[tuple[int, int, int]]) -> None:
