@@ -61,6 +61,12 @@ def test_the_first_place_stays() -> None:
     assert str(error.located("there")) == "wrong\n  at here\n  Hint: fix it"
 
 
+def test_details_come_later_too() -> None:
+    error = GraphError("wrong", details=["one"], hint="fix it")
+    assert error.noted("two") is error
+    assert str(error) == "wrong\n  one\n  two\n  Hint: fix it"
+
+
 @pytest.mark.parametrize("cls", FAMILY)
 def test_one_family(cls: type[ForwardError]) -> None:
     assert len(FAMILY) >= 10

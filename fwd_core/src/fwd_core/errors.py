@@ -83,6 +83,12 @@ class ForwardError(Exception):
             self.args = (self._text(),)
         return self
 
+    def noted(self, detail: str) -> ForwardError:
+        """Return this error with one more line of details."""
+        self.details = (*self.details, detail)
+        self.args = (self._text(),)
+        return self
+
     def problem(self) -> Problem:
         """Return this error as one of a list of problems."""
         operator = getattr(self.where, "operator", "") or "model"

@@ -200,3 +200,13 @@ EXACT = _row("float32", 4.0, math.inf)
 )
 def test_advice(rows: list[dict[str, Any]], choice: str | None, words: list[str]) -> None:
     assert choose(rows, 20.0, "data") == (choice, words)
+
+
+def test_data_that_does_not_fit_beside_a_cache() -> None:
+    calibrated = ["--calibrate", "x.npy", "--cache", "m.cache"]
+    assert fwd(*BENCH, "--modes", "float32,int8", *calibrated).code == ExitCode.OK
+    np.save("wide.npy", np.ones((4, 5), np.float32))
+    wide = ["--calibrate", "wide.npy", "--cache", "m.cache"]
+    result = fwd(*BENCH, "--modes", "float32,int8", *wide)
+    assert result.code == ExitCode.FAILED
+    assert "is wrong\n  at batch 0 (the first is 0): wide.npy, rows 0 … 1\n" in result.err

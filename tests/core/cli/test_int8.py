@@ -222,7 +222,7 @@ def test_options_that_mean_nothing(arguments: list[str], text: str) -> None:
         (
             ["--calibrate", "named.npz"],
             "error: named.npz holds other arrays than the model has inputs\n"
-            "  expected: x: float32[2, 4]\n  got:      z\n",
+            "  at batch 0 (the first is 0)\n  expected: x: float32[2, 4]\n  got:      z\n",
         ),
         (
             ["--calibrate", "two.npz"],
@@ -230,7 +230,17 @@ def test_options_that_mean_nothing(arguments: list[str], text: str) -> None:
         ),
         (
             ["--calibrate", "wide.npy"],
-            "error: input 'x': the size of axis 1 of float32[2, 4] is wrong\n",
+            "error: input 'x': the size of axis 1 of float32[2, 4] is wrong\n"
+            "  at batch 0 (the first is 0): wide.npy, rows 0 … 1\n",
+        ),
+        (
+            ["--calibrate", "nan"],
+            "error: cannot collect the range of tensor 'x'\n"
+            "  at batch 5 (the first is 0): nan/b.npy, rows 2 … 3\n",
+        ),
+        (
+            ["--calibrate", "double.npy"],
+            "error: input 'x' has the wrong dtype\n  at batch 0 (the first is 0): double.npy\n",
         ),
         (
             ["--calibrate", "x.npy", "--algorithm", "entropi"],
@@ -245,6 +255,10 @@ def test_data_that_does_not_fit(arguments: list[str], text: str) -> None:
     np.savez("named.npz", z=_x(2))
     np.savez("two.npz", _x(2), _x(2))
     np.save("wide.npy", np.ones((4, 5), np.float32))
+    np.save("double.npy", np.ones((2, 4)))
+    Path("nan").mkdir()
+    np.save("nan/a.npy", _x(8))
+    np.save("nan/b.npy", np.where(np.arange(8)[:, None] == 3, np.nan, _x(8)).astype(np.float32))
     result = fwd(*BUILD, "--mode", "int8", *arguments)
     assert (result.code, result.out) == (ExitCode.FAILED, "")
     assert text in result.err

@@ -14,9 +14,11 @@ from fwd_core.cli.session import Session
 from fwd_core.events import Event, Events
 
 
-def _session(terminal: bool) -> tuple[Session, io.StringIO]:
+def _session(terminal: bool, width: int = 60, height: int = 25) -> tuple[Session, io.StringIO]:
     session, file = Session(), io.StringIO()
-    session.err = Console(file=file, force_terminal=terminal, width=60, color_system=None)
+    session.err = Console(
+        file=file, force_terminal=terminal, width=width, height=height, color_system=None
+    )
     session.stderr = file
     return session, file
 
@@ -124,3 +126,56 @@ def test_rows_of_phases_under_way() -> None:
         display.show(Event("other", "step", 1))  # of a phase that never began
     (row,) = _last_frame(file.getvalue())
     assert re.search(r"\S lower T s toy, relu +\S+$", row)
+
+
+def _builds(events: Events, count: int, failing: bool = False) -> None:
+    for index in range(count):
+        with events.phase("lower", total=9) as phase:
+            phase.step(count=9)
+        with events.phase("metric", detail=f"int8 with {index} layers in float"):
+            if failing and index == count - 1:
+                raise OSError("disk")
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (40, 12), (24, 8), (80, 4)])
+def test_more_phases_than_lines(width: int, height: int) -> None:
+    """What goes on is in sight: no frame has more lines than the terminal, nor wraps."""
+    session, file = _session(terminal=True, width=width, height=height)
+    with phases(session) as progress:
+        _builds(Events(progress), 30)
+    text = file.getvalue()
+    frames = re.split(r"\r\x1b\[2K(?:\x1b\[1A\x1b\[2K)*", text.replace("\x1b[?25h", ""))
+    assert len(frames) > 60
+    assert max(len(frame.strip().splitlines()) for frame in frames) == height - 1
+    assert "..." not in text
+    earlier, *rows = _last_frame(text)
+    assert re.match(rf"\N{{CHECK MARK}} earlier +T s {60 - len(rows)} p", earlier)
+    assert [row.split()[1] for row in rows] == (["lower", "metric"] * 30)[60 - len(rows) :]
+    assert len(rows) == height - 2
+    assert all(len(row) <= width for row in (earlier, *rows))
+
+
+def test_phases_that_fit_share_no_row() -> None:
+    session, file = _session(terminal=True, height=21)
+    with phases(session) as progress:
+        _builds(Events(progress), 10)
+    assert len(_last_frame(file.getvalue())) == 20
+    assert "earlier" not in file.getvalue()
+
+
+def test_the_row_that_failed_of_more_than_fit() -> None:
+    session, file = _session(terminal=True, height=6)
+
+    def fails() -> None:
+        with phases(session) as progress:
+            _builds(Events(progress), 10, failing=True)
+
+    with pytest.raises(OSError, match="disk"):
+        fails()
+    assert _last_frame(file.getvalue()) == [
+        "\N{CHECK MARK} earlier T s 16 phases",
+        "\N{CHECK MARK} lower   T s 9 steps",
+        "\N{CHECK MARK} metric  T s int8 with 8 layers in float",
+        "\N{CHECK MARK} lower   T s 9 steps",
+        "\N{BALLOT X} metric  T s int8 with 9 layers in float",
+    ]

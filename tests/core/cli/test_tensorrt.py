@@ -72,12 +72,14 @@ def test_one_profile_needs_no_lines(packs: Plugins) -> None:
             '  expected: a JSON list of mappings such as {"batch": (1, 4, 8)} or '
             '{"batch": "1,4,8"}\n'
             "  got:      batch\n"
-            "  Expecting value: line 1 column 1 (char 0)\n",
+            "  Expecting value: line 1 column 1 (char 0)\n"
+            '  Hint: in a shell: --option \'profiles=[{"batch": "1,4,8"}]\'\n',
         ),
         (
             "timing_cache=off",
             "error: option 'timing_cache' of backend 'tensorrt': tensorrt_rtx measures no kernels "
             "while it builds, so there is no timing cache\n"
+            "  expected: auto, the default\n"
             "  got:      off\n"
             "  Hint: leave the option out, or choose another flavour\n",
         ),
@@ -85,6 +87,7 @@ def test_one_profile_needs_no_lines(packs: Plugins) -> None:
             "version_compatible=yes",
             "error: option 'version_compatible' of backend 'tensorrt': tensorrt_rtx makes plans "
             "for its own version only\n"
+            "  expected: False, the default\n"
             "  got:      True\n"
             "  Hint: leave the option out, or choose another flavour\n",
         ),

@@ -152,7 +152,7 @@ def test_equal_values_are_held(name: str) -> None:
     assert _amax(name, np.full(10, 0.3)) == pytest.approx(0.3, rel=1e-3)
 
 
-@given(VALUES, st.floats(0.1, 100))
+@given(VALUES, st.floats(1, 100, exclude_min=True))
 def test_percentile_is_that_of_the_definition(values: np.ndarray, percent: float) -> None:
     assume(values.any())
     histogram = _histogram(values)
@@ -165,7 +165,7 @@ def test_percentile_is_that_of_the_definition(values: np.ndarray, percent: float
         assert wanted <= amax <= wanted + histogram.width
 
 
-@given(VALUES, st.lists(st.floats(1, 100), min_size=2, max_size=5))
+@given(VALUES, st.lists(st.floats(1, 100, exclude_min=True), min_size=2, max_size=5))
 def test_percentiles_rise(values: np.ndarray, percents: list[float]) -> None:
     assume((values != 0).all())
     found = [Percentile(percent).amax(_histogram(values)) for percent in sorted(percents)]
@@ -340,9 +340,23 @@ def test_names_with_settings_and_aliases() -> None:
         (
             "percentile=0",
             "calibration algorithm 'percentile' cannot clip there\n"
-            "  expected: a number above 0, at most 100\n"
+            "  expected: a percentage, above 1 and at most 100\n"
             "  got:      0.0\n"
             "  Hint: the usual one is 99.99",
+        ),
+        (
+            "percentile=0.999",
+            "calibration algorithm 'percentile' cannot clip there\n"
+            "  expected: a percentage, above 1 and at most 100\n"
+            "  got:      0.999\n"
+            "  Hint: percentages, not fractions: 99.9, not 0.999",
+        ),
+        (
+            "percentile=1",
+            "calibration algorithm 'percentile' cannot clip there\n"
+            "  expected: a percentage, above 1 and at most 100\n"
+            "  got:      1.0\n"
+            "  Hint: percentages, not fractions: 100, not 1",
         ),
     ],
 )

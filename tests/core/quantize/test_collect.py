@@ -14,7 +14,8 @@ from fwd_core import Builder
 from fwd_core.backends import Port
 from fwd_core.errors import CalibrationError, InputError
 from fwd_core.ir import Graph, Value, ops, symbol
-from fwd_core.quantize.collect import Collector, batches_of
+from fwd_core.quantize.batches import batches_of
+from fwd_core.quantize.collect import Collector
 from fwd_core.quantize.segments import cut, nbytes
 
 NUMBERS = np.random.default_rng(3)
@@ -148,9 +149,9 @@ def test_batches_of_any_kind() -> None:
     given = [{"a": one, "b": two}, (one, two), [two, one]]
     assert [list(batch) for batch in batches_of(given, [a, b])] == [["a", "b"]] * 3
     assert next(iter(batches_of([one], [a])))["a"] is one
-    with pytest.raises(InputError, match="batch 1 holds another number(.|\n)*leave labels out"):
+    with pytest.raises(InputError, match=r"another number .*\n  at batch 1 (.|\n)*leave labels"):
         list(batches_of([(one,), (one, two)], [a]))
-    with pytest.raises(InputError, match="batch 0 is one object, and the model has 2 inputs"):
+    with pytest.raises(InputError, match=r"and the model has 2 inputs\n  at batch 0 "):
         list(batches_of([one], [a, b]))
 
 
@@ -177,6 +178,9 @@ def test_what_is_seen_ahead_is_what_was_given() -> None:
         raise CalibrationError(f"{name} is refused")
 
     collector.run({"x": same}, refuse)
-    with pytest.raises(CalibrationError, match="x is refused"):
+    with pytest.raises(CalibrationError, match="x is refused$"):
         collector.settle()
+    collector.run({"x": same}, refuse, "batch 7")
+    with pytest.raises(CalibrationError, match="x is refused\n  at batch 7$"):
+        collector.run({"x": same}, refuse, "batch 8")
     collector.close()

@@ -21,7 +21,7 @@ from fwd_core.events import Event
 from fwd_core.ir import Graph
 from fwd_core.plugins import registers as reg
 from fwd_core.quantize import Calibrator
-from fwd_core.quantize.collect import count_of
+from fwd_core.quantize.batches import count_of
 
 X = [np.random.default_rng(seed).standard_normal((1, 4, 6, 6), np.float32) for seed in range(3)]
 

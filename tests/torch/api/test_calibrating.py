@@ -233,6 +233,34 @@ def test_a_terminal_shows_a_line(net: Any, monkeypatch: pytest.MonkeyPatch, capf
     assert terminal.getvalue() == "", "who listens shows it as they like"
 
 
+def test_builds_that_calibrate_show_the_line_too(
+    net: Any, monkeypatch: pytest.MonkeyPatch, capfd: Any, tmp_path: Path
+) -> None:
+    def shown(**how: Any) -> str:
+        monkeypatch.setattr("sys.stderr", terminal := Terminal())
+        forward.build(net, X, **how, **ON)
+        return terminal.getvalue()
+
+    line = "".join(f"\rcalibrate: batch {count} of 4" for count in (1, 2, 3, 4)) + "\n"
+    path = tmp_path / "c"
+    assert shown(mode="int8_calib", calibrator=Calibrator(DATA, cache=path)) == line
+    assert shown(mode="int8", calibrator=path) == "", "nothing is run"
+    assert shown(mode="int8", calibrator=DATA) == line
+    assert shown(mode="int8", calibrator=DATA, on_event=lambda _: None) == ""
+    assert shown() == ""
+
+    builder = forward.TorchBuilder(**ON)
+    builder.set_mode("int8")
+    builder.set_calibrator(forward.TrtInt8Calibrator(Stream(), tmp_path / "stream", "minmax"))
+    monkeypatch.setattr("sys.stderr", terminal := Terminal())
+    builder.build(net, X)
+    assert terminal.getvalue() == re.sub(" of 4", "", line), "a stream does not tell its length"
+    monkeypatch.undo()
+    capfd.readouterr()
+    forward.build(net, X, mode="int8", calibrator=DATA, **ON)
+    assert capfd.readouterr().err == "", "a file or a pipe gets none"
+
+
 def test_a_line_without_a_total() -> None:
     line = ProgressLine(stream := io.StringIO())
     for event in (

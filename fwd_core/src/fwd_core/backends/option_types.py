@@ -44,7 +44,13 @@ def check(options: type, backend: str, given: Mapping[str, Any]) -> None:
                 f"option {name!r} of backend {backend!r}",
                 expected=" or ".join(_described(choice) for choice in choices),
                 got=repr(value),
+                hint=f"leave it out for what it is by default{_default(options, name)}",
             )
+
+
+def _default(options: type, name: str) -> str:
+    default = getattr(options, name, None)  # where a dataclass keeps a field's default
+    return "" if default is None else f", {default!r}"
 
 
 def alternatives(hint: Any) -> list[Any]:

@@ -178,13 +178,15 @@ class Comparison:
         rows: Mapping[str, dict[str, Any]],
         phase: Any,
     ) -> None:
-        from fwd_core.quantize.collect import batches_of
+        from fwd_core.quantize.batches import at, batches_of, place_of
         from fwd_core.quantize.fidelity import Fidelity
 
         found = {mode: Fidelity() for mode in engines}
         ports = list(exact.inputs)
-        for batch in islice(batches_of(self.data(ports), ports), BATCHES):
-            wanted = exact.run(batch)
+        batches = islice(batches_of(self.data(ports), ports), BATCHES)
+        for index, batch in enumerate(batches):
+            with at(place_of(index, batch)):
+                wanted = exact.run(batch)
             for mode, engine in engines.items():
                 got = wanted if engine is exact else engine.run(batch)
                 for one in exact.outputs:

@@ -54,8 +54,10 @@ class Dataset:
 
 def random_batches(ports: Sequence[Port]) -> Iterator[Mapping[str, Any]]:
     """A few batches as ``fwd bench`` makes them up. They tell how fast int8 is, not how good."""
+    from fwd_core.quantize.batches import MadeUp
+
     for seed in range(RANDOM_BATCHES):
-        yield feeds.complete(ports, {}, None, seed=seed)
+        yield MadeUp(feeds.complete(ports, {}, None, seed=seed))
 
 
 def _files(path: str) -> list[str]:
@@ -99,6 +101,7 @@ def _cut(
 ) -> Iterator[Mapping[str, Any]]:
     """Batches of arrays that hold many rows: as many as the model takes, or is tuned for."""
     from fwd_core.ir.dims import single_symbol
+    from fwd_core.quantize.batches import FromFile
 
     rows = {len(array) if array.ndim else 0 for array in arrays.values()}
     first = ports[0].type
@@ -107,11 +110,11 @@ def _cut(
         symbol = single_symbol(batch)
         batch = 0 if symbol is None or rows == {0} or min(rows) <= symbol.max else symbol.opt
     if len(rows) != 1 or batch < 1 or (count := rows.pop()) <= batch:
-        yield arrays  # one batch; what does not fit is refused where it is run
+        yield FromFile(arrays, file)  # one batch; what does not fit is refused where it is run
         return
     whole = count - count % batch
     for start in range(0, whole, batch):
-        yield {name: array[start : start + batch] for name, array in arrays.items()}
+        yield _rows(file, arrays, start, start + batch)
     if whole == count:
         return
     if isinstance(first.shape[0], int):
@@ -122,4 +125,11 @@ def _cut(
             stacklevel=2,
         )
     else:
-        yield {name: array[whole:] for name, array in arrays.items()}
+        yield _rows(file, arrays, whole, count)
+
+
+def _rows(file: str, arrays: dict[str, NDArray[Any]], start: int, end: int) -> Mapping[str, Any]:
+    from fwd_core.quantize.batches import FromFile
+
+    cut = {name: array[start:end] for name, array in arrays.items()}
+    return FromFile(cut, f"{file}, rows {start} … {end - 1}")

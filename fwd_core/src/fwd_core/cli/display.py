@@ -1,4 +1,7 @@
-"""The live display of phases in a terminal: a row each, which stays when the phase is over."""
+"""The live display of phases in a terminal: a row each, which stays when the phase is over.
+
+Of more phases than the terminal has lines, the earliest share a row.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,7 @@ class Display:
     """Rows of phases. Use it in a ``with`` block; if that raises, the last phase has failed."""
 
     def __init__(self, console: Console) -> None:
+        self._console = console
         self._progress = Progress(
             _Mark(),
             TextColumn("{task.description}"),
@@ -35,6 +39,12 @@ class Display:
         )
         self._open: list[tuple[str, TaskID]] = []
         self._ended: list[TaskID] = []
+        #: Rows that are done, and those of them that share one.
+        self._marked: list[TaskID] = []
+        self._earlier = self._progress.add_task(
+            "earlier", start=False, total=None, visible=False, title="", step="", mark=_DONE
+        )
+        self._folded: list[Task] = []
 
     def __enter__(self) -> Display:
         self._progress.start()
@@ -53,6 +63,7 @@ class Display:
         """Take one event."""
         if event.state == "start":
             self._settle(_DONE)
+            self._fit()
             # Several phases may be rewrites: what each does is its name.
             again = event.phase == "rewrite" and event.detail
             name, title = (event.detail, "") if again else (event.phase, event.detail)
@@ -73,7 +84,29 @@ class Display:
         """Mark phases that ended: an end is told of failures too, so what follows tells which."""
         for row in self._ended:
             self._progress.update(row, mark=mark)
+        self._marked += self._ended
         self._ended = []
+
+    def _fit(self) -> None:
+        """Make room for one more row: the earliest that are done share one.
+
+        What does not fit would be cut off at the end, where the work goes on.
+        """
+        shown = len(self._open) + len(self._marked) + bool(self._folded)
+        over = shown + 1 - (self._console.height - 1)
+        if over > 0 and not self._folded:
+            over += 1  # the row that they share
+        if over < 1 or len(self._marked) < 2:
+            return
+        hidden, self._marked = self._marked[:over], self._marked[over:]
+        for row in hidden:
+            self._progress.update(row, visible=False)
+        self._folded += [task for task in self._progress.tasks if task.id in hidden]
+        spent = max(task.stop_time or 0.0 for task in self._folded) - min(
+            task.start_time or 0.0 for task in self._folded
+        )
+        title = plural(len(self._folded), "phase")
+        self._progress.update(self._earlier, visible=True, title=title, spent=spent)
 
 
 class _Mark(SpinnerColumn):
@@ -84,7 +117,8 @@ class _Mark(SpinnerColumn):
 
 class _Seconds(ProgressColumn):
     def render(self, task: Task) -> Text:
-        return Text(seconds(task.elapsed or 0.0), "cyan", justify="right")
+        spent = task.fields.get("spent", task.elapsed or 0.0)
+        return Text(seconds(spent), "cyan", justify="right", no_wrap=True)
 
 
 class _Detail(ProgressColumn):
@@ -97,7 +131,9 @@ class _Detail(ProgressColumn):
         elif task.completed:
             noun = "run" if task.description in _RUNS else "step"
             parts.append(plural(int(task.completed), noun))
-        return Text(", ".join(part for part in parts if part), "dim", overflow="ellipsis")
+        # One line: a row that wraps would push the last one out of the terminal.
+        text = ", ".join(part for part in parts if part)
+        return Text(text, "dim", overflow="ellipsis", no_wrap=True)
 
 
 class _Bar(BarColumn):

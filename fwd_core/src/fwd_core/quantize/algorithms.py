@@ -132,16 +132,22 @@ class Percentile(Algorithm):
     A tensor that holds more zeros than that keeps its greatest magnitude.
 
     Args:
-        percent: Above 0, at most 100. At 100 it is ``minmax``.
+        percent: Above 1, at most 100. At 100 it is ``minmax``.
+
+    Raises:
+        OptionError: It is not; a number up to 1 is a fraction where a percentage is wanted.
     """
 
     def __init__(self, percent: float = _DEFAULT_PERCENTILE) -> None:
-        if not 0 < percent <= 100:
+        if not 1 < percent <= 100:
+            meant = f"{100 * percent:g}, not {percent:g}" if 0 < percent <= 1 else None
             raise OptionError(
                 "calibration algorithm 'percentile' cannot clip there",
-                expected="a number above 0, at most 100",
+                expected="a percentage, above 1 and at most 100",
                 got=percent,
-                hint=f"the usual one is {_DEFAULT_PERCENTILE}",
+                hint=f"percentages, not fractions: {meant}"
+                if meant
+                else f"the usual one is {_DEFAULT_PERCENTILE}",
             )
         self.percent = float(percent)
         self.name = PERCENTILE_CALIBRATION

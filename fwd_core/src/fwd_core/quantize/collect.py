@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Union
 
@@ -11,8 +10,10 @@ from numpy.typing import NDArray
 
 from fwd_core.backends.base import Port
 from fwd_core.engine.inputs import as_array, bind, collect
-from fwd_core.errors import CalibrationError, InputError
+from fwd_core.errors import CalibrationError
 from fwd_core.ir.graph import Graph
+from fwd_core.quantize import ids
+from fwd_core.quantize.batches import MadeUp, at, batches_of, count_of, place_of
 from fwd_core.quantize.segments import Segment, cut
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Collector:
         self._looking: Future[None] | None = None
         self._shown: dict[str, NDArray[Any]] = {}
         self._ports = [Port(value.name, value.type) for value in graph.inputs]
+        self._tables = ids.tables(graph)
         self._pieces: list[tuple[Segment, Engine]] = []
         self._sizes: dict[str, int] = {}
         #: Batches that were run.
@@ -76,21 +78,28 @@ class Collector:
         #: Most bytes of tensors that were held at once between pieces, or looked at.
         self.peak = 0
 
-    def run(self, feeds: Mapping[str, Any], look: Look) -> None:
+    def run(self, feeds: Mapping[str, Any], look: Look, place: str = "") -> None:
         """Run once, and show each watched tensor.
 
         Args:
             feeds: An array per input, as for :meth:`fwd_core.Engine.run`.
             look: Called with every watched tensor; the array must not be kept.
+            place: Where the arrays come from, for errors.
 
         Raises:
             InputError: An input does not fit the graph.
         """
+        with at(place):
+            self._run(feeds, look, place)
+
+    def _run(self, feeds: Mapping[str, Any], look: Look, place: str) -> None:
         given = collect(self._ports, feeds)
         arrays = [as_array(port, item) for port, item in zip(self._ports, given, strict=True)]
         sizes = bind(self._ports, [array.shape for array in arrays])
-        self._prepare(sizes)
         held = dict(zip([port.name for port in self._ports], arrays, strict=True))
+        if not isinstance(feeds, MadeUp):
+            ids.check(self._tables, held)
+        self._prepare(sizes)
         self._note(held)
         wanted = set(self.watched)
         # Copies: who gives a batch may fill the same arrays with the next.
@@ -103,7 +112,7 @@ class Collector:
             results = engine.run_list([held[name] for name in piece.inputs])
             found = dict(zip(piece.outputs, results, strict=True))
             self._note({**self._shown, **{f"{name}, new": one for name, one in found.items()}})
-            self._show({**inputs, **{name: found[name] for name in piece.watched}}, look)
+            self._show({**inputs, **{name: found[name] for name in piece.watched}}, look, place)
             inputs = {}
             held.update(found)
             self._note(held)
@@ -111,7 +120,7 @@ class Collector:
             for name in piece.done:
                 held.pop(name, None)
         if inputs:
-            self._show(inputs, look)
+            self._show(inputs, look, place)
         self.batches += 1
 
     def settle(self) -> None:
@@ -124,13 +133,13 @@ class Collector:
         if looking is not None:
             looking.result()
 
-    def _show(self, tensors: dict[str, NDArray[Any]], look: Look) -> None:
+    def _show(self, tensors: dict[str, NDArray[Any]], look: Look, place: str) -> None:
         self.settle()
         if self._thread is None:
-            _look_at(tensors, look)
+            _look_at(tensors, look, place)
         elif tensors:
             self._shown = tensors
-            self._looking = self._thread.submit(_look_at, tensors, look)
+            self._looking = self._thread.submit(_look_at, tensors, look, place)
 
     @property
     def pieces(self) -> int:
@@ -197,8 +206,8 @@ def watch(
     collector = Collector(graph, names, builder.for_calibration(), ahead=True)
     try:
         with builder.events.phase(phase, count_of(items), detail) as running:
-            for feeds in batches_of(items, ports):
-                collector.run(feeds, look)
+            for index, feeds in enumerate(batches_of(items, ports)):
+                collector.run(feeds, look, place_of(index, feeds))
                 running.step(f"batch {collector.batches}")
             collector.settle()
     finally:
@@ -210,67 +219,8 @@ def watch(
         )
 
 
-def _look_at(tensors: Mapping[str, NDArray[Any]], look: Look) -> None:
-    for name, array in tensors.items():
-        look(name, array)
-
-
-class Counted:
-    """An iterable that is known to give so many items, or about so many.
-
-    Args:
-        items: What to go through.
-        count: How many items it gives, or ``None``.
-    """
-
-    def __init__(self, items: Iterable[Any], count: int | None) -> None:
-        self._items = items
-        self._count = count
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self._items)
-
-    def __length_hint__(self) -> Any:  # or NotImplemented
-        return NotImplemented if self._count is None else self._count
-
-
-def count_of(items: Iterable[Any]) -> int | None:
-    """How many items an iterable says that it gives, if it says so."""
-    try:
-        found = operator.length_hint(items, -1)
-    except Exception:  # noqa: BLE001 - a stranger's length may raise anything, and is not needed
-        return None
-    return None if found < 0 else found
-
-
-def batches_of(items: Iterable[Any], ports: list[Port]) -> Iterable[Mapping[str, Any]]:
-    """Batches of any kind as mappings by input name.
-
-    Args:
-        items: A mapping by name, a sequence in the order of the inputs, or one array each. Labels
-            after the inputs, as data loaders give them, are refused.
-        ports: The graph's inputs.
-
-    Raises:
-        InputError: A batch is nothing of the kind.
-    """
-    for index, item in enumerate(items):
-        if isinstance(item, Mapping):
-            yield item
-        elif isinstance(item, (list, tuple)):
-            if len(item) != len(ports):
-                raise InputError(
-                    f"batch {index} holds another number of arrays than the model has inputs",
-                    expected=", ".join(map(str, ports)),
-                    got=len(item),
-                    hint="leave labels out: (images for images, _ in loader)",
-                )
-            yield {port.name: one for port, one in zip(ports, item, strict=True)}
-        elif len(ports) == 1:
-            yield {ports[0].name: item}
-        else:
-            raise InputError(
-                f"batch {index} is one object, and the model has {len(ports)} inputs",
-                expected=", ".join(map(str, ports)),
-                got=type(item).__name__,
-            )
+def _look_at(tensors: Mapping[str, NDArray[Any]], look: Look, place: str) -> None:
+    # What is looked at ahead is of an earlier batch than the one that runs when it is found out.
+    with at(place):
+        for name, array in tensors.items():
+            look(name, array)

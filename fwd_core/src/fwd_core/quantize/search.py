@@ -16,9 +16,9 @@ from fwd_core.engine.engine import Engine
 from fwd_core.errors import CalibrationError, ForwardError, OptionError
 from fwd_core.ir.graph import Graph
 from fwd_core.quantize.algorithms import algorithm_of
+from fwd_core.quantize.batches import Counted, count_of
 from fwd_core.quantize.cache import CalibrationCache
 from fwd_core.quantize.calibrate import DEFAULT_ALGORITHM, Calibrator, collected, require_writable
-from fwd_core.quantize.collect import Counted, count_of
 from fwd_core.quantize.placement import quantizable
 from fwd_core.quantize.report import Placement
 from fwd_core.quantize.rules import PRODUCTS

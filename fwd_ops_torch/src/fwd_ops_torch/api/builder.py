@@ -19,6 +19,7 @@ from fwd_core.quantize import CalibrationCache
 from fwd_core.quantize.calibrate import Calibrator
 from fwd_ops_torch.api.calibration import IPyBatchStream, calibrator_of
 from fwd_ops_torch.api.engine import TorchEngine
+from fwd_ops_torch.api.progress import shown_in_terminal
 from fwd_ops_torch.api.sizes import dynamic_sizes
 
 #: A path of a TorchScript file or .pt2 program, or the object itself.
@@ -153,6 +154,7 @@ class TorchBuilder:
             backend=self._backend,
             mode=self._mode,
             plugins=self._plugins,
+            on_event=None if self._calibrator is None else shown_in_terminal(),
             calibrator=self._calibrator,
         )
         builder.options = self._options_for(builder)
@@ -224,7 +226,8 @@ def build(
             :class:`~fwd_core.quantize.calibrate.Calibrator`. Mode ``int8_calib`` needs one with
             the file to write.
         plugins: Packs to use; by default all that are installed.
-        on_event: Called with every event of progress.
+        on_event: Called with every event of progress. By default a terminal shows the batches that
+            calibrate.
         contexts: How many runs of the engine may be under way at once; by default as many as the
             backend finds worth having. :func:`load` takes it too.
         options: Options of the backend, for example ``threads=2`` for OpenVINO.
@@ -242,6 +245,8 @@ def build(
             expected="mode='int8', or 'int8_calib' to write a cache",
             got="calibrator=",
         )
+    if on_event is None and calibrator is not None:
+        on_event = shown_in_terminal()
     builder = Builder(
         backend=backend,
         mode=mode,

@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 
 from fwd_core.backends.base import Port
 from fwd_core.builder import Builder
-from fwd_core.errors import CalibrationError, OptionError
+from fwd_core.errors import CalibrationError, InputError, OptionError
 from fwd_core.events import Listener
 from fwd_core.importing import DynamicDims
 from fwd_core.ir import DType, Tensor
 from fwd_core.plugins import Plugins
 from fwd_core.quantize import CalibrationCache
+from fwd_core.quantize.batches import Counted, count_of
 from fwd_core.quantize.calibrate import DEFAULT_ALGORITHM, Calibrator
-from fwd_core.quantize.collect import Batches, Counted, count_of
+from fwd_core.quantize.collect import Batches
 from fwd_ops_torch.api.progress import shown_in_terminal
 from fwd_ops_torch.api.sizes import dynamic_sizes
 
@@ -128,6 +129,13 @@ def _from_stream(stream: Any, ports: Sequence[Port]) -> Iterator[Mapping[str, ND
         arrays = stream.getNumpyBatch()
         if arrays is None:
             return
+        if not isinstance(arrays, (Sequence, np.ndarray)) or isinstance(arrays, (str, bytes)):
+            raise CalibrationError(
+                "getNumpyBatch() gives a list of arrays, one for each input, or None for no more",
+                expected=", ".join(map(str, ports)),
+                got=type(arrays).__name__,
+                hint="return [array] where there is one input",
+            )
         if len(arrays) != len(ports):
             raise CalibrationError(
                 "getNumpyBatch() gives another number of arrays than the model has inputs",
@@ -207,7 +215,7 @@ def calibrate(
         ForwardError: Another subclass, as :func:`build`.
     """
     sizes = dynamic_sizes(dynamic, dynamic_batch)
-    items = given_batches(batches)
+    items, first = given_batches(batches), None
     if example_inputs is None:
         if callable(items):
             raise OptionError(
@@ -220,7 +228,14 @@ def calibrate(
         example_inputs = _as_tensors(first)
     listener = on_event if on_event is not None else shown_in_terminal()
     builder = Builder(backend=backend, plugins=plugins, on_event=listener)
-    graph = builder.import_model(model, as_inputs(example_inputs), dynamic=sizes)
+    try:
+        graph = builder.import_model(model, as_inputs(example_inputs), dynamic=sizes)
+    except InputError as error:
+        if first is not None:
+            error.noted("the first batch is the example here; example_inputs= gives another one")
+            if isinstance(first, (list, tuple)):
+                error.hinted("leave labels out: (images for images, _ in loader)")
+        raise
     calibrator = Calibrator(items, algorithm=algorithm, skip=skip, attention=attention)
     return calibrator.calibrate(graph, builder)
 

@@ -13,21 +13,39 @@ from fwd_core.errors import OptionError
 RTX, FULL = ROWS["tensorrt_rtx", "1.7.1.116"], ROWS["tensorrt", "10.13.3.9"]
 
 
+def _assert_whole(error: OptionError) -> None:
+    """It says what is wrong, what would be right, and what to do."""
+    assert "option" in error.what
+    assert None not in (error.expected, error.hint)
+    assert error.got is not None or error.details or "no option" in error.what
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"flavour": "rtx"}, r"option 'flavour'(.|\n)*expected: auto, tensorrt, tensorrt_rtx"),
-        ({"gpu": "89"}, r"option 'gpu'(.|\n)*such as sm_89\n  got:      89"),
-        ({"gpu": ["sm_89", "ada"]}, r"got:      ada"),
-        ({"workspace": 0}, r"option 'workspace'(.|\n)*expected: bytes"),
-        ({"optimization_level": 6}, r"option 'optimization_level'(.|\n)*0 … 5\n  got:      6"),
-        ({"workspace": "1G"}, r"option 'workspace'(.|\n)*an integer or None\n  got:      '1G'"),
+        (
+            {"flavour": "rtx"},
+            r"option 'flavour'(.|\n)*expected: auto, tensorrt, tensorrt_rtx\n  got:      'rtx'\n"
+            r"  Hint: did you mean 'tensorrt_rtx'\?$",
+        ),
+        ({"flavour": "x"}, r"Hint: auto takes what can be used here$"),
+        ({"cuda_graph": "on"}, r"option 'cuda_graph'(.|\n)*auto, off\n  got:      'on'\n  Hint: a"),
+        ({"gpu": "89"}, r"option 'gpu'(.|\n)*got:      '89'\n  Hint: did you mean 'sm_89'\?$"),
+        ({"gpu": "9.0"}, r"such as sm_89, several with commas between(.|\n)*'sm_90'\?$"),
+        ({"gpu": "sm120, sm_89"}, r"got:      'sm120'\n  Hint: did you mean 'sm_120'\?$"),
+        ({"gpu": ["sm_89", "ada"]}, r"got:      'ada'\n  Hint: `fwd doctor` tells that of the GPU"),
+        ({"workspace": 0}, r"option 'workspace'(.|\n)*a number of bytes above 0(.|\n)*is a GiB; "),
+        ({"optimization_level": 6}, r"'optimization_level'(.|\n)*0 … 5\n  got:      6\n  Hint: 0 "),
+        ({"workspace": "1G"}, r"option 'workspace'(.|\n)*an integer or None\n  got:      '1G'\n"
+         r"  Hint: leave it out for what it is by default$"),
         ({"gpu": 89}, r"option 'gpu' of backend 'tensorrt'(.|\n)*got:      89"),
         ({"tf32": "yes"}, r"option 'tf32'(.|\n)*True or False\n  got:      'yes'"),
         ({"optimization_level": True}, r"option 'optimization_level'(.|\n)*got:      True"),
         ({"level": 3}, r"no option 'level'"),
-        ({"timing_cache": ""}, r"option 'timing_cache'(.|\n)*expected: auto, off, or a file"),
-        ({"timing_cache": None}, r"option 'timing_cache'(.|\n)*expected: text\n  got:      None"),
+        ({"timing_cache": ""}, r"option 'timing_cache'(.|\n)*expected: auto, off, or a file\n"
+         r"  got:      ''\n  Hint: auto keeps the times"),
+        ({"timing_cache": None}, r"option 'timing_cache'(.|\n)*expected: text\n  got:      None\n"
+         r"  Hint: leave it out for what it is by default, 'auto'$"),
         ({"tactic_sources": 3}, r"option 'tactic_sources'(.|\n)*several of: text"),
         ({"version_compatible": 1}, r"option 'version_compatible'(.|\n)*True or False"),
         ({"hardware_compatible": "x"}, r"option 'hardware_compatible'(.|\n)*True or False"),
@@ -35,10 +53,11 @@ RTX, FULL = ROWS["tensorrt_rtx", "1.7.1.116"], ROWS["tensorrt", "10.13.3.9"]
         ({"profiles": [3]}, r"option 'profiles'(.|\n)*several of: a mapping"),
         ({"profiles": [{"b": (2, 1, 3)}]}, r"the range of 'b'\n  expected: three integers"),
     ],
-)
+)  # fmt: skip
 def test_values_out_of_range_are_refused(given: dict[str, Any], message: str) -> None:
-    with pytest.raises(OptionError, match=message):
+    with pytest.raises(OptionError, match=message) as caught:
         TensorRTOptions.parse("tensorrt", given)
+    _assert_whole(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +75,10 @@ def test_gpus_are_one_or_several(gpu: Any, expected: tuple[str, ...]) -> None:
 
 def test_gpus_that_a_flavour_does_not_know_are_refused() -> None:
     TensorRTOptions(gpu="sm_89").check(RTX, None, "1.7")
-    message = r"tensorrt_rtx cannot build for sm_90\n  expected: sm_75, (.*), sm_121\n  got: +sm_90"
+    message = (
+        r"option 'gpu' of backend 'tensorrt': tensorrt_rtx cannot build for sm_90\n"
+        r"  expected: sm_75, (.*), sm_121\n  got: +sm_90\n  Hint: choose among these, or "
+    )
     with pytest.raises(OptionError, match=message):
         TensorRTOptions(gpu="sm_90").check(RTX, None, "1.7")
 
@@ -83,7 +105,8 @@ def test_the_layer_list_is_refused_where_it_cannot_be_had() -> None:
         (
             {"timing_cache": "off"},
             r"option 'timing_cache' of backend 'tensorrt': tensorrt_rtx measures no kernels "
-            r"while it builds, so there is no timing cache\n  got:      off\n"
+            r"while it builds, so there is no timing cache\n"
+            r"  expected: auto, the default\n  got:      off\n"
             r"  Hint: leave the option out, or choose another flavour",
         ),
         ({"timing_cache": "x.timing"}, r"measures no kernels(.|\n)*got:      x\.timing"),
@@ -92,13 +115,16 @@ def test_the_layer_list_is_refused_where_it_cannot_be_had() -> None:
         (
             {"tactic_sources": "cublas"},
             r"tensorrt_rtx takes no kernels from cublas\n"
-            r"  expected: edge_mask_convolutions, jit_convolutions\n  got:      cublas",
+            r"  expected: edge_mask_convolutions, jit_convolutions\n  got:      cublas\n"
+            r"  Hint: leave it out, or the option, for the library's own sources$",
         ),
+        ({"tactic_sources": "jit_conv"}, r"Hint: did you mean 'jit_convolutions'\?$"),
     ],
 )
 def test_what_rtx_lacks_is_refused_with_the_reason(given: dict[str, Any], message: str) -> None:
-    with pytest.raises(OptionError, match=message):
+    with pytest.raises(OptionError, match=message) as caught:
         TensorRTOptions(**given).check(RTX, None, "1.7")
+    _assert_whole(caught.value)
 
 
 @pytest.mark.parametrize("version", ["8.6.0", "10.0.1", "10.13.3.9", "11.4.0.106"])
@@ -115,9 +141,12 @@ def test_the_full_library_has_all_of_it(version: str) -> None:
 
 def test_a_gpu_that_is_too_old_makes_no_compatible_plan() -> None:
     TensorRTOptions(hardware_compatible=True).check(FULL, "sm_80", "10.13")
-    message = r"the GPU at hand is too old\n  expected: sm_80 or newer\n  got:      sm_75"
-    with pytest.raises(OptionError, match=message):
+    message = (
+        r"the GPU at hand is too old\n  expected: sm_80 or newer\n  got:      sm_75\n  Hint: leave"
+    )
+    with pytest.raises(OptionError, match=message) as caught:
         TensorRTOptions(hardware_compatible=True).check(FULL, "sm_75", "10.13")
+    _assert_whole(caught.value)
 
 
 def test_rtx_takes_the_default_of_every_option() -> None:
@@ -142,7 +171,8 @@ def test_a_plan_for_later_versions_needs_the_lean_runtime() -> None:
 def test_tensorrt_8_keeps_no_times_in_a_file_without_cudnn() -> None:
     message = (
         r"^option 'timing_cache' of backend 'tensorrt': TensorRT writes the version of cuDNN "
-        r"beside its times, and cuDNN cannot be loaded\n  libcudnn(.|\n)*"
+        r"beside its times, and cuDNN cannot be loaded\n"
+        r"  expected: libcudnn\.so\.8, libcudnn_ops_infer\.so\.8\n  libcudnn(.|\n)*"
         r"Hint: pip install 'nvidia-cudnn-cu12<9' (.|\n)*leave timing_cache out$"
     )
     with pytest.raises(OptionError, match=message):

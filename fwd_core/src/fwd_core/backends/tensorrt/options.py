@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -70,39 +71,49 @@ class TensorRTOptions(Options):
 
     def __post_init__(self) -> None:
         if self.flavour not in ("auto", *FLAVOURS):
+            close = difflib.get_close_matches(str(self.flavour), FLAVOURS, 1, 0.4)
             raise OptionError(
                 "option 'flavour' of backend 'tensorrt'",
                 expected=", ".join(("auto", *FLAVOURS)),
-                got=self.flavour,
+                got=repr(self.flavour),
+                hint=f"did you mean {close[0]!r}?" if close else "auto takes what can be used here",
             )
         if self.cuda_graph not in ("auto", "off"):
             raise OptionError(
                 "option 'cuda_graph' of backend 'tensorrt'",
                 expected="auto, off",
-                got=self.cuda_graph,
+                got=repr(self.cuda_graph),
+                hint="auto records the runs that repeat, off queues every run anew",
             )
         for name in self.gpus:
             if not re.fullmatch(r"sm_\d{2,3}", name):
                 raise OptionError(
                     "option 'gpu' of backend 'tensorrt'",
-                    expected="compute capabilities such as sm_89",
-                    got=name,
+                    expected="compute capabilities such as sm_89, several with commas between",
+                    got=repr(name),
+                    hint=_meant(name),
                 )
         if self.workspace is not None and self.workspace <= 0:
             raise OptionError(
-                "option 'workspace' of backend 'tensorrt'", expected="bytes", got=self.workspace
+                "option 'workspace' of backend 'tensorrt'",
+                expected="a number of bytes above 0",
+                got=self.workspace,
+                hint=f"{1 << 30} is a GiB; leave it out for nine tenths of what is free",
             )
         if self.optimization_level not in (None, *OPTIMIZATION_LEVELS):
             raise OptionError(
                 "option 'optimization_level' of backend 'tensorrt'",
                 expected=f"{OPTIMIZATION_LEVELS[0]} … {OPTIMIZATION_LEVELS[-1]}",
                 got=self.optimization_level,
+                hint="0 builds quickest and 5 makes the best engine; leave it out for the "
+                "library's own",
             )
         if not self.timing_cache:
             raise OptionError(
                 "option 'timing_cache' of backend 'tensorrt'",
                 expected="auto, off, or a file",
                 got=repr(self.timing_cache),
+                hint="auto keeps the times of each version and GPU in the user's cache folder",
             )
         parse_profiles(self.profiles)
 
@@ -141,10 +152,11 @@ class TensorRTOptions(Options):
         for name in self.gpus:
             if name not in known:
                 raise OptionError(
-                    f"{features.flavour} cannot build for {name}",
+                    f"option 'gpu' of backend 'tensorrt': {features.flavour} cannot build for "
+                    f"{name}",
                     expected=", ".join(known) or "the GPU at hand, and there is none",
                     got=name,
-                    hint=None
+                    hint="choose among these, or build on that GPU with flavour='tensorrt'"
                     if features.ahead_of_time
                     else "this flavour builds on the GPU that it runs on: leave the option out",
                 )
@@ -172,6 +184,7 @@ class TensorRTOptions(Options):
             if asked and not had:
                 raise OptionError(
                     f"option {option!r} of backend 'tensorrt': {features.flavour} {reason}",
+                    expected=f"{getattr(type(self), option)}, the default",
                     got=getattr(self, option),
                     hint="leave the option out, or choose another flavour",
                 )
@@ -180,12 +193,21 @@ class TensorRTOptions(Options):
                 "option 'hardware_compatible' of backend 'tensorrt': the GPU at hand is too old",
                 expected=f"sm_{OLDEST_COMPATIBLE} or newer",
                 got=here,
+                hint="leave the option out: the engine then runs on GPUs of this kind alone",
             )
         if self.version_compatible:
             lean.require(version)
         if self.timing_cache not in ("auto", "off") and features.cudnn_in_times:
             tactics.require_for_times()
         tactics.check(self.sources, features)
+
+
+def _meant(gpu: str) -> str:
+    """What to write in place of a text that is no compute capability."""
+    digits = re.fullmatch(r"(?:sm|compute)?[_\s]*(\d{1,2})\.?(\d)", gpu.strip().lower())
+    if digits:
+        return f"did you mean 'sm_{digits[1]}{digits[2]}'?"
+    return "`fwd doctor` tells that of the GPU at hand, NVIDIA's list of GPUs those of others"
 
 
 def number(capability: str) -> int:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import difflib
 import json
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Collection, Mapping, Sequence
+from itertools import islice, product
 from typing import Any
 
 from fwd_core.backends.base import Port
 from fwd_core.engine.inputs import bind
-from fwd_core.errors import BuildError, InputError, OptionError
+from fwd_core.errors import BuildError, ForwardWarning, InputError, OptionError
 from fwd_core.ir.dims import Symbol, evaluate
 from fwd_core.ir.types import TensorType
 
 #: Least, best and greatest value of each symbol.
 Profile = dict[str, tuple[int, int, int]]
 _OPTION = "option 'profiles' of backend 'tensorrt'"
+#: How many holes a warning tells of, and among how many combinations of sizes they are looked for.
+_TOLD = 3
+_CELLS = 10_000
+_SHELL = """--option 'profiles=[{"batch": "1,4,8"}]'"""
 _FORM = 'mappings such as {"batch": (1, 4, 8)} or {"batch": "1,4,8"}'
 
 
@@ -35,16 +42,32 @@ def parse(given: str | Sequence[Mapping[str, Any]] | None) -> list[Profile]:
             given = json.loads(given)
         except ValueError as error:
             raise OptionError(
-                _OPTION, expected=f"a JSON list of {_FORM}", got=given, details=[str(error)]
+                _OPTION,
+                expected=f"a JSON list of {_FORM}",
+                got=given,
+                details=[str(error)],
+                hint=f"in a shell: {_SHELL}",
             ) from None
     if not isinstance(given, Sequence) or not given:
-        raise OptionError(_OPTION, expected=f"one or more {_FORM}", got=repr(given))
+        raise OptionError(
+            _OPTION,
+            expected=f"one or more {_FORM}",
+            got=repr(given),
+            hint="put it into a list"
+            if given and isinstance(given, Mapping)
+            else "leave the option out for one profile of all sizes",
+        )
     return [_profile(one) for one in given]
 
 
 def _profile(given: Any) -> Profile:
     if not isinstance(given, Mapping) or not given:
-        raise OptionError(_OPTION, expected=_FORM, got=repr(given))
+        raise OptionError(
+            _OPTION,
+            expected=_FORM,
+            got=repr(given),
+            hint="name the sizes, as in the dynamic= that declares them",
+        )
     return {str(name): _range(str(name), sizes) for name, sizes in given.items()}
 
 
@@ -60,6 +83,7 @@ def _range(name: str, sizes: Any) -> tuple[int, int, int]:
         f"{_OPTION}: the range of {name!r}",
         expected="three integers, 0 <= MIN <= OPT <= MAX",
         got=repr(sizes),
+        hint="the least size that will be run, the one to tune for, and the greatest",
     )
 
 
@@ -72,7 +96,8 @@ def _whole(part: Any) -> int:
 def resolve(asked: Sequence[Profile], inputs: Mapping[str, TensorType]) -> list[Profile]:
     """The profiles of a build: those asked for, else one of all sizes.
 
-    A symbol that a profile leaves out has its whole range there.
+    A symbol that a profile leaves out has its whole range there. Sizes between the profiles that
+    none of them holds are warned of.
 
     Args:
         asked: From :func:`parse`.
@@ -94,6 +119,7 @@ def resolve(asked: Sequence[Profile], inputs: Mapping[str, TensorType]) -> list[
                     f"{_OPTION}: profile {index} has a range of {name!r}, and no size is called so",
                     expected=known or "no profiles: every size is fixed",
                     got=", ".join(profile),
+                    hint=_closest(name, symbols),
                 )
             symbol = symbols[name]
             if not symbol.min <= least <= greatest <= symbol.max:
@@ -101,6 +127,7 @@ def resolve(asked: Sequence[Profile], inputs: Mapping[str, TensorType]) -> list[
                     f"{_OPTION}: profile {index} leaves the range of {name!r}",
                     expected=f"{symbol.min} … {symbol.max}",
                     got=f"{least} … {greatest}",
+                    hint="narrow the profile, or declare the size with a wider range",
                 )
     if not symbols:
         return []
@@ -108,7 +135,16 @@ def resolve(asked: Sequence[Profile], inputs: Mapping[str, TensorType]) -> list[
     profiles = [{**whole, **profile} for profile in asked] or [whole]
     for name, symbol in symbols.items():
         _check_ends(symbol, [profile[name] for profile in profiles])
+    _warn_of_holes(symbols.values(), profiles)
     return profiles
+
+
+def _closest(name: str, symbols: Collection[str]) -> str:
+    if close := difflib.get_close_matches(name, symbols, 1):
+        return f"did you mean {close[0]!r}?"
+    if symbols:
+        return "leave it out, or name the size so where it is declared, in dynamic="
+    return "leave the option out, or declare the size with dynamic="
 
 
 def _check_ends(symbol: Symbol, ranges: Sequence[tuple[int, int, int]]) -> None:
@@ -125,6 +161,49 @@ def _check_ends(symbol: Symbol, ranges: Sequence[tuple[int, int, int]]) -> None:
             got=", ".join(f"{one[0]} … {one[2]}" for one in ranges),
             hint="add a profile, or build with a range as small as what will be run",
         )
+
+
+def _warn_of_holes(symbols: Collection[Symbol], profiles: Sequence[Profile]) -> None:
+    missing = [
+        ", ".join(f"{name} {least} … {greatest}" for name, (least, greatest) in one.items())
+        for one in holes(symbols, profiles)
+    ]
+    if missing:
+        more = f"; and {len(missing) - _TOLD} more" if len(missing) > _TOLD else ""
+        warnings.warn(
+            f"{_OPTION}: no profile holds {'; '.join(missing[:_TOLD])}{more}, and such runs will "
+            f"be refused. There are {'; '.join(map(shown, profiles))}",
+            ForwardWarning,
+            stacklevel=2,
+        )
+
+
+def holes(
+    symbols: Collection[Symbol], profiles: Sequence[Profile]
+) -> list[dict[str, tuple[int, int]]]:
+    """Sizes between the ends of the ranges that no profile holds.
+
+    Returns:
+        Least and greatest value of each size that the profiles part, for each hole; of sizes that
+        are parted finely not all.
+    """
+    parts: dict[str, list[tuple[int, int]]] = {}
+    for symbol in symbols:
+        ranges = [profile[symbol.name] for profile in profiles]
+        starts = {symbol.min, *(one[0] for one in ranges), *(one[2] + 1 for one in ranges)}
+        cuts = sorted(start for start in starts if start <= symbol.max)
+        ends = [*(start - 1 for start in cuts[1:]), symbol.max]
+        parts[symbol.name] = list(zip(cuts, ends, strict=True))
+    parted = {name: found for name, found in parts.items() if len(found) > 1}
+    cells = (dict(zip(parted, cell, strict=True)) for cell in product(*parted.values()))
+    return [
+        cell
+        for cell in islice(cells, _CELLS)
+        if not any(
+            all(one[name][0] <= least <= one[name][2] for name, (least, _) in cell.items())
+            for one in profiles
+        )
+    ]
 
 
 def add(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import difflib
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,10 +33,14 @@ def check(names: Sequence[str] | None, features: Features) -> None:
     """
     for name in names or ():
         if name not in features.tactic_sources:
+            close = difflib.get_close_matches(name, features.tactic_sources, 1)
             raise OptionError(
                 f"{_OPTION}: {features.flavour} takes no kernels from {name.lower()}",
                 expected=", ".join(source.lower() for source in features.tactic_sources),
                 got=name.lower(),
+                hint=f"did you mean {close[0].lower()!r}?"
+                if close
+                else "leave it out, or the option, for the library's own sources",
             )
     if "CUDNN" in (names or ()):
         require(_CUDNN)
@@ -80,6 +85,7 @@ def require_for_times() -> None:
         raise OptionError(
             "option 'timing_cache' of backend 'tensorrt': TensorRT writes the version of cuDNN "
             "beside its times, and cuDNN cannot be loaded",
+            expected=", ".join(_CUDNN[:2]),
             details=[missing],
             hint=f"{CUDNN_HINT}, or leave timing_cache out",
         )
