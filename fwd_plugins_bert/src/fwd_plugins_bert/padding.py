@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from fwd_core.ir import Value, ops
 from fwd_plugins_bert.fusions import match
 
+#: What is added to a score so that nothing is left of its weight.
+REMOVES = -1000.0
 _FARTHEST = 16
 
 

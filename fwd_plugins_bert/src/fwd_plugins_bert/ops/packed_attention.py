@@ -12,8 +12,7 @@ from fwd_plugins_bert.ops.attention import cut_projection, heads_size, require_m
 
 @operator
 class PackedSelfAttention(Operator, namespace="bert"):
-    """:class:`SelfAttention` of a padded batch, from the rows of its tokens to the rows of its
-    tokens.
+    """:class:`SelfAttention` of a padded batch, from rows of its tokens to rows of its tokens.
 
     x is [tokens, in], the rows of a flat batch of [batch, length] places that hold tokens: int32
     rows [tokens] says which places these are, int32 places [batch, length] which row of x each

@@ -13,10 +13,7 @@ from fwd_plugins_bert.fusions.projection import merged
 from fwd_plugins_bert.fusions.self_attention import Parts, parts
 from fwd_plugins_bert.ops import PackedSelfAttention
 from fwd_plugins_bert.packing.maker import NAME, NAME_OF_PADDING
-from fwd_plugins_bert.padding import padding, source
-
-#: What is added to a score so that nothing is left of its weight.
-REMOVES = -1000.0
+from fwd_plugins_bert.padding import REMOVES, padding, source
 
 
 @dataclass(frozen=True)
