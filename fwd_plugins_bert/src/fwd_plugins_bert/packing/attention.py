@@ -68,8 +68,9 @@ class FusePackedSelfAttention(Fusion[Packed]):
         if whole.projections[0].length_first:
             return Refusal("attention is between sequences, not within them")
         mask, reason = attention.op.mask, _mask_refusal(attention.op, packing)
-        if mask is None or reason is not None:
-            return Refusal(reason or "attention has no mask")
+        if reason is not None:
+            return Refusal(reason)
+        assert mask is not None
         return Packed(whole, mask, packing)
 
     def replace(self, found: Packed, emit: Emitter) -> Value:
