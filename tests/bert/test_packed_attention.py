@@ -164,7 +164,7 @@ def test_it_computes_what_it_replaces(batch: int) -> None:
 
 def _poison(graph: Graph, node: Node) -> None:
     """NaN behind the last token, for all that read the context."""
-    (size,), context = node.op.rows.type.shape, node.output
+    size, context = node.output.type.shape[0], node.output
     readers = [one for one in graph if context in one.op.operands()]
     emit = Emitter.before(readers[0])
     count = emit(ops.ReduceSum(emit(ops.Cast(graph.value("tokens"), I32)), (0, 1), False))
@@ -295,7 +295,9 @@ def test_attention_between_sequences_is_left() -> None:
         cut = graph.add(ops.Reshape(apart, (3, 3, H, D)))
         heads.append(graph.add(ops.Transpose(cut, (1, 2, 0, 3))))
     keep = graph.add(ops.Unsqueeze(mask, (1, 2)))
-    turned = graph.add(ops.Transpose(graph.add(ops.Attention(*heads, keep)), (0, 2, 1, 3)))
+    turned = graph.add(
+        ops.Transpose(graph.add(ops.Attention(heads[0], heads[1], heads[2], keep)), (0, 2, 1, 3))
+    )
     flat = graph.add(ops.Reshape(turned, (9, C)))
     graph.set_outputs([graph.add(ops.Gather(flat, rows, 0))], ["y"])
     reasons = [one.reason for one in fusions.refusals(graph, [FusePackedSelfAttention()])]
