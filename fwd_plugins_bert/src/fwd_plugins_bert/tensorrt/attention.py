@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from fwd_core.backends.tensorrt.context import ITensor, TensorRTLowering
 from fwd_core.backends.tensorrt.lowering import empty_rows
-from fwd_core.backends.tensorrt.lowering.creation import steps
 from fwd_core.backends.tensorrt.lowering.reduction import reduced
 from fwd_core.ir import Dim, DType, Tensor
 from fwd_core.ir.dims import product
@@ -19,6 +18,7 @@ from fwd_core.plugins.markers import lowering
 from fwd_plugins_bert.ops import PackedSelfAttention, SelfAttention
 from fwd_plugins_bert.padding import REMOVES, Padding, padding
 from fwd_plugins_bert.tensorrt import common, turning
+from fwd_plugins_bert.tensorrt.counting import counted
 from fwd_plugins_bert.tensorrt.embedding import packed_mask
 from fwd_plugins_bert.tensorrt.products import projected
 
@@ -106,7 +106,7 @@ def _all_kept(ctx: TensorRTLowering, op: SelfAttention) -> ITensor:
     qkv = ctx.reshape(qkv, (batch, length, 3 * wide), (tokens, 3 * wide, 1, 1))
     key = "bert sequences", batch, length, ctx.graph
     if key not in ctx.memo:
-        ctx.memo[key] = steps(ctx, batch + 1, 0, length, DType.INT32)
+        ctx.memo[key] = counted(ctx, batch + 1, length)
     context = end_to_end(ctx, op, qkv, ctx.memo[key], length)
     return ctx.reshape(context, (tokens, wide, 1, 1), (batch, length, wide))
 

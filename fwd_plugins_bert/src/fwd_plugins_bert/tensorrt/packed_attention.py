@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from fwd_core.backends.tensorrt.context import ITensor, TensorRTLowering
-from fwd_core.backends.tensorrt.lowering.creation import steps
 from fwd_core.backends.tensorrt.lowering.reduction import reduced
-from fwd_core.ir import DType
 from fwd_core.plugins.markers import lowering
 from fwd_plugins_bert.ops import PackedSelfAttention
 from fwd_plugins_bert.padding import REMOVES, Padding, padding
 from fwd_plugins_bert.tensorrt import attention
+from fwd_plugins_bert.tensorrt.counting import counted
 
 
 def _refuses(ctx: Any, op: PackedSelfAttention) -> str | None:
@@ -50,7 +49,7 @@ def _begins(ctx: TensorRTLowering, found: Padding) -> ITensor:
     """How many tokens come before each sequence, and how many there are: int32 [batch + 1]."""
     batch = found.tokens.type.shape[0]
     counts = reduced(ctx, attention.kept_flags(ctx, found), "SUM", (1,), True)
-    sequence = ctx.reshape(steps(ctx, batch, 0, 1, DType.INT32), (batch,), (batch, 1))
-    place = ctx.reshape(steps(ctx, batch + 1, 0, 1, DType.INT32), (batch + 1,), (1, batch + 1))
+    sequence = ctx.reshape(counted(ctx, batch), (batch,), (batch, 1))
+    place = ctx.reshape(counted(ctx, batch + 1), (batch + 1,), (1, batch + 1))
     before = ctx.cast(ctx.elementwise("LESS", sequence, place), "INT32")
     return reduced(ctx, ctx.elementwise("PROD", before, counts), "SUM", (0,), False)
