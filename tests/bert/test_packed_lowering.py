@@ -146,7 +146,11 @@ class Handed:
 
 
 def handed(
-    monkeypatch: pytest.MonkeyPatch, chosen: str, batch: Dim, mask: Any = True
+    monkeypatch: pytest.MonkeyPatch,
+    chosen: str,
+    batch: Dim,
+    mask: Any = True,
+    length: int = LENGTH,
 ) -> tuple[Any, dict[str, int]]:
     """What plugins of a packed encoder are handed, and how many layers there are of some kinds."""
     pytest.importorskip("tensorrt_rtx")
@@ -157,7 +161,7 @@ def handed(
     stand_in = Handed()
     monkeypatch.setattr(creators, "plugin", stand_in)
     monkeypatch.setattr(tensorrt_networks, "PLUGINS", packs)
-    graph = encoder(batch, mask)
+    graph = encoder(batch, mask, length=length)
     remove_padding(graph, "tokens")
     rewrite.run(graph, cleanup.all_rewrites())
     for fusion, operator in fusions.fused():
@@ -193,6 +197,15 @@ def test_tokens_go_to_the_plugin_as_they_are(
     assert plugins == [(QKV, {**numbers, "var_seqlen": [1]}, inputs)] * 2
     # Of each layer the products: of all three projections, of the output, and two behind it.
     assert layers == {"Gather": 3, "Convolution": 0, "MatrixMultiply": 2 * 4}
+
+
+@pytest.mark.parametrize(("length", "kernel"), [(50, 64), (96, 96), (100, 128), (130, 256)])
+def test_the_kernel_is_that_of_the_next_length(
+    monkeypatch: pytest.MonkeyPatch, length: int, kernel: int
+) -> None:
+    plugins, _ = handed(monkeypatch, "packed", 3, length=length)
+    for _, _, inputs in plugins:
+        assert inputs[1] == inputs[3] == f"INT32[{kernel}]"
 
 
 def test_what_surrounds_attention_is_left_to_plugins_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,10 +32,12 @@ PLUGIN = "CustomQKVToContextPluginDynamic 2"
 BATCH = symbol("batch", 1, 2, 4)
 
 
-def _engine(mode: str, mask: Mask = True, batch: Dim = BATCH, **options: Any) -> Engine:
+def _engine(
+    mode: str, mask: Mask = True, batch: Dim = BATCH, length: int = LENGTH, **options: Any
+) -> Engine:
     plugins = Plugins({"core": core_pack, "bert": fwd_plugins_bert.pack})
     builder = Builder(backend="tensorrt", mode=mode, plugins=plugins, options=options)
-    return builder.compile(encoder(batch, mask))
+    return builder.compile(encoder(batch, mask, length=length))
 
 
 def _plugins(engine: Engine) -> set[str]:
@@ -47,9 +49,9 @@ def _cosine(a: NDArray[Any], b: NDArray[Any]) -> float:
     return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
 
 
-def _given(batch: int) -> dict[str, NDArray[Any]]:
-    given = feeds(True, batch)
-    given["tokens"][-1, LENGTH // 4 :] = 0
+def _given(batch: int, length: int = LENGTH) -> dict[str, NDArray[Any]]:
+    given = feeds(True, batch, length)
+    given["tokens"][-1, length // 4 :] = 0
     given["tokens"][-1, 0] = 1
     return given
 
@@ -97,6 +99,19 @@ def test_what_is_left_to_plugins(
         with _engine("float16", -10000.0, 3, variable_length="tokens") as packed:
             assert _plugins(packed) == used
             _assert_same(packed, padded, _given(3), 0.999)
+
+
+# Kernels differ for up to four sequences, and by length.
+@pytest.mark.parametrize(("batch", "length"), [(8, 128), (3, 128), (8, 64), (8, 96), (8, 384)])
+def test_kernels_of_each_length(monkeypatch: pytest.MonkeyPatch, batch: int, length: int) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    shape = {"mask": True, "batch": batch, "length": length}
+    with (
+        _engine("float32", **shape) as padded,
+        _engine("float16", **shape, variable_length="tokens") as packed,
+    ):
+        assert _plugins(packed) == {PLUGIN}
+        _assert_same(packed, padded, _given(batch, length), 0.999)
 
 
 def test_a_sequence_of_padding_alone(monkeypatch: pytest.MonkeyPatch) -> None:

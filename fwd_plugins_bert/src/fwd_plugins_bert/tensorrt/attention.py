@@ -28,8 +28,10 @@ _GPUS = (75, 80, 86, 89, 90)
 #: Lengths for which version 1 has kernels that read which tokens are kept; for others it counts
 #: tokens up to the first that is not, which is another thing.
 _MASKED = (64, 96, 128, 384)
-#: Up to which lengths version 2 has kernels, by the size of heads; those of 32 not for sm_90.
-_LONGEST = 512
+#: Lengths that version 2 has kernels for with heads of 64, each for all sequences up to it; with
+#: heads of 32 for some, and not on sm_90. There those of 128, 256 and 384 are of another make.
+_KERNELS = (64, 96, 128, 256, 384, 512)
+_NARROW = (128, 256, 512)
 
 
 def refusal(ctx: Any, op: SelfAttention | PackedSelfAttention, length: Dim) -> str | None:
@@ -57,12 +59,17 @@ def _refuses(ctx: Any, op: SelfAttention) -> str | None:
 
 def size_refusal(size: int, length: int) -> str | None:
     """Why version 2 has no kernel for heads of that size and sequences of that length."""
-    rounded = next((one for one in (64, 96, 128, 256, 384, 512) if length <= one), None)
-    if rounded is None:
-        return f"the plugin takes {_LONGEST} tokens at most"
-    if size == 64 or (size == 32 and rounded in (128, 256, 512) and common.capability() != 90):
+    if length > _KERNELS[-1]:
+        return f"the plugin takes {_KERNELS[-1]} tokens at most"
+    if size == 64:
+        return None
+    if size == 32 and _kernel(length) in _NARROW and common.capability() != 90:
         return None
     return f"the plugin has no kernel for heads of {size} and {length} tokens here"
+
+
+def _kernel(length: int) -> int:
+    return next(one for one in _KERNELS if length <= one)
 
 
 def _masked_refusal(op: SelfAttention, length: int) -> str | None:
@@ -130,8 +137,8 @@ def end_to_end(
     """
     key = "bert longest", length, ctx.graph
     if key not in ctx.memo:
-        # Only the size of this input is read.
-        ctx.memo[key] = ctx.constant(Tensor(np.zeros(length, np.int32)))
+        # Only the size of this input is read: which kernel to take.
+        ctx.memo[key] = ctx.constant(Tensor(np.zeros(_kernel(length), np.int32)))
     longest = ctx.memo[key]
     has = {"has_mask": common.integer(1), "var_seqlen": common.integer(1)}
     # The second input is a mask that is not read, but counted.
