@@ -142,6 +142,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--workspace", type=int, default=4096, help="MiB")
     parser.add_argument("--plugins", action="append", default=[], help="as packed,skip")
+    parser.add_argument(
+        "--in-turns",
+        action="store_true",
+        help="build one by one: builds disturb each other's timing",
+    )
     parser.add_argument("--route", help="build this alone")
     asked = parser.parse_args(arguments)
     case = Case(asked.folder, "bert_base", asked.batch)
@@ -156,8 +161,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     routes = [*ROUTES, *(_WITH + names for names in asked.plugins)]
     missing = [route for route in routes if not file_of(case, route, asked.mode).exists()]
     command = [sys.executable, "-m", "benchmarks.gpu.padding", *shared, "--route"]
-    running = [subprocess.Popen([*command, route]) for route in missing]
-    codes = [one.wait() for one in running]  # all of them, or some would be left behind
+    if asked.in_turns:
+        codes = [subprocess.call([*command, route]) for route in missing]
+    else:
+        running = [subprocess.Popen([*command, route]) for route in missing]
+        codes = [one.wait() for one in running]  # all of them, or some would be left behind
     if any(codes):
         raise SystemExit("a build failed: see above")
     row = {"model": "bert_base", "batch": asked.batch, "mode": asked.mode}
