@@ -142,11 +142,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--workspace", type=int, default=4096, help="MiB")
     parser.add_argument("--plugins", action="append", default=[], help="as packed,skip")
-    parser.add_argument(
-        "--in-turns",
-        action="store_true",
-        help="build one by one: builds disturb each other's timing",
-    )
+    told = "build one by one, so that no build disturbs what another measures"
+    parser.add_argument("--in-turns", action="store_true", help=told)
     parser.add_argument("--route", help="build this alone")
     asked = parser.parse_args(arguments)
     case = Case(asked.folder, "bert_base", asked.batch)
@@ -169,8 +166,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if any(codes):
         raise SystemExit("a build failed: see above")
     row = {"model": "bert_base", "batch": asked.batch, "mode": asked.mode}
-    told = measure(case, routes, asked.mode, asked.share, asked.seconds)
-    print(json.dumps({**row, "machine": host.facts(), **told}), flush=True)
+    measured = measure(case, routes, asked.mode, asked.share, asked.seconds)
+    print(json.dumps({**row, "machine": host.facts(), **measured}), flush=True)
 
 
 if __name__ == "__main__":
