@@ -4,7 +4,9 @@ BERT-base on the files that :mod:`benchmarks.gpu.prepare` wrote, with a mask tha
 the places: Forward's engine as it is, the same with ``variable_length``, and the ONNX parser's, in
 turns in one process, each a recorded graph over buffers that stay. Counted are the launches alone:
 which rows are tokens is found on the host before each run, and ``host_us`` says what that takes.
-The last line is JSON.
+``--plugins NAMES`` adds a route without padding whose build has ``FWD_BERT_PLUGINS`` set to these
+names; it can be given more than once. Such a route that cannot be built is left out, and told. The
+last line of the output is JSON.
 """
 
 from __future__ import annotations
@@ -32,8 +34,11 @@ from benchmarks.summary import ratio
 from fwd_core import Builder
 from fwd_core.ir.serialize import load
 from fwd_plugins_bert.packing import packed_rows
+from fwd_plugins_bert.tensorrt.choice import VARIABLE
 
 ROUTES = ("forward", "packed", "onnx")
+#: Before the names of plugins, in routes that ask for some.
+_WITH = "packed with "
 #: The input of BERT that is its mask, as the traced model has them.
 MASK = 1
 
@@ -49,10 +54,16 @@ def lengths(batch: int, length: int, share: float) -> NDArray[np.int64]:
     return np.asarray(found, np.int64)
 
 
+def file_of(case: Case, route: str, mode: str) -> Path:
+    """Where the engine of a route is; other files of it differ in their suffix."""
+    name = route.replace(_WITH, "packed+").replace(",", "+")
+    return case.folder / f"padding-{name}-{mode}.json"
+
+
 def build_route(route: str, case: Case, settings: onnx_route.Settings) -> None:
     """Build one engine and leave its plan and the names of its inputs in the case's folder."""
     chosen = build.library()
-    start = time.perf_counter()
+    start, used = time.perf_counter(), list[str]()
     if route == "onnx":
         plan = onnx_route.build(chosen, case.onnx, settings, case)
         inputs, outputs = case.read()
@@ -61,21 +72,26 @@ def build_route(route: str, case: Case, settings: onnx_route.Settings) -> None:
             "outputs": [f"output_{i}" for i in range(len(outputs))],
         }
     else:
+        if route.startswith(_WITH):
+            os.environ[VARIABLE] = route.removeprefix(_WITH)  # before packs are asked
         packs = plugins()
         graph = load(case.graph, packs.operators)
         options = build.forward_options(chosen, settings)
-        if route == "packed":
+        if route != "forward":
             options["variable_length"] = graph.inputs[MASK].name
         builder = Builder(backend="tensorrt", mode=settings.mode, options=options, plugins=packs)
         engine = builder.compile(graph)
         plan, names = engine.plan.payload(), dict(engine.plan.manifest["bindings"])
-    path = case.folder / f"padding-{route}-{settings.mode}"
+        used = list(engine.manifest.get("plugins", ()))
+    path = file_of(case, route, settings.mode)
     path.with_suffix(".plan").write_bytes(plan)
-    facts = {"names": names, "build_s": time.perf_counter() - start}
-    path.with_suffix(".json").write_text(json.dumps(facts), encoding="utf-8")
+    facts = {"names": names, "plugins": used, "build_s": time.perf_counter() - start}
+    path.write_text(json.dumps(facts), encoding="utf-8")
 
 
-def measure(case: Case, mode: str, share: float, seconds: float) -> dict[str, Any]:
+def measure(
+    case: Case, routes: Sequence[str], mode: str, share: float, seconds: float
+) -> dict[str, Any]:
     """Medians, ratios of rounds, and how far real tokens are from those of the padded engine."""
     inputs, _ = case.read()
     batch, length = inputs[MASK].shape
@@ -85,10 +101,12 @@ def measure(case: Case, mode: str, share: float, seconds: float) -> dict[str, An
     made = packed_rows(given[MASK])
     found: dict[str, Any] = {"host_us": (time.perf_counter() - start) * 1e6}
     replays: dict[str, Replay] = {}
-    for route in ROUTES:
-        path = case.folder / f"padding-{route}-{mode}"
-        names = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["names"]
-        arrays = [*given, *made] if route == "packed" else given
+    used: dict[str, list[str]] = {}
+    for route in routes:
+        path = file_of(case, route, mode)
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        names, used[route] = facts["names"], facts.get("plugins", [])
+        arrays = [*given, *made] if route.startswith("packed") else given
         feeds = list(zip(names["inputs"], arrays, strict=True))
         plan = path.with_suffix(".plan").read_bytes()
         replays[route] = Replay(build.library(), plan, feeds, names["outputs"])
@@ -104,10 +122,13 @@ def measure(case: Case, mode: str, share: float, seconds: float) -> dict[str, An
         name: {
             "median_ms": float(np.median(medians[name])) * 1e3,
             **accuracy([hidden[name]], [hidden["forward"]]),
+            "plugins": used[name],
         }
-        for name in ROUTES
+        for name in routes
     }
-    pairs = (("packed", "forward"), ("packed", "onnx"), ("forward", "onnx"))
+    without = [name for name in routes if name.startswith("packed")]
+    pairs = [(name, other) for name in without for other in ("forward", "onnx")]
+    pairs.append(("forward", "onnx"))
     found["ratios"] = {f"{a} / {b}": ratio(medians[a], medians[b]) for a, b in pairs}
     return {**found, "share": float(kept.mean())}
 
@@ -121,31 +142,40 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--share", type=float, default=0.5, help="of the places that are tokens")
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--workspace", type=int, default=4096, help="MiB")
-    parser.add_argument("--route", choices=ROUTES, help="build this alone")
+    parser.add_argument("--plugins", action="append", default=[], help="as packed,skip")
+    told = "build one by one, so that no build disturbs what another measures"
+    parser.add_argument("--in-turns", action="store_true", help=told)
+    parser.add_argument("--route", help="build this alone")
     asked = parser.parse_args(arguments)
     case = Case(asked.folder, "bert_base", asked.batch)
     if asked.route:
+        if asked.route not in ROUTES and not asked.route.startswith(_WITH):
+            parser.error(f"there is no route {asked.route!r}: {', '.join((*ROUTES, _WITH))}NAMES")
         settings = onnx_route.Settings(asked.mode, asked.workspace)
         build_route(asked.route, case, settings)
         return
     shared = [str(asked.folder), "--batch", str(asked.batch), "--mode", asked.mode]
     shared += ["--workspace", str(asked.workspace)]
-    missing = [
-        route
-        for route in ROUTES
-        if not (case.folder / f"padding-{route}-{asked.mode}.json").exists()
-    ]
+    routes = [*ROUTES, *(_WITH + names for names in asked.plugins)]
+    missing = [route for route in routes if not file_of(case, route, asked.mode).exists()]
     command = [sys.executable, "-m", "benchmarks.gpu.padding", *shared, "--route"]
-    running = [subprocess.Popen([*command, route]) for route in missing]
-    codes = [one.wait() for one in running]  # all of them, or some would be left behind
-    if any(codes):
-        raise SystemExit("a build failed: see above")
+    if asked.in_turns:
+        codes = [subprocess.call([*command, route]) for route in missing]
+    else:
+        running = [subprocess.Popen([*command, route]) for route in missing]
+        codes = [one.wait() for one in running]  # all of them, or some would be left behind
+    failed = [route for route, code in zip(missing, codes, strict=True) if code]
+    if not {"forward", "onnx"}.isdisjoint(failed):
+        raise SystemExit(f"builds failed, see above: {', '.join(failed)}")
+    routes = [route for route in routes if route not in failed]
     row = {"model": "bert_base", "batch": asked.batch, "mode": asked.mode}
-    row["plugins"] = os.environ.get("FWD_BERT_PLUGINS", "")
-    told = measure(case, asked.mode, asked.share, asked.seconds)
+    row["plugins"] = os.environ.get("FWD_BERT_PLUGINS")
     library = build.library()
     machine = host.facts(**{library.flavour: library.version})
-    print(json.dumps({**row, "machine": machine, **told}), flush=True)
+    measured = measure(case, routes, asked.mode, asked.share, asked.seconds)
+    print(json.dumps({**row, "machine": machine, "failed": failed, **measured}), flush=True)
+    if failed:
+        raise SystemExit(f"measured without {', '.join(failed)}, whose builds failed: see above")
 
 
 if __name__ == "__main__":

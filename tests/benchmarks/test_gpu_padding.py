@@ -37,3 +37,20 @@ def test_routes_are_built(tmp_path: Path) -> None:
     assert names[1] == [*names[0], "packed.rows", "packed.places"]
     assert names[0][padding.MASK] == "attention_mask"
     assert all(one.with_suffix(".plan").stat().st_size > 2**20 for one in plans)
+
+
+def test_routes_with_plugins_have_files_of_their_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = Case(tmp_path, "bert_base", 1)
+    routes = ("packed", "packed with packed", "packed with packed,skip", "onnx")
+    files = [padding.file_of(case, route, "float16").name for route in routes]
+    assert files == [
+        "padding-packed-float16.json",
+        "padding-packed+packed-float16.json",
+        "padding-packed+packed+skip-float16.json",
+        "padding-onnx-float16.json",
+    ]
+    with pytest.raises(SystemExit):
+        padding.main([str(tmp_path), "--route", "pakced"])
+    assert "there is no route 'pakced': forward, packed, onnx" in capsys.readouterr().err

@@ -35,8 +35,9 @@ def owned(monkeypatch: pytest.MonkeyPatch, names: str | None) -> list[str]:
 @pytest.mark.parametrize(
     ("names", "keys"),
     [
-        (None, []),
+        (None, ["bert.PackedSelfAttention"]),
         ("none", []),
+        ("packed,skip", ["bert.PackedSelfAttention", "bert.SkipNorm"]),
         ("gelu", ["bert.GeluBias"]),
         (" skip , emb", ["bert.SkipNorm", "bert.EmbeddingNorm"]),
         ("fc,tanh", ["fwd.Linear", "fwd.Gelu"]),
@@ -46,7 +47,7 @@ def owned(monkeypatch: pytest.MonkeyPatch, names: str | None) -> list[str]:
         (
             "all",
             ["bert.GeluBias", "bert.SkipNorm", "bert.SelfAttention", "bert.EmbeddingNorm"]
-            + ["fwd.Linear", "fwd.Gelu"],
+            + ["bert.PackedSelfAttention", "fwd.Linear", "fwd.Gelu"],
         ),
     ],
 )
@@ -59,7 +60,7 @@ def test_the_environment_says_which(
 def test_an_unknown_name_is_told() -> None:
     with pytest.raises(OptionError, match="FWD_BERT_PLUGINS: no lowering is called 'gleu'") as told:
         choice.chosen({choice.VARIABLE: "gleu"})
-    assert "gelu, skip, qkv, emb, fc, tanh, own-skip, own-emb" in str(told.value)
+    assert "gelu, skip, qkv, emb, packed, fc, tanh, own-skip, own-emb" in str(told.value)
 
 
 def test_gelu_takes_tanh_and_in_half_both_forms() -> None:
@@ -158,12 +159,9 @@ def test_attention_with_a_mask_of_padding() -> None:
 
 
 def test_attention_of_all_tokens() -> None:
-    of = Operands()
-    assert attention._whole(attended(of, 100, 64, None), 100) is None
-    assert attention._whole(attended(of, 600, 64, None), 600) == (
-        "the plugin takes 512 tokens at most"
-    )
-    told = attention._whole(attended(of, 100, 48, None), 100)
+    assert attention.size_refusal(64, 100) is None
+    assert attention.size_refusal(64, 600) == ("the plugin takes 512 tokens at most")
+    told = attention.size_refusal(48, 100)
     assert told == "the plugin has no kernel for heads of 48 and 100 tokens here"
     single = attended(Operands(SINGLE), 128, 64, None)
     assert why(attention.self_attention, single) == (

@@ -52,7 +52,7 @@ def fwd_register_input_makers(register: reg.InputMakerRegister) -> None:
 
 @hookimpl
 def fwd_register_lowerings(register: reg.LoweringRegister) -> None:
-    """Those to TensorRT that the environment asks for; none if it does not."""
+    """Those to TensorRT that the environment asks for, or those in use without asking."""
     from fwd_plugins_bert import tensorrt
     from fwd_plugins_bert.tensorrt.choice import chosen
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from fwd_core.ir import Value, ops
 from fwd_plugins_bert.fusions import match
 
+#: What is added to a score so that nothing is left of its weight.
+REMOVES = -1000.0
 _FARTHEST = 16
 
 
@@ -57,6 +59,35 @@ def padding(mask: Value) -> Padding | None:
     if len(kept) != 1 or len(removed) != 1:
         return None
     return Padding(walk.value, kept[0], removed[0])
+
+
+def source(found: Padding) -> tuple[Value, bool]:
+    """What a mask was made of in the first place, and whether it marks padding."""
+    value, marks = found.tokens, found.kept == 0
+    while value.producer is not None:
+        op = value.producer.op
+        if isinstance(op, (ops.Cast, ops.Not)):
+            marks ^= isinstance(op, ops.Not)
+            value = op.x
+        elif isinstance(op, (ops.Equal, ops.NotEqual)) and match.number(op.b) == 0.0:
+            marks ^= isinstance(op, ops.Equal)
+            value = op.a
+        elif isinstance(op, ops.Where) and {_truth(op.a), _truth(op.b)} == {True, False}:
+            marks ^= _truth(op.b) is True
+            value = op.condition
+        else:
+            break
+    return value, marks
+
+
+def _truth(value: Value) -> bool | None:
+    """Whether all elements are other than 0, or all are 0; ``None`` where neither is known."""
+    if value.producer is not None and isinstance(value.producer.op, ops.Full):
+        return bool(value.producer.op.value)
+    if value.constant is None:
+        return None
+    known = value.constant.data != 0
+    return True if known.all() else None if known.any() else False
 
 
 class _Walk:

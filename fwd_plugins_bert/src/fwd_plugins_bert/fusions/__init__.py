@@ -35,9 +35,12 @@ def written_out() -> list[Fusion[Any]]:
 
 def fused() -> list[tuple[Fusion[Any], type[Operator]]]:
     """To operators of this pack, with which; of use where a backend has lowerings of them."""
+    from fwd_plugins_bert.packing.attention import FusePackedSelfAttention  # is made of these
+
     return [
         (FuseEmbeddingNorm(), ops.EmbeddingNorm),
         (FuseSkipNorm(), ops.SkipNorm),
         (FuseSelfAttention(), ops.SelfAttention),
+        (FusePackedSelfAttention(), ops.PackedSelfAttention),
         (FuseGeluBias(), ops.GeluBias),
     ]

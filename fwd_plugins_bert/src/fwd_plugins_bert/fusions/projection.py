@@ -20,7 +20,7 @@ class Projection:
     """A ``Linear`` whose features, or some of them, are cut into heads.
 
     Attributes:
-        x: What is projected, of rank 3.
+        x: What is projected, of rank 3; of rank 2 if it is of tokens alone.
         linear: The product.
         features: Which of its features are there, head after head.
         heads: How many heads.
@@ -45,17 +45,30 @@ class Projection:
         return self.linear.x
 
 
-def projection(operand: Value, swapped: bool) -> Projection | Refusal | None:
+def projection(
+    operand: Value, swapped: bool, places: Value | None = None
+) -> Projection | Refusal | None:
     """What an operand of attention is a projection of, if it is one.
 
     Args:
         operand: [batch, heads, length, size], or batch and heads in one axis.
         swapped: Whether the last two axes are the other way around.
+        places: If the projection is of tokens alone, by which they are put in their places.
     """
     found = moves.layout(operand)
     if found is None:
         return Refusal("how heads are cut from a product cannot be followed")
-    linear = match.made_by(found.source, ops.Linear)
+    product, nodes, factor = found.source, found.nodes, found.factor
+    if places is not None:
+        apart = match.made_by(product, ops.Gather)
+        if apart is None or apart.axis != 0 or apart.indices is not places:
+            return Refusal("a query, key or value is not of tokens alone")
+        nodes = (*_producers(product), *nodes)
+        product = apart.x
+        if (scaled := match.times_number(product)) is not None:
+            nodes, factor = (*_producers(product), *nodes), factor * scaled[1]
+            product = scaled[0]
+    linear = match.made_by(product, ops.Linear)
     if linear is None:
         return Refusal("a query, key or value is no projection")
     if found.source.type.rank != 3:
@@ -74,8 +87,6 @@ def projection(operand: Value, swapped: bool) -> Projection | Refusal | None:
     weight = rows_of(linear.weight)
     if weight is None or (linear.bias is not None and linear.bias.constant is None):
         return Refusal("a weight or bias of a projection is no constant")
-    node = found.source.producer
-    assert node is not None
     return Projection(
         linear,
         weight,
@@ -83,9 +94,13 @@ def projection(operand: Value, swapped: bool) -> Projection | Refusal | None:
         len(count),
         len(features) // len(count),
         length_first,
-        found.factor,
-        (node, *found.nodes),
+        factor,
+        (*_producers(product), *nodes),
     )
+
+
+def _producers(*values: Value) -> tuple[Node, ...]:
+    return tuple(value.producer for value in values if value.producer is not None)
 
 
 def merged(emit: Emitter, parts: Sequence[Projection]) -> tuple[Value, Value | None]:

@@ -30,34 +30,7 @@ class FuseSelfAttention(Fusion[Parts]):
 
     def find(self, node: Node) -> Parts | Refusal | None:
         """Match ``Attention``, or the last product of one that is written out."""
-        if isinstance(node.op, ops.Attention):
-            attention: ops.Attention | WrittenOut = node.op
-            operands = (node.op.query, node.op.key, node.op.value)
-            readers: tuple[Node, ...]
-            swapped, readers = (False, False, False), (node,)
-            if node.op.scale is None and not isinstance(node.op.query.type.shape[-1], int):
-                return Refusal("the size of a head is dynamic")
-            scale = node.op.factor()
-        else:
-            found = written_out(node)
-            if found is None or isinstance(found, Refusal):
-                return found
-            attention, operands, swapped = found, found.operands, found.swapped
-            readers, scale = found.nodes, found.scale
-        found_all = []
-        for operand, is_swapped in zip(operands, swapped, strict=True):
-            one = projection(operand, is_swapped)
-            if not isinstance(one, Projection):
-                return one
-            found_all.append(one)
-        query, key, value = found_all
-        reason = _difference(query, key, value) or _outside(found_all, readers)
-        if reason is None and not _mask_fits(attention, node.output):
-            reason = "the mask is not one of [batch, heads, length, length]"
-        if reason is not None:
-            return Refusal(reason)
-        scale *= query.factor * key.factor
-        return Parts(attention, (query, key, value), scale, node.output)
+        return parts(node)
 
     def replace(self, found: Parts, emit: Emitter) -> Value:
         """The operator, then its heads apart again, which clean-up joins with what follows."""
@@ -80,6 +53,43 @@ class FuseSelfAttention(Fusion[Parts]):
         if apart.type == found.result.type:
             return apart
         return emit(ops.Reshape(apart, found.result.type.shape), "joined")
+
+
+def parts(node: Node, places: Value | None = None) -> Parts | Refusal | None:
+    """Attention of one tensor to itself, whose last node this is.
+
+    Args:
+        node: ``Attention``, or the last product of one that is written out.
+        places: If projections are of tokens alone, by which they are put in their places.
+    """
+    if isinstance(node.op, ops.Attention):
+        attention: ops.Attention | WrittenOut = node.op
+        operands = (node.op.query, node.op.key, node.op.value)
+        readers: tuple[Node, ...]
+        swapped, readers = (False, False, False), (node,)
+        if node.op.scale is None and not isinstance(node.op.query.type.shape[-1], int):
+            return Refusal("the size of a head is dynamic")
+        scale = node.op.factor()
+    else:
+        found = written_out(node)
+        if found is None or isinstance(found, Refusal):
+            return found
+        attention, operands, swapped = found, found.operands, found.swapped
+        readers, scale = found.nodes, found.scale
+    found_all = []
+    for operand, is_swapped in zip(operands, swapped, strict=True):
+        one = projection(operand, is_swapped, places)
+        if not isinstance(one, Projection):
+            return one
+        found_all.append(one)
+    query, key, value = found_all
+    reason = _difference(query, key, value) or _outside(found_all, readers)
+    if reason is None and not _mask_fits(attention, node.output):
+        reason = "the mask is not one of [batch, heads, length, length]"
+    if reason is not None:
+        return Refusal(reason)
+    scale *= query.factor * key.factor
+    return Parts(attention, (query, key, value), scale, node.output)
 
 
 def _difference(query: Projection, key: Projection, value: Projection) -> str | None:

@@ -10,8 +10,15 @@ from fwd_plugins_bert.ops.activation import GeluBias
 from fwd_plugins_bert.ops.attention import SelfAttention
 from fwd_plugins_bert.ops.embedding import EmbeddingNorm
 from fwd_plugins_bert.ops.normalization import SkipNorm
+from fwd_plugins_bert.ops.packed_attention import PackedSelfAttention
 
-__all__ = ["ALL", "EmbeddingNorm", "GeluBias", "SelfAttention", "SkipNorm"]
+__all__ = ["ALL", "EmbeddingNorm", "GeluBias", "PackedSelfAttention", "SelfAttention", "SkipNorm"]
 
 #: Every operator of the pack.
-ALL: tuple[type[Operator], ...] = (EmbeddingNorm, SelfAttention, SkipNorm, GeluBias)
+ALL: tuple[type[Operator], ...] = (
+    EmbeddingNorm,
+    SelfAttention,
+    PackedSelfAttention,
+    SkipNorm,
+    GeluBias,
+)

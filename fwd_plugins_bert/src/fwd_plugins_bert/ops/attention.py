@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from fwd_core.errors import GraphError
-from fwd_core.ir import Dim, Emitter, Operator, Tensor, TensorType, Value, operator, ops
+from fwd_core.ir import Dim, DType, Emitter, Operator, Tensor, TensorType, Value, operator, ops
 from fwd_core.ir.dims import divide_exactly
 from fwd_core.rewrite.precision.rules import Rule
 from fwd_plugins_bert.ops import checks
@@ -52,7 +52,7 @@ class SelfAttention(Operator, namespace="bert"):
         ops.Linear(self.x, self.weight, self.bias).infer()
         if self.mask is not None:
             scores: tuple[Dim, ...] = (batch, self.heads, length, length)
-            _require_mask(self, self.mask, scores)
+            require_mask(self, self.mask, scores, dtype)
         return TensorType(dtype, (batch, length, self.heads * size))
 
     def size(self) -> int:
@@ -61,15 +61,7 @@ class SelfAttention(Operator, namespace="bert"):
         Raises:
             GraphError: The weight has no rows for three times the heads.
         """
-        count = self.weight.type.shape[0]
-        size = divide_exactly(count, 3 * self.heads) if self.heads > 0 else None
-        if not isinstance(size, int):
-            raise GraphError(
-                f"{self.kind()}: three times the heads divide the rows of the weight",
-                expected=f"a multiple of {3 * self.heads}",
-                got=count,
-            )
-        return size
+        return heads_size(self, self.weight, self.heads)
 
     def decompose(self, emit: Emitter) -> Value:
         """Products, cut into heads, and the attention of the core.
@@ -85,7 +77,8 @@ class SelfAttention(Operator, namespace="bert"):
             heads = emit(ops.Reshape(projected, (batch, length, self.heads, size)), name)
             return emit(ops.Transpose(heads, (0, 2, 1, 3)), name)
 
-        query, key, value = map(part, self._projected(emit, wide), ("query", "key", "value"))
+        projected = cut_projection(emit, self.x, self.weight, self.bias, wide)
+        query, key, value = map(part, projected, ("query", "key", "value"))
         attention = ops.Attention(query, key, value, self.mask, self.causal, self.scale)
         if self.empty_rows == "nan" and attention.may_empty_rows():
             context = self._written_out(emit, query, key, value)
@@ -93,29 +86,6 @@ class SelfAttention(Operator, namespace="bert"):
             context = emit(attention, "attention")
         joined = emit(ops.Transpose(context, (0, 2, 1, 3)), "joined")
         return emit(ops.Reshape(joined, (batch, length, wide)), "context")
-
-    def _projected(self, emit: Emitter, wide: int) -> list[Value]:
-        """Queries, keys and values with all their heads."""
-        starts = (0, wide, 2 * wide)
-        weight, bias = self.weight.constant, None if self.bias is None else self.bias.constant
-        if weight is None or (bias is None) != (self.bias is None):
-            product = emit(ops.Linear(self.x, self.weight, self.bias), "projected")
-            return [emit(ops.Slice(product, 2, start, wide), "part") for start in starts]
-
-        def rows(known: Tensor, start: int, name: str) -> Value:
-            return emit.constant(Tensor(known.data[start : start + wide], known.dtype), name)
-
-        return [
-            emit(
-                ops.Linear(
-                    self.x,
-                    rows(weight, start, "weight"),
-                    None if bias is None else rows(bias, start, "bias"),
-                ),
-                "projected",
-            )
-            for start in starts
-        ]
 
     def _written_out(self, emit: Emitter, query: Value, key: Value, value: Value) -> Value:
         """Products around a softmax, which gives NaN of minus infinities alone."""
@@ -130,12 +100,61 @@ class SelfAttention(Operator, namespace="bert"):
         return emit(ops.MatMul(weights, value), "attention")
 
 
-def _require_mask(op: SelfAttention, mask: Value, scores: tuple[Dim, ...]) -> None:
+def heads_size(op: Operator, weight: Value, heads: int) -> int:
+    """Features of one head of a weight that makes queries, keys and values.
+
+    Raises:
+        GraphError: The weight has no rows for three times the heads.
+    """
+    count = weight.type.shape[0]
+    size = divide_exactly(count, 3 * heads) if heads > 0 else None
+    if not isinstance(size, int):
+        raise GraphError(
+            f"{op.kind()}: three times the heads divide the rows of the weight",
+            expected=f"a multiple of {3 * heads}",
+            got=count,
+        )
+    return size
+
+
+def cut_projection(
+    emit: Emitter, x: Value, weight: Value, bias: Value | None, wide: int
+) -> list[Value]:
+    """Queries, keys and values with all their heads, ``wide`` features each."""
+    starts = (0, wide, 2 * wide)
+    known, known_bias = weight.constant, None if bias is None else bias.constant
+    if known is None or (known_bias is None) != (bias is None):
+        product = emit(ops.Linear(x, weight, bias), "projected")
+        axis = x.type.rank - 1
+        return [emit(ops.Slice(product, axis, start, wide), "part") for start in starts]
+
+    def rows(tensor: Tensor, start: int, name: str) -> Value:
+        return emit.constant(Tensor(tensor.data[start : start + wide], tensor.dtype), name)
+
+    return [
+        emit(
+            ops.Linear(
+                x,
+                rows(known, start, "weight"),
+                None if known_bias is None else rows(known_bias, start, "bias"),
+            ),
+            "projected",
+        )
+        for start in starts
+    ]
+
+
+def require_mask(op: Operator, mask: Value, scores: tuple[Dim, ...], dtype: DType) -> None:
+    """Require a mask that broadcasts to scores, bool or of their dtype.
+
+    Raises:
+        GraphError: It is another.
+    """
     behind = scores[max(4 - mask.type.rank, 0) :]
     fits = mask.type.rank <= 4 and all(
         a in (1, b) for a, b in zip(mask.type.shape, behind, strict=True)
     )
     if not fits:
         raise GraphError(f"{op.kind()}: the mask", expected=list(scores), got=mask.type)
-    if str(mask.type.dtype) not in ("bool", str(op.x.type.dtype)):
-        raise GraphError(f"{op.kind()}: mask is bool or {op.x.type.dtype}", got=mask.type)
+    if str(mask.type.dtype) not in ("bool", str(dtype)):
+        raise GraphError(f"{op.kind()}: mask is bool or {dtype}", got=mask.type)

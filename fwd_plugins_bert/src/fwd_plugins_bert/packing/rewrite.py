@@ -25,7 +25,7 @@ from fwd_core.ir.dims import bounds, evaluate, symbols
 from fwd_core.rewrite.cleanup.dead_code import RemoveDeadCode
 from fwd_plugins_bert.packing.maker import NAME, NAME_OF_PADDING
 from fwd_plugins_bert.packing.tokens import ELEMENTS, Axes, Tracker
-from fwd_plugins_bert.padding import Padding, padding
+from fwd_plugins_bert.padding import padding, source
 
 ROWS, PLACES, TOKENS = "packed.rows", "packed.places", "tokens"
 _IN_ORDER, _SWAPPED = Axes(0, 1), Axes(1, 0)
@@ -99,7 +99,7 @@ def _input(graph: Graph, name: str) -> Value:
 def _require_used(graph: Graph, mask: Value, marks_padding: bool) -> None:
     """Refuse a mask where attention is seen to be masked by another, or the other way round."""
     found = (padding(value) for value in _masks(graph))
-    sources = (_source(one) for one in found if one is not None)
+    sources = (source(one) for one in found if one is not None)
     seen = {(value, marks) for value, marks in sources if value in graph.inputs}
     if not seen or (mask, marks_padding) in seen:
         return
@@ -115,32 +115,6 @@ def _require_used(graph: Graph, mask: Value, marks_padding: bool) -> None:
         got=f"{'~' if marks_padding else ''}{mask.name}",
         hint=f"variable_length={names[0]!r}",
     )
-
-
-def _source(found: Padding) -> tuple[Value, bool]:
-    """What a mask was made of, and whether it marks padding."""
-    value, marks = found.tokens, found.kept == 0
-    while value.producer is not None:
-        op = value.producer.op
-        if isinstance(op, (ops.Cast, ops.Not)):
-            marks ^= isinstance(op, ops.Not)
-            value = op.x
-        elif isinstance(op, ops.Where) and {_truth(op.a), _truth(op.b)} == {True, False}:
-            marks ^= _truth(op.b) is True
-            value = op.condition
-        else:
-            break
-    return value, marks
-
-
-def _truth(value: Value) -> bool | None:
-    """Whether all elements are other than 0, or all are 0; ``None`` where neither is known."""
-    if value.producer is not None and isinstance(value.producer.op, ops.Full):
-        return bool(value.producer.op.value)
-    if value.constant is None:
-        return None
-    known = value.constant.data != 0
-    return True if known.all() else None if known.any() else False
 
 
 def _masks(graph: Graph) -> Iterator[Value]:

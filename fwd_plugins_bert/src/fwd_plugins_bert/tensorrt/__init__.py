@@ -1,8 +1,8 @@
 """Lowerings to TensorRT by plugins: those that NVIDIA ships with 8.6 to 10.13, and two of our own.
 
-They are registered only if they are asked for (:mod:`fwd_plugins_bert.tensorrt.choice`), so that
-fused operators are made for TensorRT only then. TensorRT 11 has none of NVIDIA's and RTX has no
-plugins, and there the operators are decomposed in any case.
+Which are registered is said by :mod:`fwd_plugins_bert.tensorrt.choice`, and fused operators are
+made for TensorRT only where theirs are. TensorRT 11 has none of NVIDIA's and RTX has no plugins,
+and there the operators are decomposed in any case.
 """
 
 from __future__ import annotations
@@ -12,7 +12,15 @@ from types import ModuleType
 
 def modules(names: tuple[str, ...]) -> list[ModuleType]:
     """The modules whose lowerings go by these names."""
-    from fwd_plugins_bert.tensorrt import attention, embedding, gelu, products, skip_norm, tanh
+    from fwd_plugins_bert.tensorrt import (
+        attention,
+        embedding,
+        gelu,
+        packed_attention,
+        products,
+        skip_norm,
+        tanh,
+    )
     from fwd_plugins_bert.tensorrt.own import embedding as own_embedding
     from fwd_plugins_bert.tensorrt.own import skip_norm as own_skip_norm
 
@@ -22,6 +30,7 @@ def modules(names: tuple[str, ...]) -> list[ModuleType]:
         # What is between two attentions can then stay in the order that its plugin wants.
         "qkv": [attention, products, tanh],
         "emb": [embedding],
+        "packed": [packed_attention],
         "fc": [products],
         "tanh": [tanh],
         "own-skip": [own_skip_norm],

@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 
 from fwd_core.backends.tensorrt.context import ITensor, TensorRTLowering
 from fwd_core.backends.tensorrt.lowering import empty_rows
-from fwd_core.backends.tensorrt.lowering.creation import steps
 from fwd_core.backends.tensorrt.lowering.reduction import reduced
-from fwd_core.ir import DType, Tensor
+from fwd_core.ir import Dim, DType, Tensor
 from fwd_core.ir.dims import product
 from fwd_core.ir.types import Shape
 from fwd_core.plugins.markers import lowering
-from fwd_plugins_bert.ops import SelfAttention
-from fwd_plugins_bert.padding import Padding, padding
+from fwd_plugins_bert.ops import PackedSelfAttention, SelfAttention
+from fwd_plugins_bert.padding import REMOVES, Padding, padding
 from fwd_plugins_bert.tensorrt import common, turning
+from fwd_plugins_bert.tensorrt.counting import counted
 from fwd_plugins_bert.tensorrt.embedding import packed_mask
 from fwd_plugins_bert.tensorrt.products import projected
 
@@ -28,13 +28,14 @@ _GPUS = (75, 80, 86, 89, 90)
 #: Lengths for which version 1 has kernels that read which tokens are kept; for others it counts
 #: tokens up to the first that is not, which is another thing.
 _MASKED = (64, 96, 128, 384)
-#: Up to which lengths version 2 has kernels, by the size of heads; those of 32 not for sm_90.
-_LONGEST = 512
-#: What is added to a score so that nothing is left of its weight.
-_REMOVES = -1000.0
+#: Lengths that version 2 has kernels for with heads of 64, each for all sequences up to it; with
+#: heads of 32 for some, and not on sm_90. There those of 128, 256 and 384 are of another make.
+_KERNELS = (64, 96, 128, 256, 384, 512)
+_NARROW = (128, 256, 512)
 
 
-def _refuses(ctx: Any, op: SelfAttention) -> str | None:
+def refusal(ctx: Any, op: SelfAttention | PackedSelfAttention, length: Dim) -> str | None:
+    """Why no version of the plugin takes attention over sequences of that length."""
     reason = common.refusal(ctx, op.x, op.weight, op.bias)
     if reason is not None:
         return reason
@@ -42,22 +43,33 @@ def _refuses(ctx: Any, op: SelfAttention) -> str | None:
         return "the plugin has fused kernels for float16 only"
     if common.capability() not in _GPUS:
         return f"the plugin has kernels for {', '.join(f'sm_{gpu}' for gpu in _GPUS)}"
+    return None if isinstance(length, int) else "the plugin needs a fixed length"
+
+
+def _refuses(ctx: Any, op: SelfAttention) -> str | None:
+    length = op.x.type.shape[1]
+    reason = refusal(ctx, op, length)
+    if reason is not None:
+        return reason
     if op.causal:
         return "the plugin has no causal mask"
-    length = op.x.type.shape[1]
-    if not isinstance(length, int):
-        return "the plugin needs a fixed length"
-    return _whole(op, length) if op.mask is None else _masked_refusal(op, length)
+    assert isinstance(length, int)
+    return _masked_refusal(op, length) if op.mask is not None else size_refusal(op.size(), length)
 
 
-def _whole(op: SelfAttention, length: int) -> str | None:
-    size = op.size()
-    rounded = next((one for one in (64, 96, 128, 256, 384, 512) if length <= one), None)
-    if rounded is None:
-        return f"the plugin takes {_LONGEST} tokens at most"
-    if size == 64 or (size == 32 and rounded in (128, 256, 512) and common.capability() != 90):
+def size_refusal(size: int, length: int) -> str | None:
+    """Why version 2 has no kernel for heads of that size and sequences of that length."""
+    if length > _KERNELS[-1]:
+        return f"the plugin takes {_KERNELS[-1]} tokens at most"
+    if size == 64:
+        return None
+    if size == 32 and _kernel(length) in _NARROW and common.capability() != 90:
         return None
     return f"the plugin has no kernel for heads of {size} and {length} tokens here"
+
+
+def _kernel(length: int) -> int:
+    return next(one for one in _KERNELS if length <= one)
 
 
 def _masked_refusal(op: SelfAttention, length: int) -> str | None:
@@ -68,7 +80,7 @@ def _masked_refusal(op: SelfAttention, length: int) -> str | None:
     found = padding(op.mask)
     if found is None or found.tokens.type.shape != op.x.type.shape[:2]:
         return "the plugin takes masks of padding only"
-    if found.added > _REMOVES:
+    if found.added > REMOVES:
         return "the mask leaves something of what it takes away"
     if found.added == -math.inf and op.empty_rows == "nan":
         return "a sequence of padding alone gives numbers, not NaN"
@@ -82,7 +94,7 @@ def self_attention(ctx: TensorRTLowering, op: SelfAttention) -> ITensor:
     return _all_kept(ctx, op) if found is None else _some_kept(ctx, op, found)
 
 
-def _fields(op: SelfAttention) -> dict[str, common.Array]:
+def _fields(op: SelfAttention | PackedSelfAttention) -> dict[str, common.Array]:
     return {
         "type_id": common.type_id(op.x.type.dtype),
         "hidden_size": common.integer(op.heads * op.size()),
@@ -97,18 +109,42 @@ def _all_kept(ctx: TensorRTLowering, op: SelfAttention) -> ITensor:
     assert isinstance(length, int)
     wide = op.heads * op.size()
     tokens = product((batch, length))
-    qkv = _product(ctx, op, ctx[op.x], op.x.type.shape)
+    qkv = projected_heads(ctx, op, ctx[op.x], op.x.type.shape)
     qkv = ctx.reshape(qkv, (batch, length, 3 * wide), (tokens, 3 * wide, 1, 1))
     key = "bert sequences", batch, length, ctx.graph
     if key not in ctx.memo:
-        begins = steps(ctx, batch + 1, 0, length, DType.INT32)
-        # Only the size of the last one is read: the greatest length.
-        ctx.memo[key] = begins, ctx.constant(Tensor(np.zeros(length, np.int32)))
-    begins, longest = ctx.memo[key]
-    fields = {**_fields(op), "has_mask": common.integer(1), "var_seqlen": common.integer(1)}
+        ctx.memo[key] = counted(ctx, batch + 1, length)
+    context = end_to_end(ctx, op, qkv, ctx.memo[key], length)
+    return ctx.reshape(context, (tokens, wide, 1, 1), (batch, length, wide))
+
+
+def end_to_end(
+    ctx: TensorRTLowering,
+    op: SelfAttention | PackedSelfAttention,
+    qkv: ITensor,
+    begins: ITensor,
+    length: int,
+) -> ITensor:
+    """The context of tokens, half [tokens, features, 1, 1], of sequences end to end.
+
+    Args:
+        ctx: Where layers are added.
+        op: The attention.
+        qkv: Half [tokens, 3 * features, 1, 1], query, key and value of each head side by side.
+        begins: int32 [batch + 1], where each sequence begins among the tokens, and the last ends.
+            Behind that nothing is written.
+        length: What no sequence exceeds.
+    """
+    key = "bert longest", length, ctx.graph
+    if key not in ctx.memo:
+        # Only the size of this input is read: which kernel to take.
+        ctx.memo[key] = ctx.constant(Tensor(np.zeros(_kernel(length), np.int32)))
+    longest = ctx.memo[key]
+    has = {"has_mask": common.integer(1), "var_seqlen": common.integer(1)}
     # The second input is a mask that is not read, but counted.
-    layer = ctx.plugin(_NAME, "2", fields, [qkv, longest, begins, longest])
-    return ctx.reshape(ctx.output(layer), (tokens, wide, 1, 1), (batch, length, wide))
+    return ctx.output(
+        ctx.plugin(_NAME, "2", {**_fields(op), **has}, [qkv, longest, begins, longest])
+    )
 
 
 def _some_kept(ctx: TensorRTLowering, op: SelfAttention, found: Padding) -> ITensor:
@@ -120,7 +156,7 @@ def _some_kept(ctx: TensorRTLowering, op: SelfAttention, found: Padding) -> ITen
     if key not in ctx.memo:
         ctx.memo[key] = _masks(ctx, found, length)
     packed, some = ctx.memo[key]
-    qkv = _product(ctx, op, turning.turned(ctx, op.x), (length, batch, features))
+    qkv = projected_heads(ctx, op, turning.turned(ctx, op.x), (length, batch, features))
     shape: Shape = (length, batch, 3 * wide)
     qkv = ctx.reshape(qkv, shape, (*shape, 1, 1))
     layer = ctx.plugin(_NAME, "1", _fields(op), [qkv, packed])
@@ -134,19 +170,26 @@ def _some_kept(ctx: TensorRTLowering, op: SelfAttention, found: Padding) -> ITen
 
 def _masks(ctx: TensorRTLowering, found: Padding, length: int) -> tuple[ITensor, ITensor]:
     """The packed mask, and which sequences keep a token: bool [batch, 1, 1, 1]."""
-    keep = ctx[found.tokens]
-    if found.tokens.type.dtype is not DType.BOOL:
-        keep = ctx.cast(keep, "BOOL")
-    if not found.kept:
-        keep = ctx.unary("NOT", keep)
     batch = found.tokens.type.shape[0]
-    flags = ctx.cast(keep, "INT32")
+    flags = kept_flags(ctx, found)
     some = ctx.cast(reduced(ctx, flags, "MAX", (1,), True), "BOOL")
     some = ctx.reshape(some, (batch, 1), (batch, 1, 1, 1))
     return packed_mask(ctx, ctx.transpose(flags, (1, 0)), length), some
 
 
-def _product(ctx: TensorRTLowering, op: SelfAttention, x: ITensor, shape: Shape) -> ITensor:
+def kept_flags(ctx: TensorRTLowering, found: Padding) -> ITensor:
+    """Which tokens are kept, as int32 [batch, length] of 1 and 0."""
+    keep = ctx[found.tokens]
+    if found.tokens.type.dtype is not DType.BOOL:
+        keep = ctx.cast(keep, "BOOL")
+    if not found.kept:
+        keep = ctx.unary("NOT", keep)
+    return ctx.cast(keep, "INT32")
+
+
+def projected_heads(
+    ctx: TensorRTLowering, op: SelfAttention | PackedSelfAttention, x: ITensor, shape: Shape
+) -> ITensor:
     """Query, key and value of each head side by side, scaled so that the plugin's own scale fits.
 
     The plugin divides scores by the square root of the size of heads.

@@ -1,6 +1,8 @@
-"""Which of the lowerings to TensorRT are in use: none, until measurements say which win.
+"""Which of the lowerings to TensorRT are in use.
 
-``FWD_BERT_PLUGINS`` holds their names, separated by commas, or ``all`` or ``none``.
+``FWD_BERT_PLUGINS`` holds their names, separated by commas, or ``all`` or ``none``. Where it is not
+set, attention without padding is left to its plugin, which spares moving tokens in every layer; the
+others are not in use until measurements say which win.
 """
 
 from __future__ import annotations
@@ -12,11 +14,13 @@ from fwd_core.errors import OptionError
 
 VARIABLE = "FWD_BERT_PLUGINS"
 #: Kernels of NVIDIA's plugins, each for one operator of the pack.
-PLUGINS = ("gelu", "skip", "qkv", "emb")
+PLUGINS = ("gelu", "skip", "qkv", "emb", "packed")
 #: Other forms of layers for TensorRT 8, which its compiler fuses where plugins part a network.
 FORMS = ("fc", "tanh")
 #: Plugins of our own, for TensorRT 10 and 11.
 OWN = ("own-skip", "own-emb")
+#: In use where nothing is asked for.
+DEFAULT = "packed"
 
 
 def chosen(environ: Mapping[str, str] | None = None) -> tuple[str, ...]:
@@ -25,7 +29,7 @@ def chosen(environ: Mapping[str, str] | None = None) -> tuple[str, ...]:
     Raises:
         OptionError: A name is unknown, or two lower one operator.
     """
-    text = (os.environ if environ is None else environ).get(VARIABLE, "")
+    text = (os.environ if environ is None else environ).get(VARIABLE, DEFAULT)
     names = {name.strip() for name in text.split(",")} - {"", "none"}
     known = (*PLUGINS, *FORMS, *OWN)
     unknown = sorted(names.difference(known, ("all",)))

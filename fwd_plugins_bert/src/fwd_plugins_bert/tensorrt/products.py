@@ -51,14 +51,16 @@ def _convolves(ctx: TensorRTLowering, dtype: DType) -> bool:
 def projected(
     ctx: TensorRTLowering, x: ITensor, shape: Shape, weight: Tensor, bias: Tensor | None
 ) -> ITensor:
-    """The product of a tensor [a, b, in] with a weight [out, in], and the bias [out]."""
+    """The product of a tensor [..., in] with a weight [out, in], and the bias [out]."""
     if _convolves(ctx, weight.dtype):
         return _convolved(ctx, x, shape, weight, bias)
-    wide = ctx.constant(Tensor(weight.data[None], weight.dtype))
-    result = core.product(ctx, x, wide, transpose_b=True)
-    if bias is None:
-        return result
-    return ctx.elementwise("SUM", result, ctx.constant(Tensor(bias.data[None, None], bias.dtype)))
+
+    def ranked(tensor: Tensor) -> ITensor:
+        lead = (1,) * (len(shape) - tensor.data.ndim)
+        return ctx.constant(Tensor(tensor.data.reshape(*lead, *tensor.data.shape), tensor.dtype))
+
+    result = core.product(ctx, x, ranked(weight), transpose_b=True)
+    return result if bias is None else ctx.elementwise("SUM", result, ranked(bias))
 
 
 def _convolved(
