@@ -61,19 +61,20 @@ def paddings(found: Sequence[_Document]) -> Iterator[str]:
     )
     yield f"|---|---:|---|{'---:|' * 7}"
     for one in found:
-        routes, ratios = one["routes"], one["ratios"]
-        times = [f"{routes[name]['median_ms']:.3f}" for name in ("packed", "forward", "onnx")]
-        cells = [
-            f"{one['batch']} {one['mode']}",
-            f"{one['share']:.0%}",
-            one.get("plugins") or "default",
-            *times,
-            _ratio(ratios["packed / forward"]),
-            _ratio(ratios["packed / onnx"]),
-            f"{routes['packed']['cosine']:.6f}",
-            f"{one['host_us']:.0f}",
-        ]
-        yield f"| {' | '.join(cells)} |"
+        for name in one["routes"]:
+            if name.startswith("packed"):
+                yield f"| {' | '.join(_padding(one, name))} |"
+
+
+def _padding(one: _Document, name: str) -> Iterator[str]:
+    routes, ratios = one["routes"], one["ratios"]
+    yield f"{one['batch']} {one['mode']}"
+    yield f"{one['share']:.0%}"
+    yield name.removeprefix("packed").removeprefix(" with ") or one.get("plugins") or "default"
+    yield from (f"{routes[each]['median_ms']:.3f}" for each in (name, "forward", "onnx"))
+    yield from (_ratio(ratios[f"{name} / {each}"]) for each in ("forward", "onnx"))
+    yield f"{routes[name]['cosine']:.6f}"
+    yield f"{one['host_us']:.0f}"
 
 
 def kernels(found: Sequence[_Document]) -> Iterator[str]:
