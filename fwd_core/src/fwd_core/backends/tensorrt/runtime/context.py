@@ -209,7 +209,7 @@ class DeviceContext(Context):
         known = self._sized.get(sizes)
         graphs, lengths = self._prepared(sizes, shapes) if known is None else known
         pool = owner.pinned if host else owner.blocks
-        blocks = [pool.lend(length, stream) for length in lengths]
+        blocks = [pool.lend(length, stream, place) for place, length in enumerate(lengths)]
         if host:
             self._run_staged(inputs, sizes, sent, blocks, lengths, graphs, stream, host=True)
         else:
