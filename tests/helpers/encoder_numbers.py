@@ -57,12 +57,12 @@ def _(_op: ops.Where, condition: Array, a: Array, b: Array) -> Array:
 
 @_computed.register
 def _(_op: ops.Add, a: Array, b: Array) -> Array:
-    return a + b
+    return np.asarray(a + b)
 
 
 @_computed.register
 def _(_op: ops.Linear, x: Array, weight: Array, bias: Array) -> Array:
-    return x @ weight.T + bias
+    return np.asarray(x @ weight.T + bias)
 
 
 @_computed.register
@@ -77,13 +77,13 @@ def _(op: ops.Transpose, x: Array) -> Array:
 
 @_computed.register
 def _(_op: ops.Gelu, x: Array) -> Array:
-    return x / 2 * (1 + _ERF(x / math.sqrt(2)))
+    return np.asarray(x / 2 * (1 + _ERF(x / math.sqrt(2))))
 
 
 @_computed.register
 def _(op: ops.LayerNorm, x: Array, scale: Array, shift: Array) -> Array:
     apart = x - x.mean(-1, keepdims=True)
-    return apart / np.sqrt(apart.var(-1, keepdims=True) + op.epsilon) * scale + shift
+    return np.asarray(apart / np.sqrt(apart.var(-1, keepdims=True) + op.epsilon) * scale + shift)
 
 
 @_computed.register
@@ -94,4 +94,4 @@ def _(op: ops.Attention, query: Array, key: Array, value: Array, mask: Any = Non
     most = scores.max(-1, keepdims=True)
     weights = np.exp(scores - np.where(np.isinf(most), 0, most))
     total = weights.sum(-1, keepdims=True)
-    return weights @ value / np.where(total == 0, 1, total)
+    return np.asarray(weights @ value / np.where(total == 0, 1, total))
