@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 import fwd_plugins_bert.pack
 from fwd_core import Builder, Engine, core_pack
 from fwd_core.backends.tensorrt import TensorRTBackend
-from fwd_core.ir import Graph, symbol
+from fwd_core.ir import DType, Graph, TensorType, ops, symbol
 from fwd_core.plugins import Plugins
 from fwd_plugins_bert.tensorrt.choice import VARIABLE
 from fwd_plugins_bert.tensorrt.common import capability
@@ -109,6 +109,18 @@ def test_all_tokens_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     with engine(encoder(BATCH, None), "float16") as built:
         assert plugins_of(built) == {NAMES["whole"]}
         assert_close(built.run(feeds(None))["y"], truth(None), "float16")
+
+
+def test_sequences_begin_one_after_the_other() -> None:
+    """What attention without a mask is told of a batch, by itself."""
+    batch, graph = symbol("batch", 1, 2, 4), Graph("begins")
+    graph.add_input("ids", TensorType(DType.INT64, (batch, LENGTH)))
+    begins = graph.add(ops.Arange(batch + 1, 0, LENGTH, DType.INT32))
+    graph.set_outputs([begins], ["begins"])
+    with engine(graph, "float16") as built:
+        for count in (1, BATCH, 4):
+            found = built.run(feeds(None, count))["begins"]
+            np.testing.assert_array_equal(found, LENGTH * np.arange(count + 1))
 
 
 @pytest.mark.parametrize(
