@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.gpu import prepared, rows
+from benchmarks.gpu.needs import MISSING
 from benchmarks.gpu.prepared import OtherFilesError
 from benchmarks.gpu.rows import TORCH_ROUTES as ROUTES
 from benchmarks.gpu.rows import Row
@@ -38,6 +39,8 @@ _ROOT = Path(__file__).parents[2]
 _LAZY = {"CUDA_MODULE_LOADING": "LAZY"}
 _PACKAGES = ("fwd_core", "fwd_ops_torch", "fwd_plugins_bert")
 UNFINISHED = 3
+#: Seconds that a Python may take to say what it misses: the first import of torch is slow.
+_PATIENCE = 120.0
 
 
 class Steps:
@@ -87,6 +90,33 @@ class Steps:
             extra += ["--memory"] if bert and row.mode != "int8" else []
             done = self._run(tensorrt, "measure", *common, *extra)
         return done and self.has(kind, row)
+
+    def missing(self, left: Sequence[tuple[str, Row]]) -> str | None:
+        """What the Pythons miss for what is left, in one line; ``None`` if they miss nothing.
+
+        A Python that fails otherwise, or takes too long, is left to the step that it fails.
+        """
+        asked = self._asked
+        steps = {kind: asked.torch_python if kind == "torch" else asked.tensorrt_python
+                 for kind, _ in left}  # fmt: skip
+        if not all(self.is_prepared(row) for _, row in left):
+            steps = {"prepare": asked.torch_python, **steps}
+        for python in dict.fromkeys(steps.values()):
+            its = [step for step, other in steps.items() if other == python]
+            command = [*shlex.split(python), "-m", "benchmarks.gpu.needs", *its]
+            try:
+                done = subprocess.run(
+                    [*command, "--device", asked.device], cwd=_ROOT, env=_environment(),
+                    timeout=min(self.left / 2, _PATIENCE), capture_output=True, text=True,
+                    check=False,
+                )  # fmt: skip
+            except subprocess.TimeoutExpired:
+                continue
+            except OSError as error:
+                return f"{', '.join(its)}: {python!r} does not start: {error}"
+            if done.returncode == MISSING and done.stdout.strip():
+                return done.stdout.strip().splitlines()[-1]
+        return None
 
     def has(self, kind: str, row: Row) -> bool:
         """Whether half a row is in the file, with all routes that are asked for."""
@@ -153,7 +183,12 @@ def _environment() -> dict[str, str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure; 0 if all that was asked for is there, 1 if a row failed, 3 if the budget ended."""
+    """Measure what is asked for.
+
+    Returns:
+        0 if all is there, 1 if a row failed, 3 if the budget ended, 4 if nothing was begun, because
+        a package or the GPU is missing.
+    """
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
     parser.add_argument("--output", type=Path, required=True, help="folder of the results")
     parser.add_argument("--from", dest="earlier", type=Path, help="results of an earlier run")
@@ -201,6 +236,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             steps.is_prepared(row)
     except OtherFilesError as error:
         parser.error(str(error))
+    if left and steps.left >= _LEAST[left[0][0]] and (told := steps.missing(left)):
+        print(f"python -m benchmarks.gpu: {told}", file=sys.stderr)
+        return MISSING
     failed = False
     for kind, row in left:
         if steps.left < _LEAST[kind]:

@@ -24,10 +24,11 @@ from benchmarks.gpu.packs import plugins
 from benchmarks.gpu.rows import BATCHES, MODELS, MODES
 from fwd_core import Builder, Engine, core_pack
 from fwd_core.backends.tensorrt.context import TensorRTLowering
-from fwd_core.backends.tensorrt.library import FLAVOURS, Library, NotInstalledError, load
+from fwd_core.backends.tensorrt.library import EXTRAS, FLAVOURS, Library, NotInstalledError, load
 from fwd_core.backends.tensorrt.logger import logger
 from fwd_core.ir import DType, Graph, TensorType, ops
 from fwd_core.plugins import Plugins
+from fwd_core.plugins.advice import pip_install
 from fwd_core.quantize import Calibrator
 
 ROUTES = ("forward", "onnx")
@@ -47,7 +48,9 @@ def library() -> Library:
             return load(flavour)
         except NotInstalledError:
             continue
-    raise NotInstalledError(f"neither {' nor '.join(FLAVOURS)} is installed")
+    raise NotInstalledError(
+        f"neither {' nor '.join(FLAVOURS)} is installed", hint=pip_install(EXTRAS["tensorrt"])
+    )
 
 
 def forward_options(chosen: Library, settings: Settings) -> dict[str, Any]:

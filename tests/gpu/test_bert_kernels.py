@@ -9,7 +9,7 @@ import norm_cases
 import numpy as np
 import pytest
 from gpu_memory import Raw, Slow
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from norm_cases import Array, Case, embedding_norms, skip_norms
 
@@ -31,6 +31,8 @@ def _why_not() -> str:
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(bool(_why_not()), reason=_why_not())]
 BLOCKS = st.sampled_from([driver.MOST_BLOCKS, 1, 3])
+#: The first example of a width compiles its kernel. Said here too, for runs with no conftest.
+NO_DEADLINE = settings(deadline=None)
 
 
 class Launch(norm_cases.Launch):
@@ -60,6 +62,7 @@ def residual(norm: Norm, rows: int, seed: int = 0) -> Case:
     return case
 
 
+@NO_DEADLINE
 @given(case=skip_norms(300, 5000), blocks=BLOCKS, offset=st.sampled_from([0, 0, 1, 2, 4]))
 def test_residual_sums(case: Case, blocks: int, offset: int) -> None:
     launch = Launch(case, offset)
@@ -67,6 +70,7 @@ def test_residual_sums(case: Case, blocks: int, offset: int) -> None:
     case.check(launch.result())
 
 
+@NO_DEADLINE
 @given(case=embedding_norms(300, 5000), blocks=BLOCKS, offset=st.sampled_from([0, 0, 1, 2]))
 def test_embeddings(case: Case, blocks: int, offset: int) -> None:
     launch = Launch(case, offset)

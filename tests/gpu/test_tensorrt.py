@@ -145,7 +145,10 @@ def test_runs_that_repeat_are_replayed(host: bool) -> None:
         for _ in range(6):
             _assert_same(engine.run(given), wanted)
         (context,) = _executable(engine)._contexts
-        assert sum(graphs.replays for graphs in context.graphs) >= 3
+        # The first run on the host is the one that was wanted. On the GPU, where outputs are new
+        # memory, the first of the six warms up and the second is recorded; they are dropped
+        # before the next run, and come back to their places, also two that are of one size.
+        assert sum(graphs.replays for graphs in context.graphs) >= (5 if host else 4)
 
 
 @pytest.mark.parametrize("kind", ["host", "gpu", "streams"])

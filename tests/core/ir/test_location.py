@@ -29,3 +29,10 @@ USER, OWN = Frame("model.py", 12, "forward"), Frame("torch/nn/linear.py", 134)
 )
 def test_printed_form(location: Location, text: str) -> None:
     assert str(location) == text
+
+
+def test_a_node_stands_for_those_that_were_joined() -> None:
+    assert Location("conv").nodes("conv") == ("conv",)
+    joined = Location("conv", joined=("conv", "bn"))
+    assert joined.nodes("bn") == ("conv", "bn")
+    assert joined.nodes("bn/float32") == ("bn/float32",)  # a cast behind it

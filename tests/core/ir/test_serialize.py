@@ -17,7 +17,19 @@ from toy_ops import OPERATORS, Halves
 
 from fwd_core import files
 from fwd_core.errors import EngineFileError
-from fwd_core.ir import DType, Graph, Operator, Tensor, TensorType, Value, load, operator, ops, save
+from fwd_core.ir import (
+    DType,
+    Graph,
+    Location,
+    Operator,
+    Tensor,
+    TensorType,
+    Value,
+    load,
+    operator,
+    ops,
+    save,
+)
 from fwd_core.ir import text as printed
 from fwd_core.ir.serialize import FORMAT, VERSION, from_parts, to_parts
 
@@ -50,6 +62,15 @@ def _same(a: Graph, b: Graph) -> None:
             if not isinstance(value, Graph):
                 assert type(theirs[name]) is type(value)
                 assert repr(theirs[name]) == repr(value), name  # tells -0.0, and takes NaN as equal
+
+
+def test_a_place_of_joined_nodes_comes_back(tmp_path: Path) -> None:
+    graph, path = Graph("joined"), tmp_path / "any.graph"
+    x = graph.add_input("x", TensorType(DType.FLOAT32, (2,)))
+    y = graph.add(ops.Relu(x), name="b", location=Location("m", "op", joined=("a", "b")))
+    graph.set_outputs([graph.add(ops.Exp(y), location=Location("m", "op"))], ["y"])
+    save(graph, path)
+    _same(graph, load(path))
 
 
 @given(graphs())

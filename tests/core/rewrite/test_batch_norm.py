@@ -50,6 +50,15 @@ def test_the_product_computes_the_same(make: _Make, bias: bool) -> None:
     np.testing.assert_allclose(got, expected, rtol=2e-5, atol=2e-5)
 
 
+def test_the_product_is_told_of_beside_the_normalization() -> None:
+    net = Net()
+    graph = net.finish(net.norm(net.norm(net.conv(net.input(1, 2, 4, 4), "p"), "one"), "two"))
+    assert apply(FoldBatchNorm(), graph)[0] == 2
+    assert graph.outputs[0].producer is not None
+    assert graph.outputs[0].producer.location.joined == ("p", "one", "two")
+    assert graph.outputs[0].name == "two"  # what ranges of tensors are kept by
+
+
 def _read_twice(net: Net) -> tuple[Value, ...]:
     product = net.conv(net.input(1, 2, 4, 4), "p")
     return net.norm(product, "norm"), net.add(ops.Relu(product), "relu")

@@ -159,6 +159,22 @@ class Context(ABC):
         """
         raise NotImplementedError
 
+    def replay(self, given: Sequence[Any], stream: int) -> list[Any] | None:
+        """Run once on what a caller gave, if all is as it was in a run before.
+
+        It does what :meth:`accept` and :meth:`run_on` do, for less; a context that cannot has
+        no need to. Only asked of an executable that has a :attr:`Executable.device`.
+
+        Args:
+            given: Arrays in port order, of the host or of the device.
+            stream: Handle of the stream on which they are ready, and where to run.
+
+        Returns:
+            As :meth:`run_on`; ``None`` if something is new, and nothing was queued.
+        """
+        del given, stream
+        return None
+
     def run_on(
         self, inputs: Sequence[Any], shapes: Sequence[tuple[int, ...]], stream: int | None
     ) -> list[Any]:

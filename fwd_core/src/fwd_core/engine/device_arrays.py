@@ -27,6 +27,11 @@ Locate = Callable[[int], Union[int, None]]
 _TYPESTR = {dtype.storage.str: dtype for dtype in DType if dtype is not DType.BFLOAT16}
 
 
+def typestr(dtype: DType) -> str:
+    """How the CUDA array interface tells an element type; ``""`` for bfloat16, which it cannot."""
+    return "" if dtype is DType.BFLOAT16 else dtype.storage.str
+
+
 class Memory(ABC):
     """Device memory that goes back to where it came from with the last reference.
 

@@ -71,9 +71,9 @@ class Pool(Generic[T]):
         """
         with self._lock:
             found = self._next(asked)  # asks the device, which may have failed
-            self._lent += 1
-            if self._lent > self.peak:
-                self.peak = self._lent
+            lent = self._lent = self._lent + 1
+            if lent > self.peak:
+                self.peak = lent
         if found is not None:
             return found
         try:
@@ -90,8 +90,11 @@ class Pool(Generic[T]):
         while True:
             if self._closed:
                 raise ForwardError("the engine is closed", hint="build or load it again")
-            if self._idle and (found := self._choose(asked)) is not None:
-                return found
+            if self._idle:
+                if self._is_idle is None or self._is_idle(self._idle[-1], asked):
+                    return self._idle.pop()
+                if (found := self._other(asked)) is not None:
+                    return found
             if self._made < self.limit:
                 self._made += 1
                 return None
@@ -101,12 +104,10 @@ class Pool(Generic[T]):
             finally:
                 self._waiting -= 1
 
-    def _choose(self, asked: Any) -> T | None:
-        """One that is there, or ``None`` where a new one is better."""
-        if self._is_idle is None or self._is_idle(self._idle[-1], asked):
-            return self._idle.pop()
-        for item in reversed(self._idle):
-            if self._is_idle(item, asked):
+    def _other(self, asked: Any) -> T | None:
+        """One that is there where the last works on, or ``None`` where a new one is better."""
+        for item in list(self._idle)[-2::-1]:
+            if self._is_idle is not None and self._is_idle(item, asked):
                 self._idle.remove(item)
                 return item
         return None if self._made < self.limit else self._idle.popleft()

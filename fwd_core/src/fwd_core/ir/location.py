@@ -30,12 +30,22 @@ class Location:
         operator: Qualified name in the source framework, for example ``aten::conv2d``.
         user: Innermost frame outside the framework's own packages.
         frame: The operator's own frame, often inside the framework.
+        joined: Names of nodes that became one, in order, the last that of the one they became;
+            none for a node as it was imported.
     """
 
     module: str = ""
     operator: str = ""
     user: Frame | None = None
     frame: Frame | None = None
+    joined: tuple[str, ...] = ()
+
+    def nodes(self, name: str) -> tuple[str, ...]:
+        """Names of the nodes that the node of that name stands for: those joined, or its own.
+
+        What is made for such a node later, as a cast behind it, has its location and another name.
+        """
+        return self.joined if name in self.joined else (name,)
 
     def __str__(self) -> str:
         # Modules of a Sequential are called 0, 1, …, which says nothing by itself.

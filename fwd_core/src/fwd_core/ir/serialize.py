@@ -89,7 +89,13 @@ class _Writer(Encoder):
             "fixed": [[one.position, one.name, one.text] for one in graph.fixed],
             "derived": [one.to_json() for one in graph.derived],
             "locations": [
-                [place.module, place.operator, _frame(place.user), _frame(place.frame)]
+                [
+                    place.module,
+                    place.operator,
+                    _frame(place.user),
+                    _frame(place.frame),
+                    *place.joined,
+                ]
                 for place in places
             ],
             "symbols": self.symbols(),
@@ -120,8 +126,8 @@ class _Reader(Decoder):
         for name, kind in document["inputs"]:
             values[name] = graph.add_input(name, self.type(kind))
         places = [
-            Location(module, operator, _unframe(user), _unframe(frame))
-            for module, operator, user, frame in document["locations"]
+            Location(module, operator, _unframe(user), _unframe(frame), tuple(joined))
+            for module, operator, user, frame, *joined in document["locations"]
         ]
         for kind, names, fields, place in document["nodes"]:
             op = self._operator(kind, fields, values)

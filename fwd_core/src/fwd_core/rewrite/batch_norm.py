@@ -93,7 +93,10 @@ def _fold(graph: Graph, before: Node, node: Node) -> None:
         bias=constant(shift, bias_name),
     )
     stale = [value for one in (norm, product) for value in one.operands()]
-    graph.replace_node(node, graph.add(op, location=before.location, before=node))
+    # Its name is the normalization's; that of the product is what its user looks for.
+    joined = (*before.location.nodes(before.name), *node.location.nodes(node.name))
+    location = dataclasses.replace(before.location, joined=joined)
+    graph.replace_node(node, graph.add(op, location=location, before=node))
     graph.remove(before)
     for value in stale:
         made = value.producer

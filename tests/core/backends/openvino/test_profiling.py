@@ -11,6 +11,7 @@ from fwd_core import Builder, Engine, core_pack
 from fwd_core.backends.openvino import OpenVINOBackend
 from fwd_core.ir import DType, Graph, TensorType, ops, symbol
 from fwd_core.plugins import Plugins
+from fwd_core.quantize.placement import place, quantizable
 
 PLUGINS = Plugins({"core": core_pack})
 
@@ -31,6 +32,16 @@ def test_layers_are_named_after_the_nodes_that_they_compute() -> None:
     assert by_node["fc"].kind == "FullyConnected"
     assert sum(one.milliseconds for one in times) > 0
     assert all(one.milliseconds >= 0 for one in times)
+
+
+def test_in_int8_convolutions_are_found_by_their_own_names() -> None:
+    graph = residual_block(4)
+    assert place(graph, dict.fromkeys(quantizable(graph), 3.0)).folded == 7
+    with _engine(graph) as engine:
+        executable = OpenVINOBackend().load(engine.plan, (engine.inputs, engine.outputs))
+        times = executable.layer_times([np.zeros((4, 3, 56, 56), np.float32)], 2)
+    found = {node for one in times if one.kind == "Convolution" for node in one.nodes}
+    assert {"stem", "block1.conv2", "block1.conv2.bn", "block2.conv3"} <= found
 
 
 def test_a_plan_from_a_file_tells_too(tmp_path: pytest.TempPathFactory) -> None:

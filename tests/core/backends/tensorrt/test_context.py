@@ -16,6 +16,8 @@ from tensorrt_networks import LIKE_8, PLUGINS, build, graph_of, layers, network
 from fwd_core import core_pack, hookimpl, lowering
 from fwd_core.backends import BuildConfig
 from fwd_core.backends.tensorrt import TensorRTBackend
+from fwd_core.backends.tensorrt.inspector import nodes_in
+from fwd_core.backends.tensorrt.layers import nodes_of
 from fwd_core.backends.tensorrt.options import TensorRTOptions
 from fwd_core.errors import BuildError
 from fwd_core.ir import (
@@ -158,6 +160,24 @@ def test_tensors_are_called_as_values_are_and_layers_after_their_nodes() -> None
         ]
         assert {layer.metadata for layer in made[:2]} == {"block.silu"}
         assert ctx.network.get_output(0).name == "out"
+
+
+def test_a_layer_of_joined_nodes_is_called_after_all() -> None:
+    graph = Graph()
+    x = graph.add_input("x", TensorType(SINGLE, (2, 3)))
+    place = Location("conv", joined=("conv", "bn"))
+    y = graph.add(ops.Silu(x), name="bn", location=place)
+    y = graph.add(ops.Exp(y), name="bn/more", location=place)
+    graph.set_outputs([y], ["out"])
+    with network(graph) as ctx:
+        made = [ctx.network.get_layer(index) for index in range(ctx.network.num_layers)]
+        assert [layer.name for layer in made][:3] == [
+            "conv/0:activation + bn/0:activation",
+            "conv/1:elementwise + bn/1:elementwise",
+            "bn/more/0:unary",
+        ]
+        told = [(nodes_in(layer.name), nodes_of(layer.metadata)) for layer in made]
+        assert told[:3] == [(("conv", "bn"),) * 2, (("conv", "bn"),) * 2, (("bn/more",),) * 2]
 
 
 def test_names_that_collide_with_inputs_and_outputs_give_way() -> None:

@@ -12,6 +12,7 @@ from tensorrt_networks import compiled
 
 from fwd_core.backends.tensorrt.layers import CompiledLayer, half_share
 from fwd_core.ir import Dim, DType, Graph, TensorType, ops, symbol
+from fwd_core.rewrite.batch_norm import FoldBatchNorm
 
 BATCH = symbol("batch", 1, 2, 4)
 BATCHES = pytest.mark.parametrize("batch", [2, BATCH], ids=["static", "dynamic"])
@@ -37,6 +38,15 @@ def test_convolutions_and_their_arithmetic_are_half(batch: Dim) -> None:
     # Batch normalization and relu are part of the convolution's own kernel.
     assert {"block1.conv2.bn", "block1.relu2"} <= set(convolutions[0].nodes)
     assert {tensor.dtype for tensor in convolutions[0].outputs} == {"Half"}
+
+
+@BATCHES
+def test_a_convolution_that_took_in_its_normalization_is_found_by_its_own_name(batch: Dim) -> None:
+    graph = residual_block(batch)
+    assert FoldBatchNorm().apply(graph) == 7
+    [convolution] = _of(compiled(graph, "float16", gpu="sm_89"), "block1.conv2")
+    assert convolution.nodes == ("block1.conv2", "block1.conv2.bn", "block1.relu2")
+    assert convolution.is_product
 
 
 @BATCHES

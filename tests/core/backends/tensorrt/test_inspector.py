@@ -166,6 +166,18 @@ def test_control_characters_of_metadata_are_read_as_they_are() -> None:
     assert layer.nodes == ("a", "b", "c")
 
 
+@pytest.mark.parametrize(
+    ("metadata", "nodes"),
+    [("bn", ("bn", "conv", "relu")), ("conv\x1ebn", ("conv", "bn", "relu")), ("", None)],
+)
+def test_nodes_are_told_by_metadata_and_by_names(
+    metadata: str, nodes: tuple[str, ...] | None
+) -> None:
+    name = "conv/0:convolution_nd + bn/0:convolution_nd + relu/0:activation"
+    [layer] = parse(json.dumps({"Layers": [{"Name": name, "Metadata": metadata}]}))
+    assert layer.nodes == (nodes or ("conv", "bn", "relu"))
+
+
 def test_what_a_pieces_compiler_hides_is_counted_apart() -> None:
     found = half_share(parse(json.dumps(OLD)))
     assert (found.half, found.products, found.opaque) == (1, 2, 1)

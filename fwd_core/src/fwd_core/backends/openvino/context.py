@@ -53,9 +53,14 @@ class OpenVINOLowering(LoweringContext["Output"]):
             zero = self.number(0, value.type.dtype)
             output = self.opset.broadcast(zero, self.vector(value.type.shape)).output(0)
         super().__setitem__(value, output)
+        made = value.producer
+        names = (value.name,) if made is None else made.location.nodes(value.name)
         for ordinal, node in enumerate(self._new_nodes(output.get_node())):
+            # By a comma, as OpenVINO itself tells the names of what it joins.
             node.set_friendly_name(
-                value.name if ordinal == 0 else f"{value.name}/{node.get_type_name()}_{ordinal}"
+                ",".join(names)
+                if ordinal == 0
+                else f"{value.name}/{node.get_type_name()}_{ordinal}"
             )
 
     def scalar(self, dim: Dim) -> Output:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from fwd_core.backends.lowering import LoweringContext
 from fwd_core.backends.tensorrt import creators, endless, shapes, weights
 from fwd_core.backends.tensorrt.constraints import asked
+from fwd_core.backends.tensorrt.layers import joined_metadata
 from fwd_core.backends.tensorrt.library import Library
 from fwd_core.backends.tensorrt.logger import Record
 from fwd_core.backends.tensorrt.names import binding_names
@@ -209,8 +210,9 @@ class TensorRTLowering(LoweringContext[ITensor]):
         self.check(method, layer)
         base = self.node.name if self.node is not None else "network"
         count = self._layer_counts[base] = self._layer_counts.get(base, -1) + 1
-        layer.name = f"{base}/{count}:{method}"
-        layer.metadata = base
+        nodes = (base,) if self.node is None else self.node.location.nodes(base)
+        layer.name = " + ".join([f"{node}/{count}:{method}" for node in nodes])
+        layer.metadata = joined_metadata(nodes)
         return layer
 
     def set_input(self, layer: ILayer, index: int, tensor: ITensor) -> None:

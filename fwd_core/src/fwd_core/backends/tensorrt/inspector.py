@@ -137,7 +137,9 @@ def _layer(entry: Any) -> CompiledLayer:
         constants=(*_tensors(entry.get("Constants", ())), *weights),
         outputs=_tensors(entry.get("Outputs", ())),
         tactic=entry.get("TacticName", ""),
-        nodes=nodes_of(entry.get("Metadata", "")) or nodes_in(name),
+        # Either may tell of some alone: metadata of the layer that others were joined to, and of
+        # a long name the ends.
+        nodes=tuple(dict.fromkeys([*nodes_of(entry.get("Metadata", "")), *nodes_in(name)])),
     )
 
 

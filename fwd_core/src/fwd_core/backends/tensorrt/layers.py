@@ -164,6 +164,11 @@ def half_share(layers: Iterable[CompiledLayer]) -> HalfShare:
     return HalfShare(types.count("Half"), len(types), opaque)
 
 
+def joined_metadata(nodes: Iterable[str]) -> str:
+    """Metadata of a layer that computes several of our nodes, as TensorRT joins those of layers."""
+    return "\x1e".join(nodes)
+
+
 def nodes_of(metadata: str) -> tuple[str, ...]:
     """Names of our nodes in the metadata of a layer."""
     return tuple(dict.fromkeys(filter(None, _SEPARATORS.split(metadata))))

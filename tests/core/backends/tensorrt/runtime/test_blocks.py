@@ -32,6 +32,11 @@ def _pool(room: int = 1 << 40) -> tuple[BlockPool, Store]:
     return BlockPool(store.take, store.give), store
 
 
+def _idle(pool: BlockPool) -> dict[tuple[int, int, int], list[int]]:
+    """Addresses that are used again, by stream, size and place."""
+    return {key: list(one.addresses) for key, one in pool._idle.items() if one.addresses}
+
+
 @pytest.mark.parametrize(
     ("asked", "got"), [(0, 256), (1, 256), (256, 256), (257, 512), (1000, 1024)]
 )
@@ -54,6 +59,21 @@ def test_a_block_is_used_again_on_its_stream_alone() -> None:
     again = pool.lend(500, A)  # rounded to the same size
     assert again.address == address
     assert (again.stream, again.lent) == (A, False)
+    assert len(store.out) == 3
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_a_place_finds_its_block_again_in_whatever_order_they_come_back(
+    order: tuple[int, ...],
+) -> None:
+    pool, store = _pool()
+    blocks = {place: pool.lend(100, A, place) for place in range(3)}
+    wanted = [blocks[place].address for place in range(3)]
+    for _ in range(4):
+        for place in order:
+            del blocks[place]
+        blocks = {place: pool.lend(100, A, place) for place in range(3)}
+        assert [blocks[place].address for place in range(3)] == wanted
     assert len(store.out) == 3
 
 
@@ -111,7 +131,7 @@ def test_an_output_that_a_caller_drops_is_not_written_while_its_stream_reads() -
         Port("x", kind(2, 3)), DType.FLOAT32, DeviceArray(block, (2, 3), DType.FLOAT32), 0, B, A
     )
     del block, given  # the caller let go, and B may still read
-    assert not pool._idle
+    assert _idle(pool) == {}
     assert list(pool._retired) == [address]
 
 
@@ -120,11 +140,12 @@ def test_a_capsule_keeps_the_block() -> None:
     block = pool.lend(24, A)
     block.stream = None
     array = DeviceArray(block, (2, 3), DType.FLOAT32)
+    address = block.address
     taken = dlpack.take(array.__dlpack__(stream=A))
     del block, array
-    assert (pool.held, len(pool._idle)) == (256, 0)
+    assert (pool.held, _idle(pool)) == (256, {})
     del taken
-    assert list(pool._idle) == [(A, 256)]
+    assert _idle(pool) == {(A, 256, 0): [address]}
 
 
 def test_trimming_gives_back_what_no_one_uses() -> None:
@@ -175,7 +196,7 @@ def test_closing_gives_back_the_rest_when_it_comes() -> None:
     assert (pool.held, store.used) == (256, 256)
     del kept
     assert (pool.held, store.used) == (0, 256)
-    assert not any(pool._idle.values())
+    assert _idle(pool) == {}
     pool.close()
     assert store.used == 0
 

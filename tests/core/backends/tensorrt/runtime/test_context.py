@@ -66,6 +66,27 @@ class TestOrder:
             (context,) = engine.executable._contexts  # type: ignore[attr-defined]
             assert sum(graphs.replays for graphs in context.graphs) >= 3
 
+    @pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), None])
+    def test_outputs_of_one_size_come_back_to_their_places(
+        self, order: tuple[int, ...] | None
+    ) -> None:
+        kinds = (DType.FLOAT32, DType.INT32, DType.FLOAT32)
+        arrays = [_rows(3), np.arange(192, dtype=np.int32).reshape(3, 64), _rows(3, 1)]
+        with loopback(*kinds, contexts=1) as engine:
+            given = [Raw(array) for array in arrays]
+            for _ in range(7):
+                results = dict(enumerate(engine.run_list(given)))
+                for place, array in enumerate(arrays):
+                    np.testing.assert_array_equal(results[place].numpy(), array)
+                for place in order or ():
+                    del results[place]
+            (context,) = engine.executable._contexts  # type: ignore[attr-defined]
+            (graphs,) = context.graphs
+            # The first run warms up and the second is recorded; where results are kept until the
+            # next run is over, their memory alternates, and each of the two has a graph.
+            wanted = (1, 5) if order else (2, 3)
+            assert (graphs.count, graphs.replays) == wanted
+
     @pytest.mark.parametrize("offset", [0, 12])
     def test_work_before_an_error_is_waited_for(self, offset: int) -> None:
         narrow, wide = np.arange(128).reshape(2, 64), np.full((2, 64), 2**40)

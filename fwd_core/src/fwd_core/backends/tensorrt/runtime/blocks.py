@@ -27,30 +27,53 @@ IDLE_LIMIT = 256 << 20
 _PER_THREAD = 2
 
 
+class Shelf:
+    """Where blocks of one size lie idle that work on one stream wrote, for outputs at one place.
+
+    It has no reference to its pool, which goes with the last block.
+
+    Attributes:
+        stream: Handle of the stream.
+        size: Bytes of a block.
+        addresses: Of those that are idle; the last that came back is used first.
+    """
+
+    __slots__ = ("addresses", "size", "stream")
+
+    def __init__(self, stream: int, size: int) -> None:
+        self.stream = stream
+        self.size = size
+        self.addresses: deque[int] = deque()
+
+
 class Block(Memory):
     """A piece of device memory; see :class:`BlockPool`.
 
     Attributes:
-        size: Bytes, of which an array may use fewer.
         lent: Whether a stream that the pool does not know may still use it.
     """
 
-    __slots__ = ("_home", "_pool", "address", "lent", "size", "stream")
+    __slots__ = ("_pool", "_shelf", "address", "lent", "stream")
 
-    def __init__(self, pool: BlockPool, address: int, size: int, home: int) -> None:
+    def __init__(self, pool: BlockPool, shelf: Shelf, address: int) -> None:
         self._pool = pool
-        self._home = home
+        self._shelf = shelf
         self.address = address
-        self.size = size
-        self.stream: int | None = home
+        self.stream: int | None = shelf.stream
         self.lent = False
+
+    @property
+    def size(self) -> int:
+        """Bytes, of which an array may use fewer."""
+        return self._shelf.size
 
     def lend(self, stream: int | None) -> None:
         """Let work on another stream use it. See :meth:`Memory.lend`."""
-        if stream == self._home:
+        home = self._shelf.stream
+        if stream == home:
             return
         # The engine's own streams wait for the default stream by themselves, and it for them.
-        self.lent = self.lent or stream != 0 or self._home not in self._pool.own
+        self.lent = self.lent or stream != 0 or home not in self._pool.own
         if stream is not None and self.stream is not None:
             with cuda.on(self._pool.device):  # the caller may be at another
                 cuda.follow(stream, self.stream)
@@ -64,7 +87,7 @@ class Block(Memory):
             cuda.call("cudaStreamSynchronize", stream)
 
     def __del__(self) -> None:
-        self._pool.give_back(self.address, self.size, self._home, lent=self.lent)
+        self._pool.give_back(self.address, self._shelf, lent=self.lent)
 
 
 class BlockPool:
@@ -95,33 +118,46 @@ class BlockPool:
         self.held = 0
         self._take = take
         self._give = give
-        self._idle: dict[tuple[int, int], deque[int]] = {}
+        self._idle: dict[tuple[int, int, int], Shelf] = {}
         self._retired: deque[int] = deque()
         self._idle_bytes = 0
         self._closed = False
         # Blocks keep the pool, so that this comes when the last of them has come back.
         weakref.finalize(self, _give_all, give, self._idle, self._retired).atexit = False
 
-    def lend(self, size: int, stream: int) -> Block:
+    def lend(self, size: int, stream: int, place: int = 0) -> Block:
         """A block that work on a stream may write at once.
 
         Args:
             size: Bytes.
             stream: Handle of the stream.
+            place: What tells apart blocks that one run needs. A run that is repeated finds each
+                block at its place again, in whatever order the last one's were dropped: its
+                addresses are the same, and a recorded graph of it fits.
 
         Raises:
             CudaError: There is no memory left.
         """
+        return self.take(self.shelf(size, stream, place))
+
+    def shelf(self, size: int, stream: int, place: int = 0) -> Shelf:
+        """What :meth:`take` takes blocks from; with the arguments of :meth:`lend`."""
         size = max(-(-size // ALIGNMENT), 1) * ALIGNMENT
-        waiting = self._idle.get((stream, size))
-        if waiting:
+        key = (stream, size, place)
+        found = self._idle.get(key)
+        return self._idle.setdefault(key, Shelf(stream, size)) if found is None else found
+
+    def take(self, shelf: Shelf) -> Block:
+        """A block of a shelf of this pool. See :meth:`lend`."""
+        size = shelf.size
+        if shelf.addresses:
             try:
-                address = waiting.pop()
+                address = shelf.addresses.pop()
             except IndexError:  # another thread was quicker
                 pass
             else:
                 self._idle_bytes -= size
-                return Block(self, address, size, stream)
+                return Block(self, shelf, address)
         if self._retired or self._idle_bytes > IDLE_LIMIT:
             self.trim()
         try:
@@ -132,25 +168,24 @@ class BlockPool:
             self.trim()
             address = self._take(size)
         self.held += size
-        return Block(self, address, size, stream)
+        return Block(self, shelf, address)
 
-    def give_back(self, address: int, size: int, stream: int, *, lent: bool) -> None:
+    def give_back(self, address: int, shelf: Shelf, *, lent: bool) -> None:
         """Take a block back; :class:`Block` does that by itself."""
         if lent or self._closed:
-            self.held -= size
+            self.held -= shelf.size
             self._retired.append(address)
             return
-        self._idle.setdefault((stream, size), deque()).append(address)
-        self._idle_bytes += size
+        shelf.addresses.append(address)
+        self._idle_bytes += shelf.size
 
     def trim(self) -> None:
         """Give all memory that no one uses back to the device, which waits for its work first."""
-        # Nothing is made on the way but one list: a collection in between would add keys.
-        for key in list(self._idle):
-            waiting, (_, size) = self._idle[key], key
-            while waiting:
+        for shelf in list(self._idle.values()):  # other threads add some
+            size = shelf.size
+            while shelf.addresses:
                 try:
-                    address = waiting.pop()
+                    address = shelf.addresses.pop()
                 except IndexError:
                     break
                 self._idle_bytes -= size
@@ -173,10 +208,10 @@ class BlockPool:
 
 def _give_all(
     give: Callable[[list[int]], None],
-    idle: Mapping[tuple[int, int], Iterable[int]],
+    idle: Mapping[tuple[int, int, int], Shelf],
     retired: Iterable[int],
 ) -> None:
-    if addresses := [*retired, *chain.from_iterable(idle.values())]:
+    if addresses := [*retired, *chain.from_iterable(one.addresses for one in idle.values())]:
         give(addresses)
 
 

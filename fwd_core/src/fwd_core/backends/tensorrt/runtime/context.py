@@ -12,12 +12,19 @@ import numpy as np
 
 from fwd_core.backends.base import Context, Pending
 from fwd_core.backends.tensorrt.runtime import conversion, cuda
-from fwd_core.backends.tensorrt.runtime.blocks import ALIGNMENT, Block
+from fwd_core.backends.tensorrt.runtime.blocks import ALIGNMENT, Block, Shelf
 from fwd_core.backends.tensorrt.runtime.buffers import DeviceBuffer, PinnedBuffer, view
 from fwd_core.backends.tensorrt.runtime.graphs import Graphs, Key
 from fwd_core.backends.tensorrt.runtime.pending import DevicePending
 from fwd_core.backends.tensorrt.runtime.program import Shape
-from fwd_core.engine.device_arrays import DeviceArray, Given, as_given, by_interface, on_device
+from fwd_core.engine.device_arrays import (
+    DeviceArray,
+    Given,
+    as_given,
+    by_interface,
+    on_device,
+    typestr,
+)
 from fwd_core.engine.inputs import as_array
 
 if TYPE_CHECKING:
@@ -48,6 +55,27 @@ class Queued(NamedTuple):
     inputs: Sequence[Any]
 
 
+class Sized:
+    """What follows from the sizes of the inputs alone.
+
+    Attributes:
+        graphs: Those of the optimization profile.
+        shapes: Of the outputs.
+        lengths: Bytes of the outputs.
+        stream: That of the last replay, and
+        shelves: where its outputs came from.
+    """
+
+    __slots__ = ("graphs", "lengths", "shapes", "shelves", "stream")
+
+    def __init__(self, graphs: Graphs, shapes: Sequence[Shape], lengths: list[int]) -> None:
+        self.graphs = graphs
+        self.shapes = shapes
+        self.lengths = lengths
+        self.stream: int | None = None
+        self.shelves: list[Shelf] = []
+
+
 class DeviceContext(Context):
     """Runs an executable; one run is queued at a time, and those queued follow one another.
 
@@ -74,8 +102,11 @@ class DeviceContext(Context):
             for index in range(owner.profiles)
         ]
         self._moves: dict[tuple[Shape, ...], int] = {}
-        #: By sizes of the inputs: the graphs of their profile, and bytes of the outputs.
-        self._sized: dict[tuple[Shape, ...], tuple[Graphs, list[int]]] = {}
+        self._sized: dict[tuple[Shape, ...], Sized] = {}
+        gpu = owner.gpu.ordinal
+        #: What :meth:`replay` looks for: types as the interface tells them, as arrays of ours do.
+        self._asked = [(typestr(binding.dtype), binding.dtype, gpu) for binding in owner.inputs]
+        self._types = [binding.dtype for binding in owner.outputs]
         self._record_done = cuda.quick("cudaEventRecord")
         #: Stream of the last run, ``None`` when all are over.
         self.last: int | None = None
@@ -120,6 +151,60 @@ class DeviceContext(Context):
             gpu = owner.gpu.ordinal
             return as_given(port, bound, item, gpu, stream, self.stream, owner.device_of)
         return as_array(port, item)
+
+    def replay(self, given: Sequence[Any], stream: int) -> list[Any] | None:
+        """Run with one launch, if such a run was recorded. See :meth:`Context.replay`.
+
+        This is what the host does for each run of a loop, so it is written to be short: anything
+        that is not as the last time is left to :meth:`accept` and :meth:`run_on`.
+        """
+        owner = self._owner
+        if owner.only is not None:
+            return None  # memory at an address that is known may be another GPU's by now
+        sizes: Any = []
+        addresses = []
+        for item, (text, dtype, gpu) in zip(given, self._asked, strict=True):
+            if type(item) is DeviceArray:
+                if item.dtype is not dtype or item.memory.stream != stream or item.device != gpu:
+                    return None
+                sizes.append(item.shape)
+                addresses.append(item.address)
+                continue
+            try:
+                told = item.__cuda_array_interface__
+            except (AttributeError, RuntimeError, TypeError, ValueError):
+                return None
+            get = told.get
+            if told["typestr"] != text or get("strides") is not None or get("mask") is not None:
+                return None
+            ready = get("stream")
+            if ready is not None and ready != stream:
+                return None
+            sizes.append(tuple(told["shape"]))
+            addresses.append(told["data"][0])
+        sizes = tuple(sizes)
+        known = self._sized.get(sizes)
+        if known is None or self._moves.get(sizes):
+            return None
+        pool = owner.blocks
+        if known.stream != stream:
+            shelves = [pool.shelf(size, stream, i) for i, size in enumerate(known.lengths)]
+            known.stream, known.shelves = stream, shelves
+        blocks = [pool.take(shelf) for shelf in known.shelves]
+        if self.last is not None and self.last != stream:
+            cuda.call("cudaStreamWaitEvent", stream, self._done, 0)
+        try:
+            key = (sizes, (*addresses, *[block.address for block in blocks]))
+            if not known.graphs.replayed(key, stream):
+                return None
+        except BaseException:
+            self._failed(stream)
+            raise
+        self._record_done(self._done, stream)
+        self.last = stream
+        gpu = owner.gpu.ordinal
+        outputs = zip(blocks, known.shapes, self._types, strict=True)
+        return [DeviceArray(block, shape, dtype, gpu) for block, shape, dtype in outputs]
 
     def run_on(
         self, inputs: Sequence[Any], shapes: Sequence[Shape], stream: int | None
@@ -185,14 +270,17 @@ class DeviceContext(Context):
         try:
             queued = self._put(inputs, shapes, stream)
         except BaseException:
-            # Copies that were queued before still read memory of this context.
-            with suppress(cuda.CudaError):
-                self._record_done(self._done, stream)
-                self.last = stream
+            self._failed(stream)
             raise
         self._record_done(self._done, stream)
         self.last = stream
         return queued
+
+    def _failed(self, stream: int) -> None:
+        """A run ended in the middle: copies that it queued still read memory of this context."""
+        with suppress(cuda.CudaError):
+            self._record_done(self._done, stream)
+            self.last = stream
 
     def _put(self, inputs: Sequence[Any], shapes: Sequence[Shape], stream: int) -> Queued:
         """Put a run on a stream, after what is on it."""
@@ -207,9 +295,11 @@ class DeviceContext(Context):
                 sent.append(self._send(index, item, stream))
         sizes = tuple([item.shape for item in inputs])
         known = self._sized.get(sizes)
-        graphs, lengths = self._prepared(sizes, shapes) if known is None else known
+        if known is None:
+            known = self._prepared(sizes, shapes)
+        graphs, lengths = known.graphs, known.lengths
         pool = owner.pinned if host else owner.blocks
-        blocks = [pool.lend(length, stream) for length in lengths]
+        blocks = [pool.lend(length, stream, place) for place, length in enumerate(lengths)]
         if host:
             self._run_staged(inputs, sizes, sent, blocks, lengths, graphs, stream, host=True)
         else:
@@ -218,17 +308,14 @@ class DeviceContext(Context):
                 self._run_anew(inputs, key, sent, blocks, lengths, graphs, stream)
         return Queued(stream, blocks, shapes, host, inputs)
 
-    def _prepared(
-        self, sizes: tuple[Shape, ...], shapes: Sequence[Shape]
-    ) -> tuple[Graphs, list[int]]:
-        """What follows from sizes alone."""
+    def _prepared(self, sizes: tuple[Shape, ...], shapes: Sequence[Shape]) -> Sized:
         graphs = self.graphs[self._owner.profile(sizes)]
         outputs = zip(self._owner.outputs, shapes, strict=True)
         lengths = [math.prod(shape) * binding.itemsize for binding, shape in outputs]
         if len(self._sized) >= _SIZES:
             self._sized.clear()
-        self._sized[sizes] = graphs, lengths
-        return graphs, lengths
+        made = self._sized[sizes] = Sized(graphs, shapes, lengths)
+        return made
 
     def _run_anew(
         self,

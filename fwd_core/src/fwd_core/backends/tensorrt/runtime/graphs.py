@@ -92,6 +92,7 @@ class Graphs:
         self._seen: OrderedDict[Key, None] = OrderedDict()
         #: The one that was used last, which is at the end already.
         self._last: Recorded | None = None
+        self._launch = cuda.quick("cudaGraphLaunch")
         #: How many runs were replayed, of all.
         self.replays = 0
 
@@ -127,7 +128,7 @@ class Graphs:
         if self._last is not recorded:
             self._recorded.move_to_end(key)
             self._last = recorded
-        cuda.quick("cudaGraphLaunch")(recorded.launch, stream)
+        self._launch(recorded.launch, stream)
         self.replays += 1
         return True
 
