@@ -35,6 +35,8 @@ def in_words(kind: str, asked: Mapping[str, Any] | None) -> str:
         if "level" in asked:
             level = "TensorRT's own" if asked["level"] is None else asked["level"]
             words.append(f"optimization level: {level}")
+        if asked.get("timings") is not None:
+            words.append(f"each kernel timed {asked['timings']} times")
         if "together" in asked:
             words.append(_BUILDS[bool(asked["together"])])
     elif asked.get("device", "cuda") != "cuda":

@@ -32,7 +32,9 @@ def variants(found: Sequence[_Document]) -> Iterator[str]:
     yield (
         "`FWD_BERT_PLUGINS` names the lowerings that take the place of TensorRT's own layers: "
         "plugins of NVIDIA, products as convolutions (`fc`), GELU of its parts (`tanh`). "
-        "[How the pack is used](../how-to/bert.md) says what each is.\n"
+        "[The reference](../reference/encoders.md#nvidias-plugins) says what each is. Each row was "
+        "built once; two builds of one network differ by some hundredths, since each chooses its "
+        "kernels by times of its own.\n"
     )
     yield "| `FWD_BERT_PLUGINS` | batch | Forward [ms] | ONNX parser [ms] | ratio | cosine |"
     yield "|---|---:|---:|---:|---:|---:|"
@@ -51,7 +53,9 @@ def paddings(found: Sequence[_Document]) -> Iterator[str]:
     """The same batch padded and without its padding."""
     yield "\n## Padding removed\n"
     yield (
-        "`python -m benchmarks.gpu.padding`: *packed* is `variable_length=True`. Cosines are those "
+        "`python -m benchmarks.gpu.padding`: *packed* is `variable_length=True`, with the lowerings "
+        "that `FWD_BERT_PLUGINS` names; *default* leaves attention to NVIDIA's plugin (`packed`), "
+        "*none* computes it in padded form, between gathers in every layer. Cosines are those "
         "of real tokens to Forward's padded engine of the same mode. Which rows are tokens is "
         "found on the host before each run, and not in the milliseconds.\n"
     )
@@ -71,8 +75,11 @@ def _padding(one: _Document, name: str) -> Iterator[str]:
     yield f"{one['batch']} {one['mode']}"
     yield f"{one['share']:.0%}"
     yield name.removeprefix("packed").removeprefix(" with ") or one.get("plugins") or "default"
-    yield from (f"{routes[each]['median_ms']:.3f}" for each in (name, "forward", "onnx"))
-    yield from (_ratio(ratios[f"{name} / {each}"]) for each in ("forward", "onnx"))
+    for each in (name, "forward", "onnx"):
+        yield f"{routes[each]['median_ms']:.3f}" if each in routes else "–"
+    for each in ("forward", "onnx"):
+        found = ratios.get(f"{name} / {each}")
+        yield "–" if found is None else _ratio(found)
     yield f"{routes[name]['cosine']:.6f}"
     yield f"{one['host_us']:.0f}"
 
@@ -83,9 +90,9 @@ def kernels(found: Sequence[_Document]) -> Iterator[str]:
     yield "\n## Kernels of the pack's own plugins\n"
     yield (
         "`python -m benchmarks.gpu.bert_kernels`: the share that each has of the bandwidth of a "
-        "copy within the device that moves as many bytes, beside it in turns, on sizes of "
-        f"{facts['cache MiB']} MiB of cache times 16 (median, and least and greatest of 20 "
-        "rounds). What stays in the cache is not counted. They run without TensorRT here.\n"
+        "copy within the device that moves as many bytes, in turns with it: median, least and "
+        f"greatest of the rounds. Sizes are 16 times the cache of {facts['cache MiB']} MiB. What "
+        "stays in the cache is not counted. They run without TensorRT here.\n"
     )
     yield "| kernel | width | type | writes | bias | GB/s | copy GB/s | share |"
     yield "|---|---:|---|---|---|---:|---:|---:|"
@@ -113,8 +120,10 @@ def page(folder: Path) -> str:
     documents = [one for kept, _ in found for one in kept]
     if not documents:
         raise FileNotFoundError(f"{folder} holds none of {', '.join(n for n, _ in chapters)}")
-    machines = dict.fromkeys(_machine(one) for one in documents if _machine(one))
-    lines = [HEAD.rstrip(), "", *(f"Measured on {told}." for told in machines)]
+    machines = dict.fromkeys(told for one in documents if (told := _machine(one)))
+    # Of those that differ only in what a part of them does not need, the one that tells most.
+    most = [a for a in machines if not any(a != b and set(a) < set(b) for b in machines)]
+    lines = [HEAD.rstrip(), "", *(f"Measured on {', '.join(told)}." for told in most)]
     for kept, chapter in found:
         lines += chapter(kept) if kept else ()
     return "\n".join(lines) + "\n"
@@ -126,11 +135,11 @@ def _read(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
 
 
-def _machine(one: _Document) -> str:
+def _machine(one: _Document) -> tuple[str, ...]:
     machine = one.get("machine", one if "gpu" in one else {})
-    kept = ("gpu", "date", "driver", "tensorrt", "cuda-bindings")
-    return ", ".join(f"{machine[key]}" if key in ("gpu", "date") else f"{key} {machine[key]}"
-                     for key in kept if machine.get(key))  # fmt: skip
+    named = [machine[key] for key in ("gpu", "date") if machine.get(key)]
+    versions = ("driver", "tensorrt", "cuda-bindings")
+    return (*named, *(f"{key} {machine[key]}" for key in versions if machine.get(key)))
 
 
 def _ratio(found: Sequence[float]) -> str:

@@ -61,6 +61,8 @@ def forward_options(chosen: Library, settings: Settings) -> dict[str, Any]:
     options: dict[str, Any] = {"flavour": chosen.flavour, "workspace": settings.workspace * MIB}
     if settings.level is not None:
         options["optimization_level"] = settings.level
+    if settings.timings is not None:
+        options["avg_timing_iterations"] = settings.timings
     if "timing_cache" in known and getattr(chosen.features, "timing_cache", False):
         kept = settings.timing_cache
         options["timing_cache"] = "off" if kept is None else str(kept)
@@ -206,13 +208,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
                         help="of the files that int8 is measured with")  # fmt: skip
     parser.add_argument("--workspace", type=int, default=4096, help="MiB")
     parser.add_argument("--level", type=int, help="optimization level")
+    parser.add_argument("--timings", type=int, help="of each kernel")
     parser.add_argument("--timing-cache", type=Path, help="file")
     asked = parser.parse_args(arguments)
     if asked.route == "tiny":
         tiny(library())
         print(json.dumps({"host_peak_mb": memory()["peak"]}), flush=True)
         return
-    settings = Settings(asked.mode, asked.workspace, asked.level, asked.timing_cache)
+    settings = Settings(asked.mode, asked.workspace, asked.level, asked.timing_cache, asked.timings)
     int8 = asked.int8 or asked.mode == "int8"
     case = Case(asked.folder, asked.model, asked.batch, int8=int8)
     print(json.dumps(run(asked.route, case, settings)), flush=True)

@@ -43,7 +43,7 @@ class BuildFailedError(Exception):
 
 
 #: Arguments that a build depends on, and all that a row's numbers do: kept beside them.
-_OF_BUILD = ("workspace", "level", "together")
+_OF_BUILD = ("workspace", "level", "timings", "together")
 _RECORDED = (*_OF_BUILD, "seconds")
 
 
@@ -77,6 +77,8 @@ def built(route: str, case: Case, mode: str, asked: argparse.Namespace) -> dict[
     command += ["--int8"] if case.int8 else []
     if asked.level is not None:
         command += ["--level", str(asked.level)]
+    if asked.timings is not None:
+        command += ["--timings", str(asked.timings)]
     if asked.timing_cache is not None:
         asked.timing_cache.mkdir(parents=True, exist_ok=True)
         kernels = "onnx" if route == "onnx" else "forward"
@@ -235,6 +237,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--timing-cache", type=Path, help="folder")
     parser.add_argument("--workspace", type=int, default=4096, help="MiB of scratch memory")
     parser.add_argument("--level", type=int, help="optimization level of both routes")
+    parser.add_argument("--timings", type=int, help="of each kernel, in builds of both routes")
     parser.add_argument(
         "--overhead", action="store_true", help="measure that of run and run_list too"
     )

@@ -23,12 +23,14 @@ class Settings:
         workspace: MiB of scratch memory on the GPU that a layer may use.
         level: Optimization level; ``None`` for the library's own.
         timing_cache: File that times of kernels are kept in; ``None`` for none.
+        timings: How often each kernel is timed; ``None`` for the library's own.
     """
 
     mode: str
     workspace: int
     level: int | None = None
     timing_cache: Path | None = None
+    timings: int | None = None
 
     @property
     def half(self) -> bool:
@@ -105,6 +107,8 @@ def _configure(library: Library, builder: Any, settings: Settings, record: Recor
         config.set_flag(trt.BuilderFlag.FP16)
     if settings.level is not None:
         config.builder_optimization_level = settings.level
+    if settings.timings is not None:
+        config.avg_timing_iterations = settings.timings
     if library.features.cudnn:  # as Forward does: cuDNN may not be there
         sources = config.get_tactic_sources() & ~(1 << int(trt.TacticSource.CUDNN))
         config.set_tactic_sources(sources)

@@ -156,7 +156,7 @@ ALONE = {"seconds": 10.0, "workspace": 4096, "level": None, "together": False}
 def test_the_page_tells_what_was_asked(tmp_path: Path) -> None:
     other = Row("resnet50", 1, "float16")
     path, page = tmp_path / "rows.jsonl", tmp_path / "gpu.md"
-    both = {**ALONE, "together": True, "level": 2, "routes": ["forward", "onnx"]}
+    both = {**ALONE, "together": True, "level": 2, "timings": 8, "routes": ["forward", "onnx"]}
     torch = {"seconds": 7, "routes": ["torch eager"], "device": "cuda"}
     for one in (
         _half("tensorrt", ROW, "forward", "onnx", asked=both),
@@ -170,7 +170,8 @@ def test_the_page_tells_what_was_asked(tmp_path: Path) -> None:
     assert "--output DIR" not in text
     assert (
         "- TensorRT (bert_base batch 1 float16): 10 s of calls; 4096 MiB of scratch memory for "
-        "each builder; optimization level: 2; both builds at once on the one GPU; "
+        "each builder; optimization level: 2; each kernel timed 8 times; both builds at once on the "
+        "one GPU; "
         "routes: forward, onnx.\n"
         "- TensorRT (resnet50 batch 1 float16): arguments not kept.\n"
         "- torch: 7 s of calls; routes: torch eager.\n"

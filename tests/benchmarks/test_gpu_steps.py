@@ -51,6 +51,7 @@ def _asked(tmp_path: Path) -> argparse.Namespace:
     return argparse.Namespace(  # as the command line gives it
         workspace=1024,
         level=None,
+        timings=None,
         timing_cache=None,
         together=False,
         output=tmp_path / "rows.jsonl",

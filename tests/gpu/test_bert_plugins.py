@@ -185,4 +185,5 @@ def test_an_engine_with_plugins_is_loaded_elsewhere(
         [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), wanted, atol=1e-3)
+    # Not the same to the last bits: plugins choose products of cuBLAS anew where they are loaded.
+    assert_close(np.load(tmp_path / "y.npy"), truth(True), "float16")

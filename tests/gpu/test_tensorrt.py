@@ -73,11 +73,14 @@ def test_numbers_types_and_shapes(mode: str, tolerance: float) -> None:
 
 @pytest.mark.parametrize(("mode", "tolerance"), [("float32", 1e-4), ("float16", 2e-2)])
 @pytest.mark.parametrize("dtype", [DType.BOOL, DType.FLOAT32])
-def test_a_sequence_without_keys_gives_zeros(mode: str, tolerance: float, dtype: DType) -> None:
+@pytest.mark.parametrize("way", ["zeros", "any"])
+def test_a_sequence_without_keys(mode: str, tolerance: float, dtype: DType, way: str) -> None:
     batch = symbol("batch", 1, 3, 8)
     graph = padded_attention.attention_and_projection(batch, padded_attention.projected, dtype)
-    with Builder(backend="tensorrt", mode=mode, plugins=PLUGINS).compile(graph) as engine:
-        padded_attention.assert_right(engine, dtype, tolerance)
+    options = {"empty_sequences": way}
+    builder = Builder(backend="tensorrt", mode=mode, plugins=PLUGINS, options=options)
+    with builder.compile(graph) as engine:
+        padded_attention.assert_right(engine, dtype, tolerance, exact_padding=way == "zeros")
 
 
 def _executable(engine: Engine) -> TensorRTExecutable:

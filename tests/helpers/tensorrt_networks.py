@@ -42,14 +42,16 @@ _OFFSET, _STEPS = 1 << 40, 1 << 16
 
 
 @contextmanager
-def network(graph: Graph, features: Features | None = None) -> Iterator[TensorRTLowering]:
+def network(
+    graph: Graph, features: Features | None = None, **more: bool
+) -> Iterator[TensorRTLowering]:
     """The network of a graph; with other features it is made as for another flavour."""
     library = load("tensorrt_rtx")
     library = Library(library.trt, features or library.features, library.version)
     with listen(library.trt) as record:
         builder = library.trt.Builder(logger(library.trt))
         builder.error_recorder = record.recorder
-        yield make_network(graph, library, builder, PLUGINS.lowerings, record, Events())
+        yield make_network(graph, library, builder, PLUGINS.lowerings, record, Events(), **more)
 
 
 def assert_types(graph: Graph, features: Features | None = None) -> None:

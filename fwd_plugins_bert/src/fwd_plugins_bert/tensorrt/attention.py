@@ -162,7 +162,7 @@ def _some_kept(ctx: TensorRTLowering, op: SelfAttention, found: Padding) -> ITen
     layer = ctx.plugin(_NAME, "1", _fields(op), [qkv, packed])
     context = ctx.reshape(ctx.output(layer), (length, batch, wide, 1, 1), (length, batch, wide))
     # Of a sequence of padding alone the kernel makes the mean of the values.
-    if found.added == -math.inf and not empty_rows.defer(ctx, op.mask, some):
+    if found.added == -math.inf and not empty_rows.are_left(ctx, op.mask, some):
         some = ctx.reshape(some, (batch, 1, 1, 1), (1, batch, 1))
         context = ctx("select", some, context, ctx.scalar(0.0, op.x.type.dtype, 3))
     return turning.handed_on(ctx, context)

@@ -43,11 +43,13 @@ def test_settings_reach_the_library(record: Record) -> None:
         record,
         workspace=1 << 28,
         optimization_level=4,
+        avg_timing_iterations=3,
         tactic_sources="jit_convolutions",
         layers=True,
     )
     assert config.get_memory_pool_limit(trt.MemoryPoolType.WORKSPACE) == 1 << 28
     assert config.builder_optimization_level == 4
+    assert config.avg_timing_iterations == 3
     assert config.get_tactic_sources() == 1 << int(trt.TacticSource.JIT_CONVOLUTIONS)
     assert config.profiling_verbosity == trt.ProfilingVerbosity.DETAILED
 

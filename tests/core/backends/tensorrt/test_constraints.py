@@ -52,6 +52,17 @@ def test_what_adds_up_in_float32_by_itself_asks_for_half(make) -> None:  # type:
         assert asked(node) is asked(node, wide=True) is DType.FLOAT16
 
 
+@pytest.mark.parametrize("make", [lambda x: ops.ReduceMean(x, (2, 3), keepdims=True),
+                                  lambda x: ops.AdaptiveAveragePool(x, (1, 1))])  # fmt: skip
+def test_means_of_images_ask_for_nothing(make) -> None:  # type: ignore[no-untyped-def]
+    graph = Graph()
+    for dtype in (DType.FLOAT32, DType.FLOAT16):
+        x = graph.add_input(dtype.name, TensorType(dtype, (1, 2, 4, 4)))
+        assert asked(_node(make(x), graph)) is None
+        norm = _node(ops.ReduceMean(x, (3,), keepdims=True), graph)
+        assert asked(norm) is DType.FLOAT16
+
+
 def test_positions_ask_for_float32_and_convolutions_for_nothing() -> None:
     graph = Graph()
     x = graph.add_input("x", TensorType(DType.FLOAT16, (1, 2, 4, 4)))

@@ -30,6 +30,9 @@ def _assert_whole(error: OptionError) -> None:
         ),
         ({"flavour": "x"}, r"Hint: auto takes what can be used here$"),
         ({"cuda_graph": "on"}, r"option 'cuda_graph'(.|\n)*auto, off\n  got:      'on'\n  Hint: a"),
+        ({"empty_sequences": "nan"}, r"option 'empty_sequences'(.|\n)*any, zeros\n"
+         r"  got:      'nan'\n  Hint: zeros gives what PyTorch does"),
+        ({"avg_timing_iterations": 0}, r"'avg_timing_iterations'(.|\n)*1 or more\n  got:      0"),
         ({"gpu": "89"}, r"option 'gpu'(.|\n)*got:      '89'\n  Hint: did you mean 'sm_89'\?$"),
         ({"gpu": "9.0"}, r"such as sm_89, several with commas between(.|\n)*'sm_90'\?$"),
         ({"gpu": "sm120, sm_89"}, r"got:      'sm120'\n  Hint: did you mean 'sm_120'\?$"),
@@ -110,6 +113,11 @@ def test_the_layer_list_is_refused_where_it_cannot_be_had() -> None:
             r"  Hint: leave the option out, or choose another flavour",
         ),
         ({"timing_cache": "x.timing"}, r"measures no kernels(.|\n)*got:      x\.timing"),
+        (
+            {"avg_timing_iterations": 4},
+            r"tensorrt_rtx measures no kernels while it builds\n  expected: None, the default\n"
+            r"  got:      4\n  Hint: leave the option out",
+        ),
         ({"version_compatible": True}, r"tensorrt_rtx makes plans for its own version only"),
         ({"hardware_compatible": True}, r"tensorrt_rtx finishes kernels on the GPU that runs them"),
         (

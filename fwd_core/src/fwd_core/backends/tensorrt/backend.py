@@ -150,7 +150,9 @@ def _build(
     builder.error_recorder = record.recorder
     lowerings, events = config.plugins.lowerings, config.events
     context = network.make_network(
-        graph, library, builder, lowerings, record, events, narrows=features.narrows(config.mode)
+        *(graph, library, builder, lowerings, record, events),
+        narrows=features.narrows(config.mode),
+        exact_padding=options.empty_sequences == "zeros",
     )
     inputs, outputs = context.names
     types = {name: value.type for name, value in zip(inputs, graph.inputs, strict=True)}

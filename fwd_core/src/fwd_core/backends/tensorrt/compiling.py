@@ -71,6 +71,8 @@ def configure(
     asked: dict[str, Any] = {}
     if options.optimization_level is not None:
         asked["builder_optimization_level"] = options.optimization_level
+    if options.avg_timing_iterations is not None:
+        asked["avg_timing_iterations"] = options.avg_timing_iterations
     if options.layers:
         asked["profiling_verbosity"] = trt.ProfilingVerbosity.DETAILED
     if options.gpus and features.ahead_of_time:

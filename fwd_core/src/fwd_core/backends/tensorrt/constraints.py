@@ -6,8 +6,10 @@ and obeys a layer that asks. Every layer asks, for what its operator has in the 
 precision if few of its layers ask, and one that asks for float32 alone takes all of it there,
 which is ten times slower. Norms, softmax and means ask for half in any case: their kernels add
 up in float32 whatever their own type, and tensors of half take half the time to move.
-Convolutions ask for nothing. Where there are tensors of 8 bits, layers ask for float32 alone: the
-compiler for transformers finds no kernels for a part of which some layers ask for half.
+Convolutions ask for nothing, and neither do means over all pixels: one that asked for half had a
+cast to an output of float32 behind it, a kernel of its own. Where there are tensors of 8 bits,
+layers ask for float32 alone: the compiler for transformers finds no kernels for a part of which
+some layers ask for half.
 """
 
 from __future__ import annotations
@@ -57,7 +59,7 @@ def _asked(node: Node, wide: bool) -> DType | None:
     operands = tuple(node.op.operands())
     makers = [value.producer for value in operands if value.producer is not None]
     users = [user.op for value in node.outputs for user in value.users]
-    if isinstance(node.op, _CHOSEN):
+    if isinstance(node.op, _CHOSEN) or _is_pooling(node.op):
         return None
     if any(map(_reads_bytes, (node, *makers))) or any(isinstance(u, ops.Quantize) for u in users):
         return None
@@ -69,6 +71,14 @@ def _asked(node: Node, wide: bool) -> DType | None:
     if DType.FLOAT16 in kinds:
         return DType.FLOAT32 if wide else DType.FLOAT16
     return DType.FLOAT32 if DType.FLOAT32 in kinds else None
+
+
+def _is_pooling(op: Operator) -> bool:
+    """Whether it averages images: no part of a norm."""
+    if isinstance(op, ops.AdaptiveAveragePool):
+        return True
+    rank = op.x.type.rank if isinstance(op, ops.ReduceMean) else 0
+    return isinstance(op, ops.ReduceMean) and rank > 3 and op.axes == tuple(range(2, rank))
 
 
 def _reads_bytes(node: Node) -> bool:

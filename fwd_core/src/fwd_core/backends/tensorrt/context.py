@@ -62,6 +62,7 @@ class TensorRTLowering(LoweringContext[ITensor]):
         record: Record,
         *,
         narrows: bool = False,
+        exact_padding: bool = True,
     ) -> None:
         super().__init__("tensorrt", graph)
         self.trt = library.trt
@@ -70,6 +71,7 @@ class TensorRTLowering(LoweringContext[ITensor]):
         self.kept: list[Tensor] = []
         self.quantized = False
         self.narrows = narrows
+        self.exact_padding = exact_padding
         self.plugins: set[str] = set()
         self.memo: dict[Any, Any] = {}
         self._record = record

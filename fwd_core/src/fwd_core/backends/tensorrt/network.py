@@ -25,6 +25,7 @@ def make_network(
     events: Events,
     *,
     narrows: bool = False,
+    exact_padding: bool = True,
 ) -> TensorRTLowering:
     """A network of the graph, held by the context that made it.
 
@@ -36,6 +37,8 @@ def make_network(
         record: Where the flavour reports errors.
         events: Where progress is told.
         narrows: Whether half is left to the builder, which layers ask for it.
+        exact_padding: Whether attention gives zeros to a sequence without any key, wherever that
+            is chosen.
 
     Raises:
         BuildError: An operator has no lowering, or TensorRT refuses a layer.
@@ -46,7 +49,9 @@ def make_network(
         raise BuildError(f"{library.flavour} makes no network", details=record.problems())
     network.error_recorder = record.recorder
     network.name = graph.name
-    context = TensorRTLowering(graph, library, network, record, narrows=narrows)
+    context = TensorRTLowering(
+        graph, library, network, record, narrows=narrows, exact_padding=exact_padding
+    )
     legalize(context, lowerings)
     _check_ranks(graph)
     context.add_inputs()

@@ -48,6 +48,11 @@ class TensorRTOptions(Options):
             these. Names that are left out have their whole range. By default one, of all ranges.
         tf32: Let float32 matrix products and convolutions round their operands to 10 bits of
             mantissa. Faster, with errors near 1e-3.
+        empty_sequences: What attention gives to a sequence of which a padding mask leaves no key,
+            where a projection follows: ``any`` for finite numbers without meaning, as the mean of
+            the values, or ``zeros`` for PyTorch's, which costs a kernel in every layer.
+        avg_timing_iterations: How often each kernel is timed before the quickest is chosen; by
+            default the library's own, which is 1. More leave less to chance and take longer.
         cuda_graph: ``auto`` to record runs that repeat (the same shapes at the same addresses) and
             replay them with one call, ``off`` to queue every run anew.
         layers: Keep the list of compiled layers in the engine, for ``fwd inspect``.
@@ -66,6 +71,8 @@ class TensorRTOptions(Options):
     hardware_compatible: bool = False
     profiles: Union[str, Sequence[Mapping[str, Any]], None] = None
     tf32: bool = False
+    empty_sequences: Literal["any", "zeros"] = "any"
+    avg_timing_iterations: Union[int, None] = None
     cuda_graph: Literal["auto", "off"] = "auto"
     layers: bool = False
 
@@ -84,6 +91,21 @@ class TensorRTOptions(Options):
                 expected="auto, off",
                 got=repr(self.cuda_graph),
                 hint="auto records the runs that repeat, off queues every run anew",
+            )
+        if self.empty_sequences not in ("any", "zeros"):
+            raise OptionError(
+                "option 'empty_sequences' of backend 'tensorrt'",
+                expected="any, zeros",
+                got=repr(self.empty_sequences),
+                hint="zeros gives what PyTorch does, any is quicker; neither touches a sequence "
+                "that keeps a token",
+            )
+        if self.avg_timing_iterations is not None and self.avg_timing_iterations < 1:
+            raise OptionError(
+                "option 'avg_timing_iterations' of backend 'tensorrt'",
+                expected="a number of 1 or more",
+                got=self.avg_timing_iterations,
+                hint="leave it out for the library's own",
             )
         for name in self.gpus:
             if not re.fullmatch(r"sm_\d{2,3}", name):
@@ -167,6 +189,12 @@ class TensorRTOptions(Options):
                 self.timing_cache != "auto",
                 features.timing_cache,
                 "measures no kernels while it builds, so there is no timing cache",
+            ),
+            (
+                "avg_timing_iterations",
+                self.avg_timing_iterations is not None,
+                features.timing_cache,
+                "measures no kernels while it builds",
             ),
             (
                 "version_compatible",

@@ -9,17 +9,18 @@ import pytest
 pytest.importorskip("tensorrt_rtx")
 
 from padded_attention import assert_right, attention_and_projection, projected
-from tensorrt_networks import LIKE_8, network
+from tensorrt_networks import LIKE_8, compiled, layers, network
 
 from fwd_core import Builder, core_pack
+from fwd_core.backends.tensorrt.features import Features
 from fwd_core.ir import DType, Graph, Value, ops
 from fwd_core.plugins import Plugins
 from fwd_core.rewrite.precision import to_half
 
 
-def _selects(graph: Graph) -> list[str]:
+def _selects(graph: Graph, features: Features | None = LIKE_8, **more: bool) -> list[str]:
     """Names of the layers that choose, in order, without the mask's own, which is of 5 keys."""
-    with network(graph, LIKE_8) as ctx:
+    with network(graph, features, **more) as ctx:
         layers = [ctx.network.get_layer(i) for i in range(ctx.network.num_layers)]
         return [
             layer.metadata
@@ -34,6 +35,32 @@ def test_zeros_are_chosen_after_the_projections_product(half: bool) -> None:
     if half:
         to_half(graph)
     assert _selects(graph) == ["projection"]
+
+
+@pytest.mark.parametrize("features", [LIKE_8, None], ids=["8", "typed"])
+@pytest.mark.parametrize("dtype", [DType.BOOL, DType.FLOAT32])
+def test_none_are_chosen_where_any_numbers_will_do(features: Features | None, dtype: DType) -> None:
+    graph = attention_and_projection(3, projected, dtype)
+    assert _selects(graph, features, exact_padding=False) == []
+
+
+@pytest.mark.parametrize("dtype", [DType.BOOL, DType.FLOAT32])
+def test_masks_are_finite_then(dtype: DType) -> None:
+    """Of minus infinity alone softmax would make NaN."""
+    graph = attention_and_projection(3, projected, dtype)
+    with network(graph, LIKE_8, exact_padding=False) as ctx:
+        found = [one for one in layers(ctx, "IElementWiseLayer") if one.op.name == "MAX"]
+        assert len(found) == (dtype is DType.FLOAT32)
+
+
+def test_the_option_says_whether_zeros_are_chosen() -> None:
+    names = {}
+    for way in ("any", "zeros"):
+        graph = attention_and_projection(3, projected)
+        names[way] = [one.name for one in compiled(graph, "float16", empty_sequences=way)]
+    assert names["any"] != names["zeros"]
+    default = compiled(attention_and_projection(3, projected), "float16")
+    assert [one.name for one in default] == names["any"]
 
 
 def _read_twice(graph: Graph, value: Value) -> Value:

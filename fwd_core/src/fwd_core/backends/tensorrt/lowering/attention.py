@@ -31,8 +31,7 @@ def attention(ctx: TensorRTLowering, op: ops.Attention) -> ITensor:
     mask = _mask_of(ctx, op)
     value = ctx[op.value]
     whole = mask.some is not None and _removes_whole_rows(op)
-    plain = ctx.features.plain_attention
-    if whole and plain and op.mask is not None and empty_rows.defer(ctx, op.mask, mask.some):
+    if whole and op.mask is not None and empty_rows.are_left(ctx, op.mask, mask.some):
         mask = mask._replace(some=None)
     elif whole:
         # Zeros as values give zeros too, and can be chosen where values are made, ahead of the
@@ -72,6 +71,8 @@ def _made_mask(ctx: TensorRTLowering, op: ops.Attention) -> _Mask:
     elif empties and additive is not None:
         same = ctx.elementwise("EQUAL", additive, ctx.scalar(-math.inf, dtype, rank))
         keep = ctx.unary("NOT", same)
+        if not ctx.exact_padding:  # rows that no zeros are chosen for are to be finite
+            additive = ctx.elementwise("MAX", additive, _lowest(ctx, op, rank))
     if keep is None or not empties:
         return _Mask(additive, None)
     return _Mask(additive, reduced_bool(ctx, keep, "MAX", (rank - 1,), True))
