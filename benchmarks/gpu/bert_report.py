@@ -53,7 +53,7 @@ def paddings(found: Sequence[_Document]) -> Iterator[str]:
     """The same batch padded and without its padding."""
     yield "\n## Padding removed\n"
     yield (
-        "`python -m benchmarks.gpu.padding`: *packed* is `variable_length=True`, with the lowerings "
+        "`python -m benchmarks.gpu.padding`: *packed* is `variable_length=True`, with lowerings "
         "that `FWD_BERT_PLUGINS` names; *default* leaves attention to NVIDIA's plugin (`packed`), "
         "*none* computes it in padded form, between gathers in every layer. Cosines are those "
         "of real tokens to Forward's padded engine of the same mode. Which rows are tokens is "

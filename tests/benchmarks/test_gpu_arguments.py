@@ -170,9 +170,8 @@ def test_the_page_tells_what_was_asked(tmp_path: Path) -> None:
     assert "--output DIR" not in text
     assert (
         "- TensorRT (bert_base batch 1 float16): 10 s of calls; 4096 MiB of scratch memory for "
-        "each builder; optimization level: 2; each kernel timed 8 times; both builds at once on the "
-        "one GPU; "
-        "routes: forward, onnx.\n"
+        "each builder; optimization level: 2; each kernel timed 8 times; both builds at once on "
+        "the one GPU; routes: forward, onnx.\n"
         "- TensorRT (resnet50 batch 1 float16): arguments not kept.\n"
         "- torch: 7 s of calls; routes: torch eager.\n"
     ) in text
