@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from fwd_core.ir import Emitter, Node, Value, ops
+from fwd_core.ir import Emitter, Node, Value, is_equal, ops
 from fwd_core.rewrite.base import Refusal
 from fwd_plugins_bert.fusions.base import Fusion
 from fwd_plugins_bert.fusions.projection import Projection, merged, projection
@@ -52,7 +52,7 @@ class FuseSelfAttention(Fusion[Parts]):
             found_all.append(one)
         query, key, value = found_all
         reason = _difference(query, key, value) or _outside(found_all, readers)
-        if reason is None and not _mask_fits(attention, node.output):
+        if reason is None and not _masks_fit(attention, node.output, query):
             reason = "the mask is not one of [batch, heads, length, length]"
         if reason is not None:
             return Refusal(reason)
@@ -103,10 +103,22 @@ def _outside(projections: list[Projection], attention: tuple[Node, ...]) -> str 
     return None
 
 
-def _mask_fits(attention: ops.Attention | WrittenOut, result: Value) -> bool:
+def _masks_fit(attention: ops.Attention | WrittenOut, result: Value, query: Projection) -> bool:
+    """Whether masks mean the same for scores of [batch, heads, length, length].
+
+    Batch and heads may be cut otherwise where attention is computed, as all in the first axis.
+    """
     if isinstance(attention, ops.Attention):
-        return attention.mask is None or result.type.rank == 4
-    return not attention.masks or result.type.rank == 4
+        masks = [] if attention.mask is None else [attention.mask]
+    else:
+        masks = [added.mask for added in attention.masks]
+    batch = query.x.type.shape[1 if query.length_first else 0]
+    lead, wanted = result.type.shape[:-2], (batch, query.heads)
+    same = len(lead) == 2 and all(is_equal(*pair) is True for pair in zip(lead, wanted))
+    return all(
+        mask.type.rank <= 4 and (same or all(size == 1 for size in mask.type.shape[:-2]))
+        for mask in masks
+    )
 
 
 def _mask(attention: ops.Attention | WrittenOut, emit: Emitter) -> tuple[Value | None, bool]:
