@@ -117,11 +117,9 @@ class Layer(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Embeddings, two layers, and a pooler; ``lowest`` is what a mask adds for padding, if it does."""
+    """Embeddings, two layers, and a pooler; a mask adds ``lowest`` for padding, if it is there."""
 
-    def __init__(
-        self, attentions: list[nn.Module], positions: bool, lowest: float | None
-    ) -> None:
+    def __init__(self, attentions: list[nn.Module], positions: bool, lowest: float | None) -> None:
         super().__init__()
         self.words = nn.Embedding(VOCABULARY, HIDDEN, padding_idx=0)
         self.types = nn.Embedding(2, HIDDEN)

@@ -113,8 +113,8 @@ def _masks_fit(attention: ops.Attention | WrittenOut, result: Value, query: Proj
     else:
         masks = [added.mask for added in attention.masks]
     batch = query.x.type.shape[1 if query.length_first else 0]
-    lead, wanted = result.type.shape[:-2], (batch, query.heads)
-    same = len(lead) == 2 and all(is_equal(*pair) is True for pair in zip(lead, wanted, strict=True))
+    lead = result.type.shape[:-2]
+    same = len(lead) == 2 and is_equal(lead[0], batch) is True and lead[1] == query.heads
     return all(
         mask.type.rank <= 4 and (same or all(size == 1 for size in mask.type.shape[:-2]))
         for mask in masks
