@@ -181,6 +181,33 @@ def test_two_masks_become_one() -> None:
     assert only(left, ops.Attention).mask.type == TensorType(F32, (B, H, S, S))
 
 
+def _relative(graph: Graph, q: Value, k: Value, v: Value, keep: Value, normed: bool) -> Value:
+    """Scores of relative positions, which depend on the query, and a mask of padding."""
+    if normed:
+        q = graph.add(ops.LayerNorm(q, None, None, 1, 1e-5))
+    of_positions = graph.add(ops.MatMul(q, graph.constant(normal(D, S))))
+    biased = graph.add(ops.Add(scores(graph, q, k), of_positions))
+    return context(graph, graph.add(ops.Add(biased, chosen(graph, keep, LEAST))), v)
+
+
+def test_scores_of_positions_are_added_with_the_mask() -> None:
+    def make(graph: Graph, q: Value, k: Value, v: Value, keep: Value) -> Value:
+        return _relative(graph, q, k, v, keep, normed=True)
+
+    counts, left = compare(make, [*QKV, KEEP != 0], FUSE)
+    assert counts == {"attention": 1}
+    attention = only(left, ops.Attention)
+    assert attention.mask.type == TensorType(F32, (B, H, S, S))
+    assert not attention.may_empty_rows()
+
+
+def test_scores_of_positions_of_anything_are_left() -> None:
+    def make(graph: Graph, q: Value, k: Value, v: Value, keep: Value) -> Value:
+        return _relative(graph, q, k, v, keep, normed=False)
+
+    assert reasons(make, [*KINDS, TensorType(BOOL, (B, S))], FuseAttention()) == [NAN]
+
+
 def test_a_mask_that_is_scaled_too() -> None:
     bias = normal(H, S, S)
 
