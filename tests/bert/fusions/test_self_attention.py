@@ -228,6 +228,24 @@ def _grouped(graph: Graph, x: Value) -> Any:
     ]
 
 
+def _one_key(graph: Graph, x: Value) -> Any:
+    """One key and value for all heads, which attention broadcasts."""
+    shared = [cut(graph, linear(graph, x, D), 1) for _ in range(2)]
+    return [cut(graph, linear(graph, x)), *shared]
+
+
+def _heads_first(graph: Graph, x: Value) -> Any:
+    return [graph.add(ops.Transpose(one, (1, 0, 2, 3))) for one in separate(graph, x)]
+
+
+def _some_tokens(graph: Graph, x: Value) -> Any:
+    return [graph.add(ops.Slice(one, 2, 1, S - 1)) for one in separate(graph, x)]
+
+
+def _batch_as_features(graph: Graph, x: Value) -> Any:
+    return [graph.add(ops.Transpose(one, (3, 1, 2, 0))) for one in separate(graph, x)]
+
+
 def _computed_weight(graph: Graph, x: Value) -> Any:
     computed = graph.add(ops.Abs(weight(graph, C, C)))
     return [cut(graph, graph.add(ops.Linear(x, computed))) for _ in range(3)]
@@ -249,6 +267,10 @@ def _mixed_up(graph: Graph, x: Value) -> Any:
         (_not_projected, "a query, key or value is no projection"),
         (_scaled_value, "the values are multiplied by 2"),
         (_grouped, "a query, key or value is no projection"),
+        (_one_key, "query, key and value have not the same heads"),
+        (_heads_first, "heads are not cut from the features of a projection"),
+        (_some_tokens, "heads are not cut from the features of a projection"),
+        (_batch_as_features, "heads are not cut from the features of a projection"),
         (_computed_weight, "a weight or bias of a projection is no constant"),
         (_mixed_up, "how heads are cut from a product cannot be followed"),
     ],
