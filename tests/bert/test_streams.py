@@ -135,7 +135,7 @@ def test_a_text_without_words_is_named(tmp_path: Path) -> None:
 
 
 def test_numbers_of_numpy_will_do() -> None:
-    stream = BertBatchStream(SQUAD, VOCABULARY, np.int64(2), 64, np.int32(4))  # type: ignore[arg-type]
+    stream = BertBatchStream(SQUAD, VOCABULARY, np.int64(2), 64, np.int32(4))
     assert len(stream) == 2
 
 

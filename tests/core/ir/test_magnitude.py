@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -116,3 +117,18 @@ def test_counts_that_are_dynamic_have_no_bound() -> None:
     weight = graph.add(ops.Full((C, many), 1.0, F32))
     tokens = graph.add(ops.Full((B, many), 1.0, F32))
     assert magnitude(graph.add(ops.Linear(tokens, weight))) == math.inf
+
+
+@pytest.mark.parametrize(
+    ("values", "bound"),
+    [
+        (np.array([-3.0, 2.0], np.float32), 3.0),
+        (np.array([-128, 127], np.int8), 128.0),
+        (np.array([True, False]), 1.0),
+        (np.zeros((0, 2), np.float32), 0.0),
+        (np.array([1.0, math.nan, 2.0], np.float32), math.inf),
+        (np.array(-math.inf, np.float32), math.inf),
+    ],
+)
+def test_constants(values: np.ndarray[Any, Any], bound: float) -> None:
+    assert magnitude(Graph().constant(values)) == bound

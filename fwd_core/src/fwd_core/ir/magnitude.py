@@ -39,7 +39,10 @@ def _magnitude(x: Value, depth: int, told: dict[Value, float]) -> float:
 def _bound(x: Value, depth: int, told: dict[Value, float]) -> float:
     known, dtype = x.constant, x.type.dtype
     if known is not None:
-        most = float(np.abs(known.numpy().astype(np.float64)).max(initial=0.0))
+        values = known.numpy()
+        # No copy of a whole table: both ends of it, and of NaN both are NaN.
+        ends = [float(values.min()), float(values.max())] if values.size else [0.0]
+        most = max(map(abs, ends))
         return math.inf if math.isnan(most) else most
     if not dtype.is_float:
         return max(abs(float(bound)) for bound in dtype.limits)
