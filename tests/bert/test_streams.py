@@ -98,6 +98,10 @@ def test_models_say_what_they_take() -> None:
     ("arguments", "what"),
     [
         ({"batch_size": 0}, "argument 'batch_size'.*at least 1"),
+        ({"batch_size": 2.5}, "argument 'batch_size'.*a whole number.*2.5"),
+        ({"batch_size": True}, "argument 'batch_size'.*a whole number.*True"),
+        ({"max_seq_length": 64.0}, "argument 'max_seq_length'.*a whole number"),
+        ({"doc_stride": "8"}, "argument 'doc_stride'.*a whole number"),
         ({"num_inputs": 0}, "argument 'num_inputs'.*at least 1"),
         ({"max_seq_length": 8}, "max_seq_length leaves no place for the text"),
         ({"inputs": "input_ids"}, "argument 'inputs'.*a list of names among input_ids"),
@@ -117,6 +121,22 @@ def test_files_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         BertBatchStream(empty, VOCABULARY)
     with pytest.raises(InputError, match="lacks"):
         BertBatchStream(SQUAD, empty)
+
+
+def test_a_text_without_words_is_named(tmp_path: Path) -> None:
+    blank = tmp_path / "blank.json"
+    question = {"id": "b7", "question": "Where is it?"}
+    paragraphs = [{"context": " \n", "qas": [question]}]
+    blank.write_text(json.dumps({"data": [{"title": "Nothing", "paragraphs": paragraphs}]}))
+    with pytest.raises(InputError, match="the text has no words") as caught:
+        BertBatchStream(blank, VOCABULARY)
+    assert caught.value.where == f"question 'b7', 'Where is it?', of {blank}"
+    assert caught.value.hint == "take the question out of the file"
+
+
+def test_numbers_of_numpy_will_do() -> None:
+    stream = BertBatchStream(SQUAD, VOCABULARY, np.int64(2), 64, np.int32(4))
+    assert len(stream) == 2
 
 
 def test_the_pack_says_what_it_has() -> None:

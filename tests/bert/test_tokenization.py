@@ -121,3 +121,14 @@ def test_without_the_library_it_says_what_to_install() -> None:
         done.stderr
     )
     assert "tokenizers" in done.stderr.rpartition("pip install")[2]
+
+
+def test_what_the_library_lacks_itself_is_not_hidden() -> None:
+    code = (
+        "import sys; sys.modules['tokenizers.models'] = None\n"
+        "from bert_helpers.tokenization import BertTokenizer\n"
+        f"BertTokenizer({str(VOCABULARY)!r})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("ModuleNotFoundError: import of tokenizers.models halted")

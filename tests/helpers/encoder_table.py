@@ -34,6 +34,7 @@ FUSED = {
     "gelu-bias": ("GELU + bias", LAYERS),
 }
 WRITTEN = {
+    "linear": "linear",
     "layer-norm": "norm",
     "gelu": "GELU",
     "attention": "attention",

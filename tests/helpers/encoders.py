@@ -111,6 +111,8 @@ MODELS: dict[str, Callable[[str], Case]] = {
     "Megatron-BERT": lambda a: _text("MegatronBert", a),
     "BERT of transformers 2 and 3": lambda _a: _old("bert"),
     "DistilBERT of transformers 2 and 3": lambda _a: _old("distilbert"),
+    "BERT of transformers 4": lambda _a: _old("bert_of_4"),
+    "DistilBERT of transformers 4": lambda _a: _old("distilbert_of_4"),
     "BERT with relative positions": lambda _a: _old("relative"),
     "ViT": lambda a: _image("ViT", a),
     "DeiT": lambda a: _image("DeiT", a),

@@ -9,6 +9,7 @@ from encoders import HEADS, HIDDEN, TOKENS, VOCABULARY, Case, tokens
 from torch import nn
 
 SIZE = HIDDEN // HEADS
+LEAST = torch.finfo(torch.float32).min
 
 
 class Cut(nn.Module):
@@ -35,7 +36,7 @@ class Cut(nn.Module):
 
 
 class BertAttention(Cut):
-    """Of transformers 2 and 3: scores are divided, then masked by -10000."""
+    """Of transformers 2 to 4: scores are divided, then a mask is added."""
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         query, key, value = self.heads(x)
@@ -68,7 +69,11 @@ class RelativeAttention(Cut):
 
 
 class DistilAttention(Cut):
-    """DistilBERT's of transformers 2 and 3: the query is divided, and padding gets -inf."""
+    """DistilBERT's of transformers 2 to 4: the query is divided, and scores of padding replaced."""
+
+    def __init__(self, lowest: float) -> None:
+        super().__init__()
+        self.lowest = lowest
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         batch, length, _ = x.shape
@@ -80,7 +85,10 @@ class DistilAttention(Cut):
         query = query / math.sqrt(SIZE)
         scores = torch.matmul(query, key.transpose(2, 3))
         removed = (mask == 0).view(batch, 1, 1, length).expand_as(scores)
-        scores.masked_fill_(removed, -float("inf"))
+        if math.isinf(self.lowest):
+            scores.masked_fill_(removed, self.lowest)
+        else:
+            scores = scores.masked_fill(removed, torch.tensor(self.lowest))
         context = torch.matmul(nn.Softmax(dim=-1)(scores), value)
         return context.transpose(1, 2).contiguous().view(batch, -1, HIDDEN)
 
@@ -109,9 +117,9 @@ class Layer(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Embeddings, two layers, and a pooler."""
+    """Embeddings, two layers, and a pooler; a mask adds ``lowest`` for padding, if it is there."""
 
-    def __init__(self, attentions: list[nn.Module], positions: bool, additive: bool) -> None:
+    def __init__(self, attentions: list[nn.Module], positions: bool, lowest: float | None) -> None:
         super().__init__()
         self.words = nn.Embedding(VOCABULARY, HIDDEN, padding_idx=0)
         self.types = nn.Embedding(2, HIDDEN)
@@ -119,7 +127,7 @@ class Encoder(nn.Module):
         self.norm = nn.LayerNorm(HIDDEN, eps=1e-12)
         self.layers = nn.ModuleList(Layer(one) for one in attentions)
         self.pooler = nn.Linear(HIDDEN, HIDDEN)
-        self.additive = additive
+        self.lowest = lowest
 
     def forward(
         self, ids: torch.Tensor, mask: torch.Tensor, types: torch.Tensor
@@ -129,17 +137,19 @@ class Encoder(nn.Module):
             places = torch.arange(ids.size(1), dtype=torch.long, device=ids.device)
             hidden = hidden + self.positions(places.unsqueeze(0).expand_as(ids))
         hidden = self.norm(hidden + self.types(types))
-        if self.additive:
+        if self.lowest is not None:
             mask = mask.unsqueeze(1).unsqueeze(2).to(dtype=torch.float32)
-            mask = (1.0 - mask) * -10000.0
+            mask = (1.0 - mask) * self.lowest
         for layer in self.layers:
             hidden = layer(hidden, mask)
         return hidden, torch.tanh(self.pooler(hidden[:, 0]))
 
 
-def _case(attentions: list[nn.Module], positions: bool = True, additive: bool = True) -> Case:
+def _case(
+    attentions: list[nn.Module], positions: bool = True, lowest: float | None = -10000.0
+) -> Case:
     ids, mask = tokens()
-    return Encoder(attentions, positions, additive).eval(), (ids, mask, ids % 2)
+    return Encoder(attentions, positions, lowest).eval(), (ids, mask, ids % 2)
 
 
 def bert() -> Case:
@@ -148,10 +158,22 @@ def bert() -> Case:
     return _case([BertAttention(), BertAttention()])
 
 
+def bert_of_4() -> Case:
+    """BERT as transformers 4 had it: only the number of the mask is another."""
+    torch.manual_seed(0)
+    return _case([BertAttention(), BertAttention()], lowest=LEAST)
+
+
 def distilbert() -> Case:
     """DistilBERT as transformers 2 and 3 had it."""
     torch.manual_seed(0)
-    return _case([DistilAttention(), DistilAttention()], additive=False)
+    return _case([DistilAttention(-math.inf), DistilAttention(-math.inf)], lowest=None)
+
+
+def distilbert_of_4() -> Case:
+    """DistilBERT as transformers 4 had it."""
+    torch.manual_seed(0)
+    return _case([DistilAttention(LEAST), DistilAttention(LEAST)], lowest=None)
 
 
 def relative() -> Case:

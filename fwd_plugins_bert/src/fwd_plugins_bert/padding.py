@@ -36,7 +36,8 @@ class Padding:
 def padding(mask: Value) -> Padding | None:
     """The tokens that a mask of attention keeps, if it is the same for all heads and queries.
 
-    Integers are taken to be 0 or 1, as models do that multiply by them.
+    Integers are taken to be 0 or 1, as models do that multiply by them. Fusions take them so too
+    where a mask would be infinite of other integers.
 
     Args:
         mask: Broadcasts to [batch, heads, length, length]; bool keeps, float is added.

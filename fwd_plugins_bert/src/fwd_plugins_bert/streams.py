@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import forward
 from bert_helpers import data_preprocessing
 from bert_helpers.tokenization import BertTokenizer, PathLike
-from fwd_core.errors import CalibrationError, OptionError
+from fwd_core.errors import CalibrationError, InputError, OptionError
 
 T = TypeVar("T")
 #: What models of transformers call the arrays, in the order that BERT takes them.
@@ -42,7 +42,7 @@ class BertBatchStream(forward.IPyBatchStream):
             ``token_type_ids``.
 
     Raises:
-        InputError: A file cannot be read or is of another format.
+        InputError: A file cannot be read or is of another format, or a text has no words.
         OptionError: A number or a name does not fit.
         CalibrationError: The file has no questions.
         ImportError: The library ``tokenizers`` is not installed.
@@ -62,9 +62,19 @@ class BertBatchStream(forward.IPyBatchStream):
         inputs: Sequence[str] = tuple(_FEATURES),
     ) -> None:
         super().__init__()
-        for name, number in (("batch_size", batch_size), ("num_inputs", num_inputs)):
-            if number < 1:
-                raise OptionError(f"argument {name!r}", expected="at least 1", got=number)
+        numbers = {
+            "batch_size": batch_size,
+            "num_inputs": num_inputs,
+            "max_seq_length": max_seq_length,
+            "doc_stride": doc_stride,
+            "max_query_length": max_query_length,
+        }
+        for name, number in numbers.items():
+            if isinstance(number, bool) or not isinstance(number, (int, np.integer)):
+                raise OptionError(f"argument {name!r}", expected="a whole number", got=number)
+        for name in ("batch_size", "num_inputs"):
+            if numbers[name] < 1:
+                raise OptionError(f"argument {name!r}", expected="at least 1", got=numbers[name])
         if isinstance(inputs, str) or not inputs or not set(inputs) <= set(_FEATURES):
             raise OptionError(
                 "argument 'inputs'",
@@ -75,19 +85,21 @@ class BertBatchStream(forward.IPyBatchStream):
         if not examples:
             raise CalibrationError(f"{squad_json} has no questions to calibrate with")
         tokenizer = BertTokenizer(vocab_file, do_lower_case)
-        windows = [
-            window
-            for example in _spread(examples, num_inputs)
-            for window in data_preprocessing.convert_example_to_features(
-                *(example.doc_tokens, example.question_text, tokenizer),
-                *(max_seq_length, doc_stride, max_query_length),
-            )
-        ]
+        windows: list[data_preprocessing.InputFeatures] = []
+        for example in _spread(examples, num_inputs):
+            try:
+                windows += data_preprocessing.convert_example_to_features(
+                    *(example.doc_tokens, example.question_text, tokenizer),
+                    *(max_seq_length, doc_stride, max_query_length),
+                )
+            except InputError as error:
+                place = f"question {example.id!r}, {example.question_text!r}, of {squad_json}"
+                raise error.located(place).hinted("take the question out of the file") from None
         windows = _spread(windows, num_inputs)
         self._arrays = [
             np.stack([getattr(window, _FEATURES[name]) for window in windows]) for name in inputs
         ]
-        self._batch_size = batch_size
+        self._batch_size = int(batch_size)
         self._given = 0
 
     def __len__(self) -> int:

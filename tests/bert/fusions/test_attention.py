@@ -12,6 +12,7 @@ from fusing import compare, normal, number, only, reasons
 
 from fwd_core.ir import DType, Graph, TensorType, Value, ops
 from fwd_plugins_bert.fusions.attention import DropNeutralMask, FuseAttention
+from fwd_plugins_bert.padding import padding
 
 F32, BOOL, I64 = DType.FLOAT32, DType.BOOL, DType.INT64
 B, H, S, D = 2, 3, 5, 4
@@ -108,6 +109,53 @@ def test_a_mask_of_counts_as_old_models_write_it() -> None:
     assert not only(left, ops.Attention).may_empty_rows()
 
 
+def _of_counts(graph: Graph, tokens: Value, marks_padding: bool, lowest: float) -> Value:
+    """What is added to scores by integers that are multiplied by a number."""
+    padded = graph.add(ops.Cast(tokens, F32))
+    if not marks_padding:
+        padded = graph.add(ops.Sub(number(graph, 1.0), padded))
+    return graph.add(ops.Mul(padded, number(graph, lowest)))
+
+
+@pytest.mark.parametrize("marks_padding", [False, True])
+@pytest.mark.parametrize("expanded", [False, True])
+def test_integers_of_a_padding_mask_are_0_or_1(marks_padding: bool, expanded: bool) -> None:
+    """As transformers 4 writes it; most other integers would make infinities."""
+
+    def make(graph: Graph, q: Value, k: Value, v: Value, tokens: Value) -> Value:
+        wide = graph.add(ops.Unsqueeze(tokens, (1, 2)))
+        if expanded:
+            wide = graph.add(ops.Expand(wide, (B, 1, S, S)))
+        added = _of_counts(graph, wide, marks_padding, LEAST)
+        return context(graph, graph.add(ops.Add(scores(graph, q, k), added)), v)
+
+    for keep in (KEEP, KEEP * [[0], [1]]):
+        counts, left = compare(make, [*QKV, 1 - keep if marks_padding else keep], FUSE)
+        assert counts == {"attention": 1}
+        attention = only(left, ops.Attention)
+        assert not attention.may_empty_rows()
+        found = padding(attention.mask)
+        assert found is not None
+        assert (found.kept, found.added) == (int(not marks_padding), LEAST)
+
+
+@pytest.mark.parametrize(
+    ("shape", "lowest", "factor"),
+    [((B, 1, S, S), LEAST, 1.0), ((B, S), LEAST, 4.0), ((B, S), -math.inf, 1.0)],
+)
+def test_integers_that_are_left(shape: tuple[int, ...], lowest: float, factor: float) -> None:
+    """Of queries too, so none of padding; or infinite even of 0 and 1."""
+
+    def make(graph: Graph, q: Value, k: Value, v: Value, tokens: Value) -> Value:
+        wide = tokens if tokens.type.rank == 4 else graph.add(ops.Unsqueeze(tokens, (1, 2)))
+        added = _of_counts(graph, wide, False, lowest)
+        masked = graph.add(ops.Add(scores(graph, q, k), added))
+        return context(graph, graph.add(ops.Mul(masked, number(graph, factor))), v)
+
+    kinds = [*KINDS, TensorType(I64, shape)]
+    assert reasons(make, kinds, FuseAttention()) == [NAN]
+
+
 @pytest.mark.parametrize("inverted", [False, True])
 def test_scores_replaced_by_the_least_number(inverted: bool) -> None:
     def make(graph: Graph, q: Value, k: Value, v: Value, keep: Value) -> Value:
@@ -131,6 +179,33 @@ def test_two_masks_become_one() -> None:
     counts, left = compare(make, [*QKV, KEEP != 0], FUSE)
     assert counts == {"attention": 1}
     assert only(left, ops.Attention).mask.type == TensorType(F32, (B, H, S, S))
+
+
+def _relative(graph: Graph, q: Value, k: Value, v: Value, keep: Value, normed: bool) -> Value:
+    """Scores of relative positions, which depend on the query, and a mask of padding."""
+    if normed:
+        q = graph.add(ops.LayerNorm(q, None, None, 1, 1e-5))
+    of_positions = graph.add(ops.MatMul(q, graph.constant(normal(D, S))))
+    biased = graph.add(ops.Add(scores(graph, q, k), of_positions))
+    return context(graph, graph.add(ops.Add(biased, chosen(graph, keep, LEAST))), v)
+
+
+def test_scores_of_positions_are_added_with_the_mask() -> None:
+    def make(graph: Graph, q: Value, k: Value, v: Value, keep: Value) -> Value:
+        return _relative(graph, q, k, v, keep, normed=True)
+
+    counts, left = compare(make, [*QKV, KEEP != 0], FUSE)
+    assert counts == {"attention": 1}
+    attention = only(left, ops.Attention)
+    assert attention.mask.type == TensorType(F32, (B, H, S, S))
+    assert not attention.may_empty_rows()
+
+
+def test_scores_of_positions_of_anything_are_left() -> None:
+    def make(graph: Graph, q: Value, k: Value, v: Value, keep: Value) -> Value:
+        return _relative(graph, q, k, v, keep, normed=False)
+
+    assert reasons(make, [*KINDS, TensorType(BOOL, (B, S))], FuseAttention()) == [NAN]
 
 
 def test_a_mask_that_is_scaled_too() -> None:

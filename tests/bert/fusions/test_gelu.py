@@ -39,6 +39,12 @@ class Write:
     def erf(self, x: Value) -> Value:
         return self.graph.add(ops.Erf(x))
 
+    def erfc(self, x: Value) -> Value:
+        return self.graph.add(ops.Sub(self.value(1.0), self.erf(x)))
+
+    def neg(self, x: Value) -> Value:
+        return self.graph.add(ops.Neg(x))
+
     def tanh(self, x: Value) -> Value:
         return self.graph.add(ops.Tanh(x))
 
@@ -59,6 +65,9 @@ EXACT: dict[str, Form] = {
     "x/2 first": lambda w, x: w.mul(w.mul(x, 0.5), w.add(w.erf(w.div(x, ROOT)), 1.0)),
     "half of the gate": lambda w, x: w.mul(x, w.mul(0.5, w.add(1.0, w.erf(w.mul(x, 1 / ROOT))))),
     "half at the end": lambda w, x: w.mul(w.mul(x, w.add(w.erf(w.div(x, ROOT)), 1.0)), 0.5),
+    "erfc": lambda w, x: w.mul(w.mul(0.5, x), w.erfc(w.div(w.neg(x), ROOT))),
+    "erfc, sign last": lambda w, x: w.mul(x, w.mul(w.erfc(w.neg(w.div(x, ROOT))), 0.5)),
+    "erfc of a product": lambda w, x: w.mul(w.mul(w.erfc(w.mul(x, -1 / ROOT)), x), 0.5),
     "gate over 2": lambda w, x: w.mul(w.div(w.add(w.erf(w.div(x, ROOT)), 1.0), 2.0), x),
 }
 TANH: dict[str, Form] = {
@@ -114,6 +123,9 @@ def test_what_multiplies_it_stays() -> None:
     [
         (lambda w, x: w.mul(w.mul(x, 0.25), w.add(w.erf(w.div(x, ROOT)), 1.0)), ["0.25"]),
         (lambda w, x: w.mul(w.mul(x, 0.5), w.add(w.erf(w.div(x, 1.5)), 1.0)), []),
+        (lambda w, x: w.mul(w.mul(x, 0.5), w.erfc(w.div(x, ROOT))), []),
+        (lambda w, x: w.mul(w.mul(x, 0.5), w.add(w.erf(w.div(x, -ROOT)), 1.0)), []),
+        (lambda w, x: w.mul(w.mul(x, 0.25), w.erfc(w.div(x, -ROOT))), ["0.25"]),
         (lambda w, x: w.mul(w.mul(x, 0.5), w.add(w.erf(w.div(x, ROOT)), 1.5)), []),
         (lambda w, x: w.mul(w.mul(w.tanh(x), 0.5), w.add(w.erf(w.div(x, ROOT)), 1.0)), []),
         (

@@ -50,6 +50,66 @@ def test_written_out(form: str, also: bool) -> None:
     assert len(left) == 1
 
 
+def over(graph: Graph, x: Value, count: float, axes: tuple[int, ...] = (2,)) -> Value:
+    """The variance as torch.var has it: a sum over a number."""
+    centred = graph.add(ops.Sub(x, graph.add(ops.ReduceMean(x, axes, True))))
+    total = graph.add(ops.ReduceSum(graph.add(ops.Mul(centred, centred)), axes, True))
+    variance = graph.add(ops.Div(total, number(graph, count)))
+    root = graph.add(ops.Sqrt(graph.add(ops.Add(variance, number(graph, 1e-3)))))
+    return graph.add(ops.Div(centred, root))
+
+
+def test_a_sum_of_squares_over_their_number() -> None:
+    counts, left = compare(lambda graph, x: over(graph, x, 8.0), X, BOTH)
+    assert counts == {"layer-norm": 1}
+    assert only(left, ops.LayerNorm).epsilon == pytest.approx(1e-3)
+    assert len(left) == 1
+
+
+@pytest.mark.parametrize(
+    ("count", "axes", "told"),
+    [
+        (7.0, (2,), "squares are divided by 7, which is not how many there are"),
+        (5.0, (1,), "it normalizes other axes than the last one"),
+    ],
+)
+def test_a_sum_that_is_left(count: float, axes: tuple[int, ...], told: str) -> None:
+    found = reasons(lambda graph, x: over(graph, x, count, axes), KIND, FuseLayerNorm())
+    assert found == [told]
+
+
+@pytest.mark.parametrize("of", ["mean", "something else"])
+def test_a_mean_of_squares_less_the_square_of_the_mean(of: str) -> None:
+    def make(graph: Graph, x: Value) -> Value:
+        mean = graph.add(ops.ReduceMean(x, (2,), True))
+        squares = graph.add(ops.ReduceMean(graph.add(ops.Mul(x, x)), (2,), True))
+        less = mean if of == "mean" else squares
+        variance = graph.add(ops.Sub(squares, graph.add(ops.Mul(less, less))))
+        root = graph.add(ops.Sqrt(graph.add(ops.Add(variance, number(graph, 1e-3)))))
+        return graph.add(ops.Div(graph.add(ops.Sub(x, mean)), root))
+
+    told = [
+        "its variance is the mean of squares less the square of the mean, which is inexact where "
+        "the mean is great, and may be negative"
+    ]
+    assert reasons(make, KIND, FuseLayerNorm()) == (told if of == "mean" else [])
+
+
+@pytest.mark.parametrize("of", ["a sum of something else", "a difference of something else"])
+def test_what_is_no_variance(of: str) -> None:
+    def make(graph: Graph, x: Value) -> Value:
+        mean = graph.add(ops.ReduceMean(x, (2,), True))
+        if of == "a sum of something else":
+            total = graph.add(ops.ReduceSum(graph.add(ops.Mul(x, x)), (2,), True))
+            spread = graph.add(ops.Div(total, number(graph, 8.0)))
+        else:
+            spread = graph.add(ops.Sub(mean, graph.add(ops.Mul(mean, mean))))
+        root = graph.add(ops.Sqrt(graph.add(ops.Add(spread, number(graph, 1e-3)))))
+        return graph.add(ops.Div(graph.add(ops.Sub(x, mean)), root))
+
+    assert reasons(make, KIND, FuseLayerNorm()) == []
+
+
 def test_scale_and_shift() -> None:
     def make(graph: Graph, x: Value) -> Value:
         scaled = graph.add(ops.Mul(weight(graph, 8), standardized(graph, x)))

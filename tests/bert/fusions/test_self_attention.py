@@ -228,6 +228,24 @@ def _grouped(graph: Graph, x: Value) -> Any:
     ]
 
 
+def _one_key(graph: Graph, x: Value) -> Any:
+    """One key and value for all heads, which attention broadcasts."""
+    shared = [cut(graph, linear(graph, x, D), 1) for _ in range(2)]
+    return [cut(graph, linear(graph, x)), *shared]
+
+
+def _heads_first(graph: Graph, x: Value) -> Any:
+    return [graph.add(ops.Transpose(one, (1, 0, 2, 3))) for one in separate(graph, x)]
+
+
+def _some_tokens(graph: Graph, x: Value) -> Any:
+    return [graph.add(ops.Slice(one, 2, 1, S - 1)) for one in separate(graph, x)]
+
+
+def _batch_as_features(graph: Graph, x: Value) -> Any:
+    return [graph.add(ops.Transpose(one, (3, 1, 2, 0))) for one in separate(graph, x)]
+
+
 def _computed_weight(graph: Graph, x: Value) -> Any:
     computed = graph.add(ops.Abs(weight(graph, C, C)))
     return [cut(graph, graph.add(ops.Linear(x, computed))) for _ in range(3)]
@@ -249,6 +267,10 @@ def _mixed_up(graph: Graph, x: Value) -> Any:
         (_not_projected, "a query, key or value is no projection"),
         (_scaled_value, "the values are multiplied by 2"),
         (_grouped, "a query, key or value is no projection"),
+        (_one_key, "query, key and value have not the same heads"),
+        (_heads_first, "heads are not cut from the features of a projection"),
+        (_some_tokens, "heads are not cut from the features of a projection"),
+        (_batch_as_features, "heads are not cut from the features of a projection"),
         (_computed_weight, "a weight or bias of a projection is no constant"),
         (_mixed_up, "how heads are cut from a product cannot be followed"),
     ],
@@ -277,16 +299,63 @@ def test_a_query_that_others_read() -> None:
     assert reasons(make, KIND, FuseSelfAttention()) == ["others read the query, key or value"]
 
 
-def test_a_mask_of_batch_and_heads_in_one_axis() -> None:
-    def make(graph: Graph, x: Value, mask: Value) -> Value:
-        parts: Any = [
-            graph.add(ops.Reshape(cut(graph, linear(graph, x)), (B * H, S, D))) for _ in range(3)
-        ]
-        return graph.add(ops.Attention(*parts, mask))
+def _folded(
+    batch: int, shape: tuple[int, ...], written: bool = False
+) -> Callable[[Graph, Value, Value], Value]:
+    """Batch and heads in the first axes of a shape."""
 
-    kinds = [*KIND, TensorType(F32, (B * H, 1, S))]
-    told = reasons(make, kinds, FuseSelfAttention())
+    def make(graph: Graph, x: Value, mask: Value) -> Value:
+        query, key, value = (
+            graph.add(ops.Reshape(cut(graph, linear(graph, x)), shape)) for _ in range(3)
+        )
+        if written:
+            scores = graph.add(ops.MatMul(query, key, transpose_b=True))
+            weights = graph.add(ops.Softmax(graph.add(ops.Add(scores, mask)), len(shape) - 1))
+            found = graph.add(ops.MatMul(weights, value))
+        else:
+            found = graph.add(ops.Attention(query, key, value, mask))
+        return joined(graph, graph.add(ops.Reshape(found, (batch, H, S, D))))
+
+    return make
+
+
+@pytest.mark.parametrize("written", [False, True])
+@pytest.mark.parametrize(
+    ("batch", "shape", "mask"),
+    [
+        (B, (B * H, S, D), (B * H, 1, S)),
+        (B, (B * H, 1, S, D), (B * H, 1, 1, S)),
+        (1, (H, 1, S, D), (H, 1, S, S)),
+        (B, (1, B * H, S, D), (1, B * H, 1, S)),
+        (B, (1, B, H, S, D), (1, 1, 1, S, S)),
+    ],
+)
+def test_a_mask_of_batch_and_heads_in_one_axis(
+    batch: int, shape: tuple[int, ...], mask: tuple[int, ...], written: bool
+) -> None:
+    kinds = [TensorType(F32, (batch, S, C)), TensorType(F32, mask)]
+    told = reasons(_folded(batch, shape, written), kinds, FuseSelfAttention())
     assert told == ["the mask is not one of [batch, heads, length, length]"]
+
+
+@pytest.mark.parametrize("written", [False, True])
+@pytest.mark.parametrize(
+    ("batch", "shape", "mask"),
+    [
+        (B, (B * H, S, D), (1, 1, S)),
+        (B, (B * H, S, D), (S, S)),
+        (B, (B * H, 1, S, D), (1, 1, S, S)),
+        (1, (1, H, S, D), (1, H, S, S)),
+        (B, (B, H, S, D), (H, 1, S)),
+    ],
+)
+def test_a_mask_that_all_sequences_and_heads_share(
+    batch: int, shape: tuple[int, ...], mask: tuple[int, ...], written: bool
+) -> None:
+    arrays = [normal(batch, S, C), normal(*mask)]
+    counts, left = compare(_folded(batch, shape, written), arrays, FUSE)
+    assert counts == {"self-attention": 1}
+    assert only(left, SelfAttention).mask.type.shape == mask
 
 
 def test_batch_and_heads_in_one_axis() -> None:

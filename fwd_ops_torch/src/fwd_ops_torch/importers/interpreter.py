@@ -17,7 +17,7 @@ import torch
 
 from fwd_core.errors import ConversionError, ForwardError, UnsupportedModelError
 from fwd_core.ir import DimExpr, Frame, Location
-from fwd_ops_torch.importers import jit, numbers, prims, refusals
+from fwd_ops_torch.importers import jit, nested, numbers, prims, refusals
 from fwd_ops_torch.importers.aliasing import TensorRef
 from fwd_ops_torch.importers.attributes import Attributes
 from fwd_ops_torch.importers.branches import Run, tell_unchecked
@@ -155,6 +155,9 @@ class Interpreter:
         return result if node.outputsSize() > 1 else [result]
 
     def _operator(self, node: Any, kind: str, inputs: list[Any], call: _Call) -> Any:
+        if nested.is_nested(kind, inputs):
+            schema, where = refusals.schema_of(node), self._where(node, call)
+            return nested.call(self.session, kind, schema, inputs, where)
         handler = prims.HANDLERS.get(kind)
         if handler is not None:
             return handler(self.session, node, inputs, self._where(node, call))

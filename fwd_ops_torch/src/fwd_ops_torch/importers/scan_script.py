@@ -16,7 +16,7 @@ import torch
 
 from fwd_core.ir import Location
 from fwd_ops_torch.converting.schemas import Schema
-from fwd_ops_torch.importers import prims, queries, refusals, scalars
+from fwd_ops_torch.importers import nested, prims, queries, refusals, scalars
 from fwd_ops_torch.importers.locations import locate
 from fwd_ops_torch.importers.nearby import frames_of
 from fwd_ops_torch.importers.problems import tags
@@ -113,7 +113,7 @@ class _Walk:
             return
         if schema.written is not None:
             self._mark_written(node, schema)
-        if see and kind not in prims.HANDLERS:
+        if see and kind not in prims.HANDLERS and kind not in nested.KINDS:
             self._scan.see(schema, _where(node))
 
     def _mark_written(self, node: Any, schema: Schema) -> None:

@@ -12,6 +12,7 @@ from fwd_plugins_bert.fusions.embedding import FuseEmbeddingNorm
 from fwd_plugins_bert.fusions.gelu import FuseGelu
 from fwd_plugins_bert.fusions.gelu_bias import FuseGeluBias
 from fwd_plugins_bert.fusions.layer_norm import FuseLayerNorm, FuseScaleAndShift
+from fwd_plugins_bert.fusions.linear import FuseLinear
 from fwd_plugins_bert.fusions.positions import DecideComparisons, DropDecided, DropGather
 from fwd_plugins_bert.fusions.self_attention import FuseSelfAttention
 from fwd_plugins_bert.fusions.skip_norm import FuseSkipNorm
@@ -22,6 +23,7 @@ __all__ = ["Fusion", "Refused", "fused", "refusals", "written_out"]
 def written_out() -> list[Fusion[Any]]:
     """Of parts that are written out, to operators of the core: of use to every backend."""
     return [
+        FuseLinear(),
         FuseLayerNorm(),
         FuseScaleAndShift(),
         FuseGelu(),

@@ -24,7 +24,10 @@ class WrittenGelu:
 
 
 class FuseGelu(Fusion[WrittenGelu]):
-    """x/2 * (1 + erf(x / sqrt(2))), or with tanh of a cubic polynomial, is ``Gelu``."""
+    """x/2 * (1 + erf(x / sqrt(2))), or with tanh of a cubic polynomial, is ``Gelu``.
+
+    So is x/2 * erfc(-x / sqrt(2)), where erfc is 1 - erf.
+    """
 
     name = "bert-gelu"
 
@@ -53,9 +56,13 @@ class FuseGelu(Fusion[WrittenGelu]):
 
 
 def _gates(product: Value) -> list[Value]:
-    """Sums with 1 among what is multiplied, not deeper than products go."""
+    """Sums and differences among what is multiplied, not deeper than products go."""
     _, found = match.factors(product)
-    return [value for value in found if match.made_by(value, ops.Add) is not None]
+    return [
+        value
+        for value in found
+        if value.producer is not None and isinstance(value.producer.op, (ops.Add, ops.Sub))
+    ]
 
 
 def _beside_one(gate: Value) -> Value | None:
@@ -69,12 +76,30 @@ def _beside_one(gate: Value) -> Value | None:
 
 
 def _of_erf(gate: Value) -> WrittenGelu | None:
-    inside = _beside_one(gate)
+    inside, slope = _beside_one(gate), math.sqrt(0.5)
+    difference = match.made_by(gate, ops.Sub)
+    if difference is not None and match.number(difference.a) == 1.0:
+        inside, slope = difference.b, -slope
     erf = None if inside is None else match.made_by(inside, ops.Erf)
-    scaled = None if erf is None else match.times_number(erf.x)
-    if scaled is None or not math.isclose(scaled[1], math.sqrt(0.5), rel_tol=1e-6):
+    if erf is None:
         return None
-    return WrittenGelu(scaled[0], "none")
+    for x, factor in _scaled(erf.x):
+        if math.isclose(factor, slope, rel_tol=1e-6):
+            return WrittenGelu(x, "none")
+    return None
+
+
+def _scaled(value: Value) -> list[tuple[Value, float]]:
+    """What a number and a sign multiply, in either order."""
+    found, factor = [], 1.0
+    for _ in range(2):
+        negated = match.made_by(value, ops.Neg)
+        step = match.times_number(value) if negated is None else (negated.x, -1.0)
+        if step is None:
+            break
+        value, factor = step[0], factor * step[1]
+        found.append((value, factor))
+    return found
 
 
 def _of_tanh(gate: Value) -> WrittenGelu | None:

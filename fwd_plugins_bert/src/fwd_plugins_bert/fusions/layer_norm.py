@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 
 from fwd_core.ir import Emitter, Node, Value, ops
@@ -20,7 +21,10 @@ class Standardized:
 
 
 class FuseLayerNorm(Fusion[Standardized]):
-    """(x - mean(x)) / sqrt(mean((x - mean(x))^2) + epsilon) is ``LayerNorm``."""
+    """(x - mean(x)) / sqrt(mean((x - mean(x))^2) + epsilon) is ``LayerNorm``.
+
+    The mean of squares may be their sum over how many there are, as ``x.var(unbiased=False)`` is.
+    """
 
     name = "bert-layer-norm"
 
@@ -80,15 +84,51 @@ def _standardized(centred: Value, deviation: Value) -> Standardized | Refusal | 
     if mean is None or mean.x is not difference.a:
         return None
     for spread, small in ((moved.a, moved.b), (moved.b, moved.a)):
-        variance = match.made_by(spread, ops.ReduceMean)
         epsilon = match.number(small)
-        if variance is None or epsilon is None or not _is_square(variance.x, centred):
+        variance = None if epsilon is None else _mean_of_squares(spread, centred)
+        if variance is None or epsilon is None:
             continue
+        if isinstance(variance, Refusal):
+            return variance
         last = (mean.x.type.rank - 1,)
         if (mean.axes, variance.axes) != (last, last) or not (mean.keepdims and variance.keepdims):
             return Refusal("it normalizes other axes than the last one")
         return Standardized(mean.x, epsilon)
     return None
+
+
+def _mean_of_squares(
+    value: Value, centred: Value
+) -> ops.ReduceMean | ops.ReduceSum | Refusal | None:
+    mean = match.made_by(value, ops.ReduceMean)
+    if mean is not None:
+        return mean if _is_square(mean.x, centred) else None
+    if (part := match.times_number(value)) is not None:
+        total = match.made_by(part[0], ops.ReduceSum)
+        if total is None or not _is_square(total.x, centred):
+            return None
+        count = math.prod(_size(total.x, axis) for axis in total.axes)
+        if math.isclose(part[1] * count, 1.0, rel_tol=1e-6):
+            return total
+        return Refusal(f"squares are divided by {1.0 / part[1]:g}, which is not how many there are")
+    difference = match.made_by(value, ops.Sub)
+    if difference is None:
+        return None
+    squares = match.made_by(difference.a, ops.ReduceMean)
+    whole = match.made_by(centred, ops.Sub)
+    if squares is None or whole is None or not _is_square(squares.x, whole.a):
+        return None
+    if not _is_square(difference.b, whole.b):
+        return None
+    return Refusal(
+        "its variance is the mean of squares less the square of the mean, which is inexact where "
+        "the mean is great, and may be negative"
+    )
+
+
+def _size(value: Value, axis: int) -> float:
+    size = value.type.shape[axis]
+    return size if isinstance(size, int) else math.nan
 
 
 def _is_square(value: Value, of: Value) -> bool:

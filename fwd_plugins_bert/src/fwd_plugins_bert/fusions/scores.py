@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fwd_core.ir import Emitter, Node, Tensor, Value, ops
+from fwd_core.ir import DType, Emitter, Node, Tensor, Value, ops
 from fwd_core.ir.magnitude import magnitude
 from fwd_core.rewrite.base import Refusal
 from fwd_plugins_bert.fusions import match
+from fwd_plugins_bert.padding import Padding, padding
 
 #: A score is lost beside numbers below this: in float32 scores to 1e24 are.
 _DROWNS = -1e32
@@ -20,17 +21,23 @@ _FARTHEST = 8
 
 @dataclass(frozen=True)
 class Added:
-    """A mask that is added to scores, times a factor; of a bool one ``lowest`` where false."""
+    """A mask that is added to scores, times a factor; of a bool one ``lowest`` where false.
+
+    ``tokens`` are there where the mask is finite only because they are 0 or 1.
+    """
 
     mask: Value
     factor: float = 1.0
     lowest: float | None = None
     inverted: bool = False
+    tokens: Padding | None = None
 
     def magnitude(self) -> float:
         """What no element exceeds."""
         if self.lowest is not None:
             return abs(self.lowest)
+        if self.tokens is not None:
+            return abs(self.tokens.added * self.factor)
         most = magnitude(self.mask)
         return most if math.isinf(most) else most * abs(self.factor)
 
@@ -100,7 +107,7 @@ def written_out(node: Node) -> WrittenOut | Refusal | None:
     return WrittenOut(
         (query, key, node.op.b),
         (product.op.transpose_a, not product.op.transpose_b, node.op.transpose_b),
-        tuple(found.masks),
+        tuple(map(_of_tokens, found.masks)),
         found.scale * of_query * of_key,
         (product, node, *_between(product.op.a, query), *_between(product.op.b, key)),
     )
@@ -190,16 +197,36 @@ def _swap(rank: int) -> tuple[int, ...]:
     return (*range(rank - 2), rank - 1, rank - 2)
 
 
+def _of_tokens(mask: Added) -> Added:
+    """The mask, with tokens if nothing else bounds it.
+
+    (1 - mask) * least number, as transformers 4 makes it of integers, would be infinite for most
+    integers. Those of a padding mask are 0 or 1, as ``padding`` takes them everywhere.
+    """
+    if math.isfinite(mask.magnitude()):
+        return mask
+    found = padding(mask.mask)
+    return mask if found is None else replace(mask, tokens=found)
+
+
 def _as_added(emit: Emitter, mask: Added, like: Value) -> Value:
     dtype = like.type.dtype
 
     def number(value: float, name: str) -> Value:
         return emit.constant(Tensor(np.array(value, np.float64)).astype(dtype), name)
 
+    def chosen(keep: Value, least: float, inverted: bool) -> Value:
+        zero, lowest = number(0.0, "zero"), number(least, "lowest")
+        kept, removed = (lowest, zero) if inverted else (zero, lowest)
+        return emit(ops.Where(keep, kept, removed), "added")
+
     if mask.lowest is not None:
-        zero, lowest = number(0.0, "zero"), number(mask.lowest, "lowest")
-        kept, removed = (lowest, zero) if mask.inverted else (zero, lowest)
-        return emit(ops.Where(mask.mask, kept, removed), "added")
+        return chosen(mask.mask, mask.lowest, mask.inverted)
+    if mask.tokens is not None:
+        # A choice between two numbers is seen to be finite by all that asks of the mask again.
+        true = emit(ops.Cast(mask.tokens.tokens, DType.BOOL), "flags")
+        true = emit(ops.Unsqueeze(true, (1, 2)), "flags")
+        return chosen(true, mask.tokens.added * mask.factor, mask.tokens.kept == 0)
     if mask.factor == 1.0:
         return mask.mask
     return emit(ops.Mul(mask.mask, number(mask.factor, "factor")), "added")

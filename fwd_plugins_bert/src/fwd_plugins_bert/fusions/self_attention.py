@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from fwd_core.ir import Emitter, Node, Value, ops
+from fwd_core.ir import Dim, Emitter, Node, Value, is_equal, ops
 from fwd_core.rewrite.base import Refusal
 from fwd_plugins_bert.fusions.base import Fusion
 from fwd_plugins_bert.fusions.projection import Projection, merged, projection
@@ -84,7 +84,8 @@ def parts(node: Node, places: Value | None = None) -> Parts | Refusal | None:
         found_all.append(one)
     query, key, value = found_all
     reason = _difference(query, key, value) or _outside(found_all, readers)
-    if reason is None and not _mask_fits(attention, node.output):
+    batch = places.type.shape[0] if places is not None else _batch(query)
+    if reason is None and not _masks_fit(attention, node.output, batch, query.heads):
         reason = "the mask is not one of [batch, heads, length, length]"
     if reason is not None:
         return Refusal(reason)
@@ -113,10 +114,27 @@ def _outside(projections: list[Projection], attention: tuple[Node, ...]) -> str 
     return None
 
 
-def _mask_fits(attention: ops.Attention | WrittenOut, result: Value) -> bool:
+def _batch(query: Projection) -> Dim:
+    return query.x.type.shape[1 if query.length_first else 0]
+
+
+def _masks_fit(
+    attention: ops.Attention | WrittenOut, result: Value, batch: Dim, heads: int
+) -> bool:
+    """Whether masks mean the same for scores of [batch, heads, length, length].
+
+    Batch and heads may be cut otherwise where attention is computed, as all in the first axis.
+    """
     if isinstance(attention, ops.Attention):
-        return attention.mask is None or result.type.rank == 4
-    return not attention.masks or result.type.rank == 4
+        masks = [] if attention.mask is None else [attention.mask]
+    else:
+        masks = [added.mask for added in attention.masks]
+    lead = result.type.shape[:-2]
+    same = len(lead) == 2 and is_equal(lead[0], batch) is True and lead[1] == heads
+    return all(
+        mask.type.rank <= 4 and (same or all(size == 1 for size in mask.type.shape[:-2]))
+        for mask in masks
+    )
 
 
 def _mask(attention: ops.Attention | WrittenOut, emit: Emitter) -> tuple[Value | None, bool]:
