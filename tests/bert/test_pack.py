@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -171,3 +173,22 @@ def test_long_graphs_take_no_longer_than_they_are(kind: Any, other: str) -> None
 
 def test_the_version_is_one() -> None:
     assert fwd_plugins_bert.__version__.count(".") == 2
+
+
+def test_each_module_can_be_imported_first() -> None:
+    """Whoever imports one part of the pack has not imported another before it."""
+    script = (
+        "import importlib, pkgutil, sys\n"
+        "import fwd_plugins_bert as pack\n"
+        "names = [one.name for one in pkgutil.walk_packages(pack.__path__, 'fwd_plugins_bert.')]\n"
+        "for name in names:\n"
+        "    for held in [one for one in sys.modules if one.startswith('fwd_plugins_bert')]:\n"
+        "        del sys.modules[held]\n"
+        "    importlib.import_module(name)\n"
+        "print(len(names))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 40

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fwd_core.ir import Value, ops
-from fwd_plugins_bert.fusions import match
+from fwd_plugins_bert import match
 
 #: What is added to a score so that nothing is left of its weight.
 REMOVES = -1000.0

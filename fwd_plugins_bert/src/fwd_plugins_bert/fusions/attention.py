@@ -6,7 +6,7 @@ import dataclasses
 
 from fwd_core.ir import Emitter, Node, Value, ops
 from fwd_core.rewrite.base import Refusal
-from fwd_plugins_bert.fusions import match
+from fwd_plugins_bert import match
 from fwd_plugins_bert.fusions.base import Fusion
 from fwd_plugins_bert.fusions.scores import WrittenOut, written_out
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fwd_core.ir import Emitter, Node, Value, ops
 from fwd_core.rewrite.base import Refusal
-from fwd_plugins_bert.fusions import match
+from fwd_plugins_bert import match
 from fwd_plugins_bert.fusions.base import Fusion
 from fwd_plugins_bert.ops import EmbeddingNorm
 

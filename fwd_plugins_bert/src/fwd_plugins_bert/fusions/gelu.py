@@ -8,7 +8,7 @@ from typing import Literal
 
 from fwd_core.ir import Emitter, Node, Value, ops
 from fwd_core.rewrite.base import Refusal
-from fwd_plugins_bert.fusions import match
+from fwd_plugins_bert import match
 from fwd_plugins_bert.fusions.base import Fusion
 
 #: Of the cubic term, and of the argument of tanh.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fwd_core.ir import Emitter, Node, Value, ops
 from fwd_core.rewrite.base import Refusal
-from fwd_plugins_bert.fusions import match
+from fwd_plugins_bert import match
 from fwd_plugins_bert.fusions.base import Fusion
 from fwd_plugins_bert.ops import GeluBias
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fwd_core.ir import Dim, Node, Shape, Value, is_equal, ops
 from fwd_core.ir.dims import divide_exactly
-from fwd_plugins_bert.fusions import match
+from fwd_plugins_bert import match
 
 _MOVES = (ops.Reshape, ops.Transpose, ops.Slice, ops.Squeeze, ops.Unsqueeze)
 _FARTHEST = 16

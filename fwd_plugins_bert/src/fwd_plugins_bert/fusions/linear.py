@@ -8,7 +8,7 @@ import numpy as np
 
 from fwd_core.ir import Emitter, Node, Tensor, Value, ops
 from fwd_core.rewrite.base import Refusal
-from fwd_plugins_bert.fusions import match
+from fwd_plugins_bert import match
 from fwd_plugins_bert.fusions.base import Fusion
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fwd_core.ir import Dim, DType, Emitter, Node, Value, is_equal, ops
 from fwd_core.ir.dims import bounds
 from fwd_core.rewrite.base import Refusal
-from fwd_plugins_bert.fusions import match
+from fwd_plugins_bert import match
 from fwd_plugins_bert.fusions.base import Fusion
 
 _FARTHEST = 8

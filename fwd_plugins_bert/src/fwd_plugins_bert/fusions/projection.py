@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from fwd_core.ir import Emitter, Node, Tensor, Value, ops
 from fwd_core.rewrite.base import Refusal
+from fwd_plugins_bert import match
 from fwd_plugins_bert.fusions import layout as moves
-from fwd_plugins_bert.fusions import match
 from fwd_plugins_bert.fusions.weights import Rows, rows_of
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from fwd_core.ir import DType, Emitter, Node, Tensor, Value, ops
 from fwd_core.ir.magnitude import magnitude
 from fwd_core.rewrite.base import Refusal
-from fwd_plugins_bert.fusions import match
+from fwd_plugins_bert import match
 from fwd_plugins_bert.padding import Padding, padding
 
 #: A score is lost beside numbers below this: in float32 scores to 1e24 are.

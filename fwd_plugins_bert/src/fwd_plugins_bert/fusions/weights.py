@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fwd_core.ir import Emitter, Tensor, Value, ops
-from fwd_plugins_bert.fusions import match
+from fwd_plugins_bert import match
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from fwd_core.ir import Emitter, Node, Value, is_equal, ops
 from fwd_core.rewrite.base import Refusal
+from fwd_plugins_bert import match
 from fwd_plugins_bert.fusions import layout as moves
-from fwd_plugins_bert.fusions import match
 from fwd_plugins_bert.fusions.base import Fusion
 from fwd_plugins_bert.fusions.projection import merged
 from fwd_plugins_bert.fusions.self_attention import Parts, parts
