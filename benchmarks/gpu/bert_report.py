@@ -33,8 +33,10 @@ def variants(found: Sequence[_Document]) -> Iterator[str]:
         "`FWD_BERT_PLUGINS` names the lowerings that take the place of TensorRT's own layers: "
         "plugins of NVIDIA, products as convolutions (`fc`), GELU of its parts (`tanh`). "
         "[The reference](../reference/encoders.md#nvidias-plugins) says what each is. Each row was "
-        "built once; two builds of one network differ by some hundredths, since each chooses its "
-        "kernels by times of its own.\n"
+        "built once, the parser's engine beside it on that GPU; two builds of one network differ "
+        "by some hundredths, since each chooses its kernels by times of its own. Rows of "
+        "2026-11-28 choose zeros for sequences of padding alone "
+        "([`empty_sequences`](gpu-profile.md#attention-on-tensorrt-86)).\n"
     )
     yield "| `FWD_BERT_PLUGINS` | batch | Forward [ms] | ONNX parser [ms] | ratio | cosine |"
     yield "|---|---:|---:|---:|---:|---:|"
@@ -57,7 +59,8 @@ def paddings(found: Sequence[_Document]) -> Iterator[str]:
         "that `FWD_BERT_PLUGINS` names; *default* leaves attention to NVIDIA's plugin (`packed`), "
         "*none* computes it in padded form, between gathers in every layer. Cosines are those "
         "of real tokens to Forward's padded engine of the same mode. Which rows are tokens is "
-        "found on the host before each run, and not in the milliseconds.\n"
+        "found on the host before each run, and not in the milliseconds: the last column says what "
+        "that takes, in a call like any other or in the first of a process.\n"
     )
     yield (
         "| batch | tokens | lowerings | packed [ms] | padded [ms] | ONNX parser [ms] "
@@ -81,7 +84,7 @@ def _padding(one: _Document, name: str) -> Iterator[str]:
         found = ratios.get(f"{name} / {each}")
         yield "–" if found is None else _ratio(found)
     yield f"{routes[name]['cosine']:.6f}"
-    yield f"{one['host_us']:.0f}"
+    yield f"{one['host_us']:.0f}" + ("" if "host_calls" in one else " *first call*")
 
 
 def kernels(found: Sequence[_Document]) -> Iterator[str]:

@@ -37,7 +37,8 @@ def test_a_chapter_for_each_file_that_is_there(tmp_path: Path) -> None:
 
     routes = dict.fromkeys(("packed", "forward", "onnx"), route)
     ratios = {"packed / forward": [0.5, 0.4, 0.6], "packed / onnx": [0.7, 0.6, 0.8]}
-    more = {"machine": MACHINE, "routes": routes, "ratios": ratios, "share": 0.5, "host_us": 133.4}
+    more = {"machine": MACHINE, "routes": routes, "ratios": ratios, "share": 0.5}
+    more |= {"host_us": 133.4, "host_calls": 100}
     _write(tmp_path, "padding.jsonl", {**row, **more, "plugins": ""})
     text = bert_report.page(tmp_path)
     cells = "2.000 | 2.000 | 2.000 | 0.500 [0.400, 0.600] | 0.700 [0.600, 0.800] | 0.500000 | 133"
