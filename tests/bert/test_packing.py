@@ -331,7 +331,18 @@ def test_a_model_without_layers_on_tokens_is_refused() -> None:
     graph, _ = _graph(2, 5, linear=True)
     with pytest.raises(OptionError, match="no linear layer of this model works on"):
         remove_padding(graph, "mask")
-    graph, _ = _graph(2, 3, linear=True)
+
+
+def test_sizes_do_not_tell_whose_the_mask_is() -> None:
+    graph, mask = _graph(2, 3, linear=True)
+    before = str(graph)
+    with pytest.raises(OptionError) as told:
+        remove_padding(graph, "mask")
+    assert "nothing shows that input 'mask' is the mask of these tokens" in str(told.value)
+    assert "expected: attention that is masked by it, or a product with it" in str(told.value)
+    assert str(graph) == before
+    kept = graph.add(ops.Unsqueeze(graph.add(ops.Cast(mask, DType.FLOAT32)), (2,)))
+    graph.set_outputs([graph.add(ops.Mul(graph.outputs[0], kept))], ["y"])
     assert remove_padding(graph, "mask").products == 1
 
 
@@ -341,7 +352,10 @@ def test_rows_and_places() -> None:
     assert rows.tolist() == [0, 2, 5]
     assert places.tolist() == [[0, 0, 1], [0, 0, 2]]
     assert {rows.dtype, places.dtype} == {np.dtype(np.int32)}
-    # Few counts of tokens, so that shapes come again.
+    # 32 counts of tokens at most, so that shapes come again.
+    for count in (31, 32, 33, 63, 64, 100):
+        every = (np.arange(count) < kept for kept in range(1, count + 1))
+        assert len({len(packed_rows(one[None])[0]) for one in every}) <= 32
     many = np.random.default_rng(0).random((32, 128)) < 0.3
     rows, places = packed_rows(many)
     assert len(rows) % 128 == 0
@@ -349,7 +363,7 @@ def test_rows_and_places() -> None:
     np.testing.assert_array_equal(rows[places[many]], np.flatnonzero(many))
     assert set(rows[many.sum() :]) <= {rows[0]}
     assert rows.dtype == np.int32
-    assert len(packed_rows(np.ones((5, 13)))[0]) == 65
+    assert len(packed_rows(np.ones((5, 13)))[0]) == 65  # not 66: there are no more places
     rows, places = packed_rows(mask)
     for one, other in zip(packed_rows_of_padding(mask == 0), (rows, places), strict=True):
         np.testing.assert_array_equal(one, other)

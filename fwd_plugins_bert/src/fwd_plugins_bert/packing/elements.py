@@ -10,7 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fwd_core.ir import Dim, Operator, Value, ops
-from fwd_plugins_bert.packing.pieces import Axis, CannotFollow, Piece, State, checked, same, special
+from fwd_plugins_bert.packing.pieces import (
+    Axis,
+    CannotFollow,
+    Flags,
+    Piece,
+    State,
+    checked,
+    same,
+    special,
+)
 
 #: Each element by itself, of operands that broadcast.
 ELEMENTS = (
@@ -25,7 +34,6 @@ _KEEP_ZERO = (
     ops.Cast, ops.Abs, ops.Neg, ops.Sqrt, ops.Erf, ops.Tanh, ops.Relu, ops.Silu, ops.Gelu,
     ops.LeakyRelu, ops.Elu, ops.Mish,
 )  # fmt: skip
-Flags = tuple[bool, bool, bool]
 _NUMBERS: dict[type[Operator], Callable[..., NDArray[Any]]] = {
     ops.Add: np.add,
     ops.Sub: np.subtract,
@@ -48,7 +56,7 @@ _NUMBERS: dict[type[Operator], Callable[..., NDArray[Any]]] = {
 
 
 def joined(
-    op: Operator, states: list[State], batch: Dim, confirm: Callable[[frozenset[Value]], None]
+    op: Operator, states: list[State], batch: Dim, meet: Callable[[frozenset[Value]], None]
 ) -> State:
     """The state of a result.
 
@@ -56,7 +64,7 @@ def joined(
         op: The operator.
         states: Those of its operands.
         batch: The size of the batch.
-        confirm: Told of inputs whose tokens meet the padding mask.
+        meet: Told of inputs whose tokens meet.
 
     Raises:
         CannotFollow: Operands have batch or positions at different axes.
@@ -79,11 +87,9 @@ def joined(
             roots = frozenset(
                 root for state, one in at if one >= 0 for root in state.axes[one][index].roots
             )
-            if any(one >= 0 and state.tells(one, index) for state, one in at):
-                confirm(roots)
+            meet(roots)
             flags = _outcome(op, at, index)
-            wrong, zero, low = flags
-            pieces.append(replace(piece, roots=roots, wrong=wrong, zero=zero, low=low))
+            pieces.append(replace(piece, roots=roots, **flags._asdict()))
         result.append(tuple(pieces))
     return checked(result, batch, _table(op, states, result, lacks))
 
@@ -98,41 +104,38 @@ def _axis(given: list[Axis]) -> Axis:
 
 
 def _outcome(op: Operator, at: list[tuple[State, int]], index: int) -> Flags:
-    """Whether a result is wrong, zero and low in padding of a piece."""
+    """What a result is in padding of a piece."""
     flags = [state.flags(one, index) for state, one in at]
-    wrong, zeros, lows = ([one[which] for one in flags] for which in range(3))
+    wrong = any(one.wrong for one in flags)
+    zeros, lows, trues = ([one[which] for one in flags] for which in (1, 2, 3))
     if isinstance(op, ops.Where):
-        return _chosen(at, index, flags)
+        told, a, b = flags
+        if told.true or told.zero:
+            return a if told.true else b
+        return Flags(wrong, *(x and y for x, y in zip(a[1:], b[1:], strict=True)))
     if isinstance(op, (ops.Mul, ops.And)):
-        return (any(wrong) and not any(zeros), any(zeros), False)
+        zero = any(zeros)
+        return Flags(wrong and not zero, zero, true=all(trues) and isinstance(op, ops.And))
+    if isinstance(op, ops.Or):
+        true = any(trues)
+        return Flags(wrong and not true, all(zeros), true=true)
+    if isinstance(op, ops.Not):
+        return Flags(wrong, zero=trues[0], true=zeros[0])
     if isinstance(op, ops.Div):
-        return (any(wrong) and not zeros[0], zeros[0], False)
-    if isinstance(op, ops.Add):
-        return any(wrong), all(zeros), any(lows)
+        return Flags(wrong and not zeros[0], zeros[0])
+    if isinstance(op, (ops.Add, ops.Minimum)):
+        return Flags(wrong, all(zeros), any(lows))
     if isinstance(op, ops.Sub):
-        return any(wrong), all(zeros), lows[0]
-    if isinstance(op, ops.Minimum):
-        return any(wrong), all(zeros), any(lows)
-    if isinstance(op, (ops.Maximum, ops.Or)):
-        return any(wrong), all(zeros), all(lows) and isinstance(op, ops.Maximum)
+        return Flags(wrong, all(zeros), lows[0])
+    if isinstance(op, ops.Maximum):
+        return Flags(wrong, all(zeros), all(lows))
     if isinstance(op, ops.Exp):
-        return wrong[0] and not lows[0], lows[0], False
-    if isinstance(op, _KEEP_ZERO):
-        low = lows[0] and isinstance(op, ops.Cast) and op.dtype.is_float
-        return wrong[0], zeros[0], low
-    return any(wrong), False, False
-
-
-def _chosen(at: list[tuple[State, int]], index: int, flags: list[Flags]) -> Flags:
-    (condition, one), *_ = at
-    told, a, b = flags
-    if condition.table is not None:
-        numbers = condition.padding(one, index) != 0
-        if numbers.all():
-            return a
-        if not numbers.any():
-            return b
-    return told[0] or a[0] or b[0], a[1] and b[1], a[2] and b[2]
+        return Flags(wrong and not lows[0], lows[0])
+    if isinstance(op, ops.Cast) and op.dtype.is_float:
+        return Flags(wrong, zeros[0], lows[0])
+    if isinstance(op, ops.Cast) and str(op.dtype) == "bool":
+        return Flags(wrong, zeros[0], true=trues[0])
+    return Flags(wrong, isinstance(op, _KEEP_ZERO) and zeros[0])
 
 
 def _table(
@@ -176,7 +179,7 @@ def _product(piece: Piece, own: list[tuple[State, int]], index: int) -> Piece:
         return piece
     at = [(state, one if one >= 0 and special(state.axes[one]) else -1) for state, one in own]
     flags = [state.flags(one, index) for state, one in at]
-    zero = any(one[1] for one in flags)
+    zero = any(one.zero for one in flags)
     roots = frozenset(r for state, one in at if one >= 0 for r in state.axes[one][index].roots)
-    wrong = any(one[0] for one in flags) and not zero
-    return replace(piece, wrong=wrong, zero=zero, low=False, roots=roots)
+    wrong = any(one.wrong for one in flags) and not zero
+    return replace(piece, roots=roots, **Flags(wrong, zero)._asdict())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,8 @@ class Piece:
         wrong: Of positions: where they are padding, the value differs from that of a padded run.
         zero: Where they are padding, it is 0, and is so in a padded run.
         low: Where they are padding, softmax leaves nothing of it.
-        roots: Inputs whose tokens these are.
+        true: Where they are padding, it is not 0, and is so in a padded run.
+        roots: Inputs whose tokens these are; the padding mask is one.
     """
 
     size: Dim
@@ -42,6 +43,7 @@ class Piece:
     wrong: bool = False
     zero: bool = False
     low: bool = False
+    true: bool = False
     roots: frozenset[Value] = frozenset()
 
     @property
@@ -55,6 +57,15 @@ class Piece:
 
 
 Axis = tuple[Piece, ...]
+
+
+class Flags(NamedTuple):
+    """What a value is in padding: see :class:`Piece`."""
+
+    wrong: bool = False
+    zero: bool = False
+    low: bool = False
+    true: bool = False
 
 
 class CannotFollow(Exception):
@@ -94,28 +105,17 @@ class State:
         """Inputs whose tokens it has where it is wrong."""
         return frozenset(root for piece in self.positions if piece.wrong for root in piece.roots)
 
-    def flags(self, axis: int, index: int) -> tuple[bool, bool, bool]:
-        """Whether it is wrong, zero and low in padding of a piece, that it may lack."""
+    def flags(self, axis: int, index: int) -> Flags:
+        """What it is in padding of a piece, that it may lack."""
         found = self.axes[axis][index] if axis >= 0 and self.axes[axis] else None
         if found is not None and found.kind != "position":
             found = None
         if self.table is None:
-            return (False,) * 3 if found is None else (found.wrong, found.zero, found.low)
-        numbers = self.padding(axis, index)
-        return False, bool((numbers == 0).all()), bool((numbers <= REMOVES).all())
-
-    def padding(self, axis: int, index: int) -> NDArray[np.float64]:
-        """Numbers of the table in padding of a piece, or all if it lacks that."""
-        assert self.table is not None
+            return Flags() if found is None else Flags(found.wrong, found.zero, found.low, found.true)
         place = self._place(axis, index)
-        return self.table if place is None else self.table.take(0, place)
-
-    def tells(self, axis: int, index: int) -> bool:
-        """Whether the table tells padding of a piece from tokens."""
-        place = None if self.table is None else self._place(axis, index)
-        if place is None or self.table is None:
-            return False
-        return not np.array_equal(self.table.take(0, place), self.table.take(1, place))
+        numbers = self.table if place is None else self.table.take(0, place)
+        outcomes = (numbers == 0, numbers <= REMOVES, numbers != 0)
+        return Flags(False, *(bool(one.all()) for one in outcomes))
 
     def _place(self, axis: int, index: int) -> int | None:
         """The axis of the table for a piece."""
@@ -205,9 +205,12 @@ def special(axis: Iterable[Piece]) -> bool:
     return any(piece.kind for piece in axis)
 
 
-def changed(axis: Axis, **flags: bool) -> Axis:
-    """Positions of an axis with other flags."""
-    return tuple(replace(one, **flags) if one.kind == "position" else one for one in axis)
+def changed(axis: Axis) -> Axis:
+    """Positions of an axis of which no more is known than whether they are wrong."""
+    return tuple(
+        replace(one, zero=False, low=False, true=False) if one.kind == "position" else one
+        for one in axis
+    )
 
 
 def width(axis: Axis) -> Dim:

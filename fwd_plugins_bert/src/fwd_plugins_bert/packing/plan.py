@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from fwd_core.ir import Graph, Node, Value, is_equal, ops
 from fwd_plugins_bert.packing import refusals
 from fwd_plugins_bert.packing.elements import ELEMENTS
-from fwd_plugins_bert.packing.pieces import State
+from fwd_plugins_bert.packing.pieces import State, changed
 from fwd_plugins_bert.packing.products import Mixes
 from fwd_plugins_bert.packing.tokens import Tracker
 
@@ -50,18 +50,21 @@ def made(graph: Graph, mask: Value, marks_padding: bool) -> Plan:
     swapped = _candidates(graph, mask)
     first: Mixes | None = None
     loose: set[Value] = set()
+    masked: set[Value] = set()  # Of these attention was seen that the mask is not of.
     while True:
         attempt = _Attempt(Tracker(mask, marks_padding, swapped))
         try:
             attempt.run(graph)
         except Mixes as told:
             first = first or told
-            changed = _otherwise(mask, swapped, told)
-            if changed is None:
+            if isinstance(told.node.op, (ops.Attention, ops.Softmax)):
+                masked |= told.roots
+            other = _otherwise(mask, swapped, told.roots, masked)
+            if other is None:
                 raise refusals.mixed(graph, mask, first) from None
-            swapped = changed
+            swapped = other
             continue
-        unseen = attempt.roots - attempt.tracker.confirmed
+        unseen = attempt.roots & set(swapped) - attempt.tracker.confirmed
         if unseen:
             loose |= unseen
             swapped = {one: turned for one, turned in swapped.items() if one not in unseen}
@@ -87,15 +90,15 @@ def _candidates(graph: Graph, mask: Value) -> dict[Value, bool]:
     return found
 
 
-def _otherwise(mask: Value, swapped: dict[Value, bool], told: Mixes) -> dict[Value, bool] | None:
-    """Another reading of the inputs that an operator mixes tokens of; ``None`` if there is none."""
-    roots = [one for one in swapped if one in told.roots]
+def _otherwise(
+    mask: Value, swapped: dict[Value, bool], roots: frozenset[Value], masked: set[Value]
+) -> dict[Value, bool] | None:
+    """Another reading of inputs whose tokens are mixed; ``None`` if there is none."""
     batch, length = mask.type.shape
-    if is_equal(batch, length) is True and any(not swapped[one] for one in roots):
-        return {one: turned or one in told.roots for one, turned in swapped.items()}
-    if not roots or not isinstance(told.node.op, (ops.Attention, ops.Softmax)):
-        return None
-    return {one: turned for one, turned in swapped.items() if one not in told.roots}
+    if is_equal(batch, length) is True and any(one in roots and not swapped[one] for one in swapped):
+        return {one: turned or one in roots for one, turned in swapped.items()}
+    left = {one: turned for one, turned in swapped.items() if one not in roots & masked}
+    return left if len(left) < len(swapped) else None
 
 
 class _Attempt:
@@ -139,14 +142,12 @@ class _Attempt:
             return
         self.plan.alone.add(node)
         self.plan.products += isinstance(op, (ops.Linear, ops.MatMul))
-        axes = tuple(
+        self.tracker[node.output] = State(
             tuple(
-                replace(piece, wrong=piece.kind == "position", zero=False, low=False)
-                for piece in axis
+                tuple(replace(one, wrong=one.kind == "position") for one in changed(axis))
+                for axis in state.axes
             )
-            for axis in state.axes
         )
-        self.tracker[node.output] = State(axes)
         self.roots |= self.tracker[node.output].roots
 
     def _wanted(self, node: Node) -> bool:

@@ -11,6 +11,7 @@ from fwd_core.ir import Dim, Node, Value, ops
 from fwd_plugins_bert.packing import elements
 from fwd_plugins_bert.packing.pieces import (
     Axis,
+    Flags,
     State,
     changed,
     checked,
@@ -20,7 +21,7 @@ from fwd_plugins_bert.packing.pieces import (
     transposed,
 )
 
-Confirm = Callable[[frozenset[Value]], None]
+Meet = Callable[[frozenset[Value]], None]
 
 
 class Mixes(Exception):
@@ -39,7 +40,7 @@ class Mixes(Exception):
 def linear(node: Node, x: State) -> State:
     """Each row times a weight."""
     require_apart(node, x, [len(x.axes) - 1])
-    rows = [changed(axis, zero=False, low=False) for axis in x.axes[:-1]]
+    rows = [changed(axis) for axis in x.axes[:-1]]
     return State((*rows, plain(node.output.type.shape[-1:]).axes[0]))
 
 
@@ -47,7 +48,7 @@ def matmul(node: Node, a: State, b: State, batch: Dim) -> State:
     """Rows of one by columns of the other."""
     axes = elements.lead([a, b], batch)
     _contract(node, a, b, a.axes[-1], b.axes[-2])
-    rows, columns = changed(a.axes[-2], low=False), changed(b.axes[-1], low=False)
+    rows, columns = changed(a.axes[-2]), changed(b.axes[-1])
     return checked([*axes, rows, columns], batch)
 
 
@@ -73,30 +74,25 @@ def softmax(node: Node, x: State, axis: int) -> State:
         raise Mixes(node, x.roots)
     if any(piece.wrong and not piece.low for piece in along):
         raise Mixes(node, x.roots)
-    weights = tuple(
-        replace(piece, zero=piece.low, wrong=False, low=False)
-        if piece.kind == "position"
-        else piece
-        for piece in along
-    )
     # A row where all is low has weights all the same, not those of a padded run.
     alike = any(piece.kind == "position" for piece in along)
-    axes = [
-        weights
-        if place == axis
-        else tuple(
-            replace(piece, zero=False, low=False, wrong=piece.wrong or (alike and piece.low))
-            if piece.kind == "position"
-            else piece
+    axes = []
+    for place, each in enumerate(x.axes):
+        flags = [
+            Flags(zero=piece.low) if place == axis else Flags(piece.wrong or (alike and piece.low))
             for piece in each
+        ]
+        axes.append(
+            tuple(
+                replace(piece, **one._asdict()) if piece.kind == "position" else piece
+                for piece, one in zip(each, flags, strict=True)
+            )
         )
-        for place, each in enumerate(x.axes)
-    ]
     return State(tuple(axes))
 
 
 def attention(
-    node: Node, op: ops.Attention, at: Callable[[Value], State], batch: Dim, confirm: Confirm
+    node: Node, op: ops.Attention, at: Callable[[Value], State], batch: Dim, meet: Meet
 ) -> State:
     """Softmax of products, times values."""
     scores = matmul(node, at(op.query), _swapped(at(op.key)), batch)
@@ -107,7 +103,7 @@ def attention(
             kept: ops.Where | ops.Add = ops.Where(op.mask, op.mask, op.mask)
         else:
             states, kept = [scores, mask], ops.Add(op.mask, op.mask)
-        scores = elements.joined(kept, states, batch, confirm)
+        scores = elements.joined(kept, states, batch, meet)
     weights = softmax(node, scores, len(scores.axes) - 1)
     return matmul(node, weights, at(op.value), batch)
 

@@ -64,7 +64,9 @@ def mixed(graph: Graph, mask: Value, told: Mixes) -> OptionError:
     if isinstance(op, ops.Attention):
         other = None if op.mask is None else _by(op.mask)
         masked = "has no mask" if op.mask is None else "has another mask"
-        if other is not None and other[0] is not mask:
+        if other is not None and other[0] is mask:
+            masked = "has a mask that leaves something of it"
+        elif other is not None:
             masked = f"is masked by input {other[0].name!r}"
         return OptionError(
             f"variable_length: tokens would see padding in attention {name!r}, which {masked}",

@@ -50,11 +50,12 @@ class Tracker:
         self.batch, self.length = mask.type.shape
         #: Inputs whose tokens have met the mask.
         self.confirmed: set[Value] = set()
+        self._mask = mask
         #: Nodes that take single places of a value, and whether one only.
         self.reads: dict[Node, bool] = {}
         self._states: dict[Value, State] = {}
         numbers = np.array([1.0, 0.0] if marks_padding else [0.0, 1.0])
-        self._states[mask] = State((self._sequences, self._tokens()), numbers)
+        self._states[mask] = State((self._sequences, self._tokens(mask)), numbers)
         for value, turned in swapped.items():
             ends = [self._sequences, self._tokens(value)]
             rest = plain(value.type.shape[2:]).axes
@@ -110,7 +111,11 @@ class Tracker:
     def element(self, node: Node) -> State:
         """Of an operator on each element."""
         states = [self[value] for value in node.op.operands()]
-        return elements.joined(node.op, states, self.batch, self.confirmed.update)
+        return elements.joined(node.op, states, self.batch, self._meet)
+
+    def _meet(self, roots: frozenset[Value]) -> None:
+        if self._mask in roots:
+            self.confirmed |= roots
 
     def _of(self, node: Node) -> State | None:
         op: Any = node.op
@@ -129,7 +134,7 @@ class Tracker:
             return products.matmul(node, a, b, self.batch)
         if isinstance(op, ops.Attention):
             return products.attention(
-                node, op, self.__getitem__, self.batch, self.confirmed.update
+                node, op, self.__getitem__, self.batch, self._meet
             )
         if isinstance(op, ops.Softmax):
             return products.softmax(node, self[op.x], op.axis)
@@ -169,7 +174,7 @@ class Tracker:
         own = self[op.x].axes
         return State(
             tuple(
-                plain(shape[place : place + 1]).axes[0] if place in axes else _as_is(axis)
+                plain(shape[place : place + 1]).axes[0] if place in axes else changed(axis)
                 for place, axis in enumerate(own)
             )
         )
@@ -187,7 +192,7 @@ class Tracker:
         else:
             products.require_apart(node, x, list(op.axes))
         kept = [
-            () if place in op.axes else _as_is(axis)
+            () if place in op.axes else changed(axis)
             for place, axis in enumerate(x.axes)
             if op.keepdims or place not in op.axes
         ]
@@ -198,7 +203,7 @@ class Tracker:
         for state in states:
             products.require_apart(node, state, [op.axis])
         cut = [State((*one.axes[: op.axis], (), *one.axes[op.axis + 1 :])) for one in states]
-        axes = list(elements.joined(op, cut, self.batch, self.confirmed.update).axes)
+        axes = list(elements.joined(op, cut, self.batch, self._meet).axes)
         axes[op.axis] = plain(node.output.type.shape).axes[op.axis]
         return checked(axes, self.batch)
 
@@ -227,6 +232,8 @@ class Tracker:
     def _gather(self, node: Node, op: Any) -> State | None:
         x, indices = self[op.x], self[op.indices]
         if isinstance(op, ops.GatherND):
+            if (grid := _grid(op, x)) is not None:
+                return checked(grid.axes, self.batch, grid.table)
             left = x.axes[op.batch_axes + op.indices.type.shape[-1] :]
             if indices.wrong or any(map(special, left)):
                 return None
@@ -238,13 +245,13 @@ class Tracker:
             return None
         if isinstance(op, ops.Gather):
             before, after = x.axes[: op.axis], x.axes[op.axis + 1 :]
-            axes = [*map(_as_is, before), *map(_as_is, indices.axes), *map(_as_is, after)]
+            axes = [*map(changed, before), *map(changed, indices.axes), *map(changed, after)]
             found = checked(axes, self.batch)
         else:
             other = [(*one.axes[: op.axis], (), *one.axes[op.axis + 1 :]) for one in (x, indices)]
             both = [State(axes) for axes in other]
-            axes = list(elements.joined(op, both, self.batch, self.confirmed.update).axes)
-            axes[op.axis] = _as_is(indices.axes[op.axis])
+            axes = list(elements.joined(op, both, self.batch, self._meet).axes)
+            axes[op.axis] = changed(indices.axes[op.axis])
             found = checked(axes, self.batch)
         self._read(node, wrong, single=False)
         return found
@@ -254,10 +261,6 @@ def _is(axis: Axis, wanted: Axis) -> bool:
     return [(one.kind, one.window) for one in axis] == [
         (one.kind, one.window) for one in wanted
     ] and all(is_equal(a.size, b.size) is True for a, b in zip(axis, wanted, strict=True))
-
-
-def _as_is(axis: Axis) -> Axis:
-    return changed(axis, zero=False, low=False)
 
 
 def _turned(state: State) -> State:
@@ -271,3 +274,27 @@ def _number(value: Value) -> float | None:
     if known is not None and known.data.size and known.data.flat[0] != known.data.flat[-1]:
         return None
     return match.everywhere(value)
+
+
+def _grid(op: ops.GatherND, x: State) -> State | None:
+    """Of known indices that are those of a whole tensor, in order: its axes where they go."""
+    known, rank = op.indices.constant, len(x.axes)
+    if known is None or op.batch_axes or known.data.shape[-1] != rank or len(x.positions) > 1:
+        return None
+    shape = known.data.shape[:-1]
+    axes: list[Axis] = [() for _ in shape]
+    for place, size in enumerate(op.x.type.shape):
+        indices = known.data[..., place]
+        if size == 1:  # all are 0
+            continue
+        steps = [
+            axis
+            for axis in range(len(shape))
+            if shape[axis] == size
+            and (np.moveaxis(indices, axis, -1) == np.arange(shape[axis])).all()
+        ]
+        if len(steps) != 1 or axes[steps[0]]:
+            return None
+        axes[steps[0]] = x.axes[place]
+    new = plain(shape).axes
+    return State(tuple(a or b for a, b in zip(axes, new, strict=True)), x.table)
