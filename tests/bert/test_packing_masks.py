@@ -177,11 +177,7 @@ def test_masks_may_be_more_than_padding(name: str) -> None:
     assert_same(built(model, given), model, wide, wide[1].bool())
 
 
-NOT_def _low(mask: Tensor) -> Tensor:
-    return torch.zeros(()).masked_fill(mask[:, None] == 0, -1e9)
-
-
-MASKED = {
+NOT_MASKED = {
     "by a part": lambda _, s, mask: s.masked_fill(mask[:, None] == 0, -1.0).softmax(-1),
     "the wrong way": lambda _, s, mask: (s + mask[:, None] * -1e4).softmax(-1),
     "of queries alone": lambda _, s, mask: (s + (1.0 - mask[:, :, None]) * -1e4).softmax(-1),
@@ -217,7 +213,8 @@ def test_the_length_may_come_first(longest: int, dynamic: bool) -> None:
     lengths = (longest, 2, 3, 1)
     padding = batch(lengths, longest)[1] == 0
     model, given = _LengthFirst().eval(), (torch.randn(longest, 4, HIDDEN), padding)
-    sizes = {"x": {0: "length", 1: "batch"}, "padding": {0: "batch", 1: "length"}}
+    rows, columns = ("batch", 1, 4, 4), ("length", 1, longest, 12)
+    sizes = {"x": {0: columns, 1: rows}, "padding": {0: rows, 1: columns}}
     more = {"dynamic": sizes} if dynamic else {}
     engine = built(model, given, "~padding", **more)
     assert_same(engine, model, given, ~padding.T)
