@@ -174,8 +174,40 @@ def test_a_mask_may_mark_padding() -> None:
     assert not found[padding].any()
 
 
-def test_int8_is_packed_too() -> None:
-    model, given = _bert(), _inputs()
+def _cosine(a: torch.Tensor, b: torch.Tensor) -> float:
+    return float(torch.nn.functional.cosine_similarity(a.flatten(), b.flatten(), dim=0))
+
+
+@pytest.mark.filterwarnings("ignore")  # the tracer's, and those of transformers
+@pytest.mark.parametrize("name", ["BERT", "MPNet", "nn.TransformerEncoder"])
+def test_float16_is_packed_too(name: str) -> None:
+    model, given = MODELS[name](kinds(name)[-1])
+    marks = given[1].dtype is torch.bool
+    asked = "~padding" if marks else "given_1"
+    engine = _openvino(model, given, mode="float16", variable_length=asked)
+    real = given[1] == 0 if marks else given[1].bool()
+    with torch.no_grad():
+        found, exact = (_several(one(*given))[0].float() for one in (engine, model))
+    assert _cosine(found[real], exact[real]) >= 0.999
+    assert not found[~real].any()
+
+
+class _Mean(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = _bert().model
+
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        found = self.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        kept = attention_mask[..., None].to(found.dtype)
+        return found, (found * kept).sum(1) / kept.sum(1)
+
+
+@pytest.mark.parametrize("make", [_bert, _Mean])
+def test_int8_is_packed_too(make: Any) -> None:
+    model, given = make().eval(), _inputs()
     pytest.importorskip("openvino")
     data = [_inputs(lengths) for lengths in ((10, 4, 2, 8), (3, 3, 10, 5))]
     engines = [
@@ -190,9 +222,14 @@ def test_int8_is_packed_too() -> None:
         for options in ({}, {"variable_length": MASK})
     ]
     real = given[1].bool()
-    padded, packed = (engine(*given)[0][real].flatten() for engine in engines)
-    cosine = torch.nn.functional.cosine_similarity(padded, packed, dim=0)
-    assert cosine > 0.999
+    (padded, pooled), (packed, found) = (engine(*given) for engine in engines)
+    with torch.no_grad():
+        exact, exact_pooled = model(*given)
+    assert _cosine(padded[real], packed[real]) > 0.999
+    assert _cosine(exact[real], packed[real]) > 0.99
+    assert _cosine(pooled, found) > 0.999
+    assert _cosine(exact_pooled, found) > 0.99
+    assert not packed[~real].any()
 
 
 def test_an_engine_file_knows_what_to_make(tmp_path: Path) -> None:

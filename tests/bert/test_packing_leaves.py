@@ -76,7 +76,10 @@ def test_pooling_by_the_mask_gives_what_it_gives_in_a_padded_run(head: Callable[
 
 
 def test_outputs_that_the_mask_fills_are_what_it_fills_them_with() -> None:
-    model, given = _Head(lambda _, h, mask: h.masked_fill(mask[..., None] == 0, 5.0)).eval(), batch()
+    model, given = (
+        _Head(lambda _, h, mask: h.masked_fill(mask[..., None] == 0, 5.0)).eval(),
+        batch(),
+    )
     assert_same(built(model, given), model, given, WHOLE)
 
 
@@ -190,7 +193,9 @@ def test_a_place_that_is_read_is_right_or_0(head: Callable[..., Any], first: boo
     ],
 )
 def test_what_mixes_tokens_and_padding_is_refused(head: Callable[..., Any], kind: str) -> None:
-    with pytest.raises(OptionError, match=f"variable_length: {kind}.* mixes tokens and pad") as told:
+    with pytest.raises(
+        OptionError, match=f"variable_length: {kind}.* mixes tokens and pad"
+    ) as told:
         built(_Head(head).eval(), batch())
     assert "expected: padding taken away by input 'attention_mask', or operators on each" in str(
         told.value

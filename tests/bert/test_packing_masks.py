@@ -50,7 +50,10 @@ class _Towers(nn.Module):
 def test_of_two_encoders_that_of_the_mask_is_packed(longest: int) -> None:
     lengths = tuple(min(one, longest) for one in LENGTHS)
     given = (*batch(lengths, longest), *batch(lengths[::-1], longest, seed=5))
-    for asked, a, b in (("attention_mask", given[1].bool(), WHOLE), ("mask", WHOLE, given[3].bool())):
+    for asked, a, b in (
+        ("attention_mask", given[1].bool(), WHOLE),
+        ("mask", WHOLE, given[3].bool()),
+    ):
         model = _Towers().eval()
         assert_same(built(model, given, asked), model, given, a, b)
         graph = _graph(model, given)
@@ -67,7 +70,9 @@ def test_tokens_that_two_masks_are_of_are_not_packed() -> None:
     (ids, mask), other = batch(), batch(LENGTHS[::-1])[1]
     with pytest.raises(OptionError) as told:
         built(Twice().eval(), (ids, mask, other))
-    assert "tokens would see padding in attention" in str(told.value) or "Softmax" in str(told.value)
+    assert "tokens would see padding in attention" in str(told.value) or "Softmax" in str(
+        told.value
+    )
 
 
 class _Translator(nn.Module):
@@ -120,8 +125,9 @@ def test_attention_without_a_mask_is_refused() -> None:
 
     with pytest.raises(OptionError, match="tokens would see padding in attention") as told:
         built(Unmasked().eval(), (torch.randn(4, 10, HIDDEN), batch()[1]))
-    assert ", which has no mask\n  expected: a mask that is made of input 'attention_mask'\n" in str(
-        told.value
+    assert (
+        ", which has no mask\n  expected: a mask that is made of input 'attention_mask'\n"
+        in str(told.value)
     )
     assert "Hint: give that mask to all attention of these tokens, or leave var" in str(told.value)
 
@@ -152,12 +158,12 @@ MASKED = {
         ~(torch.ones(10, 10).tril().bool() & mask[:, None].bool()), -1e9
     ).softmax(-1),
     "filled": lambda _, s, mask: s.masked_fill(mask[:, None] == 0, -math.inf).softmax(-1),
-    "filled with the least": lambda _, s, mask: (
-        torch.max(s + (mask[:, None] - 1) * 1e9, torch.tensor(-1e9)).softmax(-1)
-    ),
-    "of queries too": lambda _, s, mask: (
-        s.masked_fill((mask[:, None] * mask[:, :, None]) == 0, -1e9).softmax(-1)
-    ),
+    "filled with the least": lambda _, s, mask: torch.max(
+        s + (mask[:, None] - 1) * 1e9, torch.tensor(-1e9)
+    ).softmax(-1),
+    "of queries too": lambda _, s, mask: s.masked_fill(
+        (mask[:, None] * mask[:, :, None]) == 0, -1e9
+    ).softmax(-1),
     "causal too": lambda _, s, mask: s.masked_fill(
         torch.ones(10, 10).triu(1).bool() | (mask[:, None] == 0), -1e9
     ).softmax(-1),

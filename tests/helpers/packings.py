@@ -37,7 +37,9 @@ def encoder(batch_first: bool = True) -> nn.Module:
     return nn.TransformerEncoder(layer, LAYERS, enable_nested_tensor=False).eval()
 
 
-def built(model: nn.Module, given: tuple[Any, ...], mask: str = "attention_mask", **more: Any) -> Any:
+def built(
+    model: nn.Module, given: tuple[Any, ...], mask: str = "attention_mask", **more: Any
+) -> Any:
     """An OpenVINO engine without padding."""
     pytest.importorskip("openvino")
     return forward.build(model, given, backend="openvino", variable_length=mask, **more)

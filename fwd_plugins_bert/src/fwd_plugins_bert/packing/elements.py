@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fwd_core.ir import Dim, Operator, Value, ops
 from fwd_plugins_bert.packing.pieces import (
     Axis,
-    CannotFollow,
+    CannotFollowError,
     Flags,
     Piece,
     State,
@@ -21,6 +21,7 @@ from fwd_plugins_bert.packing.pieces import (
     special,
 )
 
+Numbers = NDArray[Any]
 #: Each element by itself, of operands that broadcast.
 ELEMENTS = (
     ops.Add, ops.Sub, ops.Mul, ops.Div, ops.Pow, ops.Maximum, ops.Minimum, ops.Where,
@@ -34,14 +35,20 @@ _KEEP_ZERO = (
     ops.Cast, ops.Abs, ops.Neg, ops.Sqrt, ops.Erf, ops.Tanh, ops.Relu, ops.Silu, ops.Gelu,
     ops.LeakyRelu, ops.Elu, ops.Mish,
 )  # fmt: skip
-_NUMBERS: dict[type[Operator], Callable[..., NDArray[Any]]] = {
+
+
+def _chosen(condition: Numbers, a: Numbers, b: Numbers) -> Numbers:
+    return np.asarray(np.where(condition != 0, a, b))
+
+
+_NUMBERS: dict[type[Operator], Callable[..., Numbers]] = {
     ops.Add: np.add,
     ops.Sub: np.subtract,
     ops.Mul: np.multiply,
     ops.Div: np.true_divide,
     ops.Maximum: np.maximum,
     ops.Minimum: np.minimum,
-    ops.Where: lambda condition, a, b: np.where(condition != 0, a, b),
+    ops.Where: _chosen,
     ops.Neg: np.negative,
     ops.Equal: np.equal,
     ops.NotEqual: np.not_equal,
@@ -67,7 +74,7 @@ def joined(
         meet: Told of inputs whose tokens meet.
 
     Raises:
-        CannotFollow: Operands have batch or positions at different axes.
+        CannotFollowError: Operands have batch or positions at different axes.
     """
     rank = max(len(state.axes) for state in states)
     lacks = [rank - len(state.axes) for state in states]
@@ -99,7 +106,7 @@ def _axis(given: list[Axis]) -> Axis:
     wide = [axis for axis in given if axis]
     known = [axis for axis in wide if special(axis)]
     if any(not same(axis, known[0]) for axis in known[1:]):
-        raise CannotFollow
+        raise CannotFollowError
     return known[0] if known else wide[0] if wide else ()
 
 

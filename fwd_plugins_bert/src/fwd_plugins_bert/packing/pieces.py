@@ -68,7 +68,7 @@ class Flags(NamedTuple):
     true: bool = False
 
 
-class CannotFollow(Exception):
+class CannotFollowError(Exception):
     """Axes are moved in a way that is not known here."""
 
 
@@ -111,7 +111,9 @@ class State:
         if found is not None and found.kind != "position":
             found = None
         if self.table is None:
-            return Flags() if found is None else Flags(found.wrong, found.zero, found.low, found.true)
+            return (
+                Flags() if found is None else Flags(found.wrong, found.zero, found.low, found.true)
+            )
         place = self._place(axis, index)
         numbers = self.table if place is None else self.table.take(0, place)
         outcomes = (numbers == 0, numbers <= REMOVES, numbers != 0)
@@ -135,15 +137,15 @@ def checked(axes: Sequence[Axis], batch: Dim, table: NDArray[np.float64] | None 
     """A state, if its positions are those of one batch.
 
     Raises:
-        CannotFollow: They are not.
+        CannotFollowError: They are not.
     """
     state = State(tuple(axes), table)
     count = sum(piece.kind == "batch" for piece in state.pieces)
     if count > 1:
-        raise CannotFollow
+        raise CannotFollowError
     if count == 0 and batch != 1 and state.positions:
         if state.wrong:
-            raise CannotFollow
+            raise CannotFollowError
         return State(tuple(tuple(piece.plain() for piece in axis) for axis in axes))
     return state
 
@@ -152,7 +154,7 @@ def regrouped(state: State, shape: Shape) -> State:
     """Pieces in row-major order, dealt out to axes of other sizes.
 
     Raises:
-        CannotFollow: Batch or positions would be cut.
+        CannotFollowError: Batch or positions would be cut.
     """
     rest, result = state.pieces[::-1], []
     for size in shape:
@@ -160,7 +162,7 @@ def regrouped(state: State, shape: Shape) -> State:
         need = size
         while need != 1:
             if not rest:
-                raise CannotFollow
+                raise CannotFollowError
             piece = rest.pop()
             left = divide_exactly(need, piece.size)
             if left is not None:
@@ -169,13 +171,13 @@ def regrouped(state: State, shape: Shape) -> State:
                 continue
             inner = None if piece.kind else divide_exactly(piece.size, need)
             if inner is None:
-                raise CannotFollow
+                raise CannotFollowError
             axis.append(Piece(need))
             rest.append(Piece(inner))
             need = 1
         result.append(tuple(axis))
     if rest:
-        raise CannotFollow
+        raise CannotFollowError
     return State(tuple(result), state.table)
 
 

@@ -1,4 +1,4 @@
-"""What is computed for tokens alone, and whose tokens these are: found before anything is changed."""
+"""What is computed for tokens alone, and whose tokens these are, found before any change."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fwd_core.ir import Graph, Node, Value, is_equal, ops
 from fwd_plugins_bert.packing import refusals
 from fwd_plugins_bert.packing.elements import ELEMENTS
 from fwd_plugins_bert.packing.pieces import State, changed
-from fwd_plugins_bert.packing.products import Mixes
+from fwd_plugins_bert.packing.products import MixedError
 from fwd_plugins_bert.packing.tokens import Tracker
 
 SWAP = (1, 0, 2)
@@ -48,14 +48,14 @@ def made(graph: Graph, mask: Value, marks_padding: bool) -> Plan:
         OptionError: Tokens would meet padding, or nothing works on tokens of this mask.
     """
     swapped = _candidates(graph, mask)
-    first: Mixes | None = None
+    first: MixedError | None = None
     loose: set[Value] = set()
     masked: set[Value] = set()  # Of these attention was seen that the mask is not of.
     while True:
         attempt = _Attempt(Tracker(mask, marks_padding, swapped))
         try:
             attempt.run(graph)
-        except Mixes as told:
+        except MixedError as told:
             first = first or told
             if isinstance(told.node.op, (ops.Attention, ops.Softmax)):
                 masked |= told.roots
@@ -95,7 +95,9 @@ def _otherwise(
 ) -> dict[Value, bool] | None:
     """Another reading of inputs whose tokens are mixed; ``None`` if there is none."""
     batch, length = mask.type.shape
-    if is_equal(batch, length) is True and any(one in roots and not swapped[one] for one in swapped):
+    if is_equal(batch, length) is True and any(
+        one in roots and not swapped[one] for one in swapped
+    ):
         return {one: turned or one in roots for one, turned in swapped.items()}
     left = {one: turned for one, turned in swapped.items() if one not in roots & masked}
     return left if len(left) < len(swapped) else None
@@ -113,7 +115,7 @@ class _Attempt:
         """Follow all nodes.
 
         Raises:
-            Mixes: One lets tokens meet padding.
+            MixedError: One lets tokens meet padding.
         """
         for node in graph:
             self.tracker.visit(node)

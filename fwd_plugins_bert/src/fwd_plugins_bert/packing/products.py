@@ -1,11 +1,10 @@
-"""Products of matrices, softmax and attention: where tokens meet, and the mask keeps padding out."""
+"""Products of matrices, softmax and attention: where tokens meet, and a mask keeps padding out."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
-
-import math
 
 from fwd_core.ir import Dim, Node, Value, ops
 from fwd_plugins_bert.packing import elements
@@ -24,7 +23,7 @@ from fwd_plugins_bert.packing.pieces import (
 Meet = Callable[[frozenset[Value]], None]
 
 
-class Mixes(Exception):
+class MixedError(Exception):
     """An operator lets tokens meet padding that differs from a padded run's.
 
     Attributes:
@@ -59,21 +58,21 @@ def _contract(node: Node, a: State, b: State, left: Axis, right: Axis) -> None:
         return
     if any(piece.kind == "batch" for piece in (*left, *right)):
         if a.wrong or b.wrong:
-            raise Mixes(node, both)
+            raise MixedError(node, both)
         return
     for own, other in ((left, right), (right, left)):
         for index, piece in enumerate(own):
             if piece.wrong and not (same(own, other) and other[index].zero):
-                raise Mixes(node, both)
+                raise MixedError(node, both)
 
 
 def softmax(node: Node, x: State, axis: int) -> State:
     """Weights along an axis, none of which padding has that is low."""
     along = x.axes[axis]
     if x.wrong and any(piece.kind == "batch" for piece in along):
-        raise Mixes(node, x.roots)
+        raise MixedError(node, x.roots)
     if any(piece.wrong and not piece.low for piece in along):
-        raise Mixes(node, x.roots)
+        raise MixedError(node, x.roots)
     # A row where all is low has weights all the same, not those of a padded run.
     alike = any(piece.kind == "position" for piece in along)
     axes = []
@@ -117,6 +116,6 @@ def require_apart(node: Node, x: State, axes: list[int]) -> None:
     """Require that an operator which looks along axes sees no padding that is wrong."""
     seen = [piece for axis in axes for piece in x.axes[axis]]
     if any(piece.wrong for piece in seen):
-        raise Mixes(node, x.roots)
+        raise MixedError(node, x.roots)
     if x.wrong and any(piece.kind == "batch" for piece in seen):
-        raise Mixes(node, x.roots)
+        raise MixedError(node, x.roots)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from fwd_core.errors import OptionError
 from fwd_core.ir import Graph, Value, ops
-from fwd_plugins_bert.packing.products import Mixes
+from fwd_plugins_bert.packing.products import MixedError
 from fwd_plugins_bert.padding import padding, source
 
 _LEAVE = "leave variable_length out"
@@ -58,7 +58,7 @@ def require_used(graph: Graph, mask: Value, marks_padding: bool) -> None:
     )
 
 
-def mixed(graph: Graph, mask: Value, told: Mixes) -> OptionError:
+def mixed(graph: Graph, mask: Value, told: MixedError) -> OptionError:
     """An operator lets tokens meet padding, which would change their results."""
     op, name = told.node.op, told.node.name
     if isinstance(op, ops.Attention):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fwd_core.ir import Derived, Dim, DType, Emitter, Graph, Node, TensorType, Value, ops, symbol
 from fwd_core.ir.dims import bounds, evaluate, symbols
@@ -103,7 +103,7 @@ class _Packer:
             else:
                 x: Value = op.x  # type: ignore[attr-defined]
                 zeroed = self._zeros.put(emit, x, kept, "kept")
-                graph.change_operator(node, op.map_operands(lambda v, x=x, z=zeroed: z if v is x else v))
+                graph.change_operator(node, replace(op, x=zeroed))  # type: ignore[call-arg]
         emit = Emitter(graph, base=self._mask.name)
         changed: dict[Value, Value] = {}
         for value, state in zip(graph.outputs, self._plan.outputs, strict=True):

@@ -10,10 +10,10 @@ import numpy as np
 
 from fwd_core.ir import Node, Value, is_equal, ops
 from fwd_plugins_bert.fusions import match
-from fwd_plugins_bert.packing import elements, products
+from fwd_plugins_bert.packing import elements, places, products
 from fwd_plugins_bert.packing.pieces import (
     Axis,
-    CannotFollow,
+    CannotFollowError,
     Piece,
     State,
     changed,
@@ -23,7 +23,7 @@ from fwd_plugins_bert.packing.pieces import (
     special,
     transposed,
 )
-from fwd_plugins_bert.packing.products import Mixes
+from fwd_plugins_bert.packing.products import MixedError
 
 #: Operators that are followed as those on each element, but never computed for tokens alone.
 _ALIKE = (
@@ -92,18 +92,18 @@ class Tracker:
         """Follow one node.
 
         Raises:
-            Mixes: It lets tokens meet padding that differs from a padded run's.
+            MixedError: It lets tokens meet padding that differs from a padded run's.
         """
         if isinstance(node.op, ops.Constant):
             return
         try:
             state = self._of(node)
-        except CannotFollow:
+        except CannotFollowError:
             state = None
         if state is None:
             wrong = [self[value] for value in node.op.operands() if self[value].wrong]
             if wrong:
-                raise Mixes(node, frozenset(root for one in wrong for root in one.roots))
+                raise MixedError(node, frozenset(root for one in wrong for root in one.roots))
             return
         for output in node.outputs:
             self[output] = state
@@ -133,9 +133,7 @@ class Tracker:
             b = _turned(b) if op.transpose_b else b
             return products.matmul(node, a, b, self.batch)
         if isinstance(op, ops.Attention):
-            return products.attention(
-                node, op, self.__getitem__, self.batch, self._meet
-            )
+            return products.attention(node, op, self.__getitem__, self.batch, self._meet)
         if isinstance(op, ops.Softmax):
             return products.softmax(node, self[op.x], op.axis)
         return self._moved(node, op) or self._along(node, op)
@@ -150,10 +148,11 @@ class Tracker:
             given = [*((),) * (len(shape) - len(x.axes)), *x.axes]
             new = plain(shape).axes
             return checked([a or b for a, b in zip(given, new, strict=True)], self.batch, x.table)
-        if isinstance(op, ops.Slice):
-            return self._slice(node, op)
-        if isinstance(op, (ops.Gather, ops.GatherElements, ops.GatherND)):
-            return self._gather(node, op)
+        if isinstance(op, (ops.Slice, ops.Gather, ops.GatherElements, ops.GatherND)):
+            taken = places.taken(node, op, self.__getitem__, self.batch, self._meet)
+            if taken is not None and taken.read:
+                self.reads[node] = isinstance(op, ops.Slice)
+            return None if taken is None else taken.state
         return None
 
     def _along(self, node: Node, op: Any) -> State | None:
@@ -207,55 +206,6 @@ class Tracker:
         axes[op.axis] = plain(node.output.type.shape).axes[op.axis]
         return checked(axes, self.batch)
 
-    def _slice(self, node: Node, op: ops.Slice) -> State | None:
-        x = self[op.x]
-        axis, size = x.axes[op.axis], node.output.type.shape[op.axis : op.axis + 1]
-        axes = list(x.axes)
-        if not special(axis):
-            axes[op.axis] = plain(size).axes[0]
-            return State(tuple(axes), x.table)
-        if len(axis) != 1 or axis[0].kind != "position":
-            return None
-        (piece,) = axis
-        if op.length == 1:
-            axes[op.axis] = ()
-            self._read(node, piece.wrong, single=True)
-        else:
-            window = (*piece.window, (op.start, op.length, op.step))
-            axes[op.axis] = (replace(piece, size=op.length, window=window),)
-        return checked(axes, self.batch, x.table if op.length != 1 else None)
-
-    def _read(self, node: Node, wrong: bool, *, single: bool) -> None:
-        if wrong:
-            self.reads[node] = single
-
-    def _gather(self, node: Node, op: Any) -> State | None:
-        x, indices = self[op.x], self[op.indices]
-        if isinstance(op, ops.GatherND):
-            if (grid := _grid(op, x)) is not None:
-                return checked(grid.axes, self.batch, grid.table)
-            left = x.axes[op.batch_axes + op.indices.type.shape[-1] :]
-            if indices.wrong or any(map(special, left)):
-                return None
-            self._read(node, x.wrong, single=False)
-            return plain(node.output.type.shape)
-        along = x.axes[op.axis]
-        wrong = any(piece.wrong for piece in along)
-        if any(piece.kind == "batch" for piece in along) or (wrong and indices.wrong):
-            return None
-        if isinstance(op, ops.Gather):
-            before, after = x.axes[: op.axis], x.axes[op.axis + 1 :]
-            axes = [*map(changed, before), *map(changed, indices.axes), *map(changed, after)]
-            found = checked(axes, self.batch)
-        else:
-            other = [(*one.axes[: op.axis], (), *one.axes[op.axis + 1 :]) for one in (x, indices)]
-            both = [State(axes) for axes in other]
-            axes = list(elements.joined(op, both, self.batch, self._meet).axes)
-            axes[op.axis] = changed(indices.axes[op.axis])
-            found = checked(axes, self.batch)
-        self._read(node, wrong, single=False)
-        return found
-
 
 def _is(axis: Axis, wanted: Axis) -> bool:
     return [(one.kind, one.window) for one in axis] == [
@@ -274,27 +224,3 @@ def _number(value: Value) -> float | None:
     if known is not None and known.data.size and known.data.flat[0] != known.data.flat[-1]:
         return None
     return match.everywhere(value)
-
-
-def _grid(op: ops.GatherND, x: State) -> State | None:
-    """Of known indices that are those of a whole tensor, in order: its axes where they go."""
-    known, rank = op.indices.constant, len(x.axes)
-    if known is None or op.batch_axes or known.data.shape[-1] != rank or len(x.positions) > 1:
-        return None
-    shape = known.data.shape[:-1]
-    axes: list[Axis] = [() for _ in shape]
-    for place, size in enumerate(op.x.type.shape):
-        indices = known.data[..., place]
-        if size == 1:  # all are 0
-            continue
-        steps = [
-            axis
-            for axis in range(len(shape))
-            if shape[axis] == size
-            and (np.moveaxis(indices, axis, -1) == np.arange(shape[axis])).all()
-        ]
-        if len(steps) != 1 or axes[steps[0]]:
-            return None
-        axes[steps[0]] = x.axes[place]
-    new = plain(shape).axes
-    return State(tuple(a or b for a, b in zip(axes, new, strict=True)), x.table)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from fwd_core.ir import Dim, DType, Emitter, Value, ops
@@ -62,7 +60,7 @@ def _counts(piece: Piece, position: Piece) -> bool:
     return piece is position or piece.kind == "batch"
 
 
-def _sizes(state: State, position: Piece) -> Sequence[Dim]:
+def _sizes(state: State, position: Piece) -> tuple[Dim, ...]:
     return tuple(
         width(axis) if special(axis) and any(_counts(one, position) for one in axis) else 1
         for axis in state.axes
