@@ -27,7 +27,7 @@ def _constant(graph: Graph, *shape: int) -> Value:
 
 
 def _linear(graph: Graph, x: Value, wide: int = F) -> Value:
-    weight = _constant(graph, wide, int(x.type.shape[-1]))
+    weight = _constant(graph, wide, F)
     return graph.add(ops.Linear(x, weight, _constant(graph, wide)))
 
 

@@ -12,7 +12,6 @@ from torch import nn
 import forward
 
 LENGTHS = (10, 3, 7, 1)
-CLOSE = {"rtol": 1e-4, "atol": 1e-5}
 
 
 def batch(lengths: tuple[int, ...] = LENGTHS, longest: int = 10, seed: int = 2) -> Any:
@@ -27,7 +26,8 @@ def bert(**more: Any) -> nn.Module:
     from transformers import BertConfig, BertModel
 
     torch.manual_seed(0)
-    return BertModel(BertConfig(**{**SIZES, **more}), add_pooling_layer=False).eval()
+    model: nn.Module = BertModel(BertConfig(**{**SIZES, **more}), add_pooling_layer=False)
+    return model.eval()
 
 
 def encoder(batch_first: bool = True) -> nn.Module:
@@ -60,7 +60,7 @@ def assert_same(engine: Any, model: nn.Module, given: tuple[Any, ...], *real: An
     for one, wanted, other, kept in zip(found, exact, padded, real, strict=True):
         assert one.shape == wanted.shape
         assert one.dtype == wanted.dtype
-        torch.testing.assert_close(one[kept], wanted[kept], **CLOSE)
-        torch.testing.assert_close(one[kept], other[kept], **CLOSE)
+        torch.testing.assert_close(one[kept], wanted[kept], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(one[kept], other[kept], rtol=1e-4, atol=1e-5)
         if isinstance(kept, torch.Tensor):
             assert not one[~kept].any()

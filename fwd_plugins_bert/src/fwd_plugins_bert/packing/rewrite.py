@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from fwd_core.ir import Derived, Dim, DType, Emitter, Graph, Node, TensorType, Value, ops, symbol
+from fwd_core.ir import (
+    Derived,
+    Dim,
+    DType,
+    Emitter,
+    Graph,
+    Node,
+    Operator,
+    TensorType,
+    Value,
+    ops,
+    symbol,
+)
 from fwd_core.ir.dims import bounds, evaluate, symbols
 from fwd_core.rewrite.cleanup.dead_code import RemoveDeadCode
 from fwd_plugins_bert.packing import plan, refusals
@@ -103,7 +115,7 @@ class _Packer:
             else:
                 x: Value = op.x  # type: ignore[attr-defined]
                 zeroed = self._zeros.put(emit, x, kept, "kept")
-                graph.change_operator(node, replace(op, x=zeroed))  # type: ignore[call-arg]
+                graph.change_operator(node, _reading(op, x, zeroed))
         emit = Emitter(graph, base=self._mask.name)
         changed: dict[Value, Value] = {}
         for value, state in zip(graph.outputs, self._plan.outputs, strict=True):
@@ -133,6 +145,10 @@ class _Packer:
         flat = emit(ops.Reshape(ordered, (self._places_count, features)), "flat")
         self._packed[value] = emit(ops.Gather(flat, self._rows, 0), "rows")
         return self._packed[value]
+
+
+def _reading(op: Operator, x: Value, other: Value) -> Operator:
+    return op.map_operands(lambda value: other if value is x else value)
 
 
 def _tokens(graph: Graph, places: Dim) -> Dim:
