@@ -146,3 +146,39 @@ def test_a_length_of_one_has_no_padding_to_remove() -> None:
     graph.set_outputs([_linear(graph, x)], ["y"])
     with pytest.raises(OptionError, match="no linear layer of this model works on"):
         remove_padding(graph, "mask")
+
+
+def _causal(follow: bool) -> Graph:
+    """Queries that nothing packed is in, and keys and values of tokens alone."""
+
+    def make(graph: Graph, x: Value, kept: Value) -> Value:
+        low = graph.add(
+            ops.Where(
+                graph.add(ops.Cast(graph.add(ops.Transpose(kept, (0, 2, 1))), DType.BOOL)),
+                graph.constant(np.array(0, np.float32)),
+                graph.constant(np.array(-1e9, np.float32)),
+            )
+        )
+        query = graph.add(ops.Relu(x) if follow else ops.CumSum(x, 1))
+        key, value = _linear(graph, x), _linear(graph, x)
+        return graph.add(ops.Attention(query, key, value, low, causal=True))
+
+    return _graph(make)
+
+
+def test_padding_that_sees_padding_alone_is_0() -> None:
+    """As the first places of a sequence that is padded on the left, behind a causal mask."""
+    graph, whole = _causal(follow=True), _causal(follow=True)
+    remove_padding(graph, "mask")
+    feeds = {"x": RNG.standard_normal((B, L, F), np.float32), "mask": MASK[:, ::-1].copy()}
+    builder = Builder(backend="openvino", plugins=PACKS)
+    found, wanted = (builder.compile(one).run(feeds)["y"] for one in (graph, whole))
+    real = feeds["mask"] == 1
+    np.testing.assert_allclose(found[real], wanted[real], rtol=1e-4, atol=1e-5)
+    assert not found[~real].any()
+
+
+def test_causal_attention_of_other_queries_is_refused() -> None:
+    with pytest.raises(OptionError, match="tokens would see padding in attention") as told:
+        remove_padding(_causal(follow=False), "mask")
+    assert "which is causal, of queries that are not known to be tokens" in str(told.value)

@@ -29,11 +29,12 @@ class MixedError(Exception):
     Attributes:
         node: The operator's node.
         roots: Inputs whose tokens it looks at.
+        causal: Whether that is so because it is causal.
     """
 
-    def __init__(self, node: Node, roots: frozenset[Value]) -> None:
+    def __init__(self, node: Node, roots: frozenset[Value], *, causal: bool = False) -> None:
         super().__init__(node.name)
-        self.node, self.roots = node, roots
+        self.node, self.roots, self.causal = node, roots, causal
 
 
 def linear(node: Node, x: State) -> State:
@@ -73,12 +74,12 @@ def softmax(node: Node, x: State, axis: int) -> State:
         raise MixedError(node, x.roots)
     if any(piece.wrong and not piece.low for piece in along):
         raise MixedError(node, x.roots)
-    # A row where all is low has weights all the same, not those of a padded run.
-    alike = any(piece.kind == "position" for piece in along)
+    # A row that sees padding alone has weights for it: so does padding itself behind another mask.
+    emptied = any(piece.low for piece in along)
     axes = []
     for place, each in enumerate(x.axes):
         flags = [
-            Flags(zero=piece.low) if place == axis else Flags(piece.wrong or (alike and piece.low))
+            Flags(zero=piece.low) if place == axis else Flags(piece.wrong or emptied)
             for piece in each
         ]
         axes.append(
@@ -94,6 +95,10 @@ def attention(
     node: Node, op: ops.Attention, at: Callable[[Value], State], batch: Dim, meet: Meet
 ) -> State:
     """Softmax of products, times values."""
+    given = [at(op.key), at(op.value)]
+    if op.causal and any(one.wrong for one in given) and not special(at(op.query).axes[-2]):
+        # Queries that are not known to be tokens may see padding alone.
+        raise MixedError(node, given[0].roots | given[1].roots, causal=True)
     scores = matmul(node, at(op.query), _swapped(at(op.key)), batch)
     if op.mask is not None:
         low, mask = plain((), -math.inf), at(op.mask)

@@ -64,7 +64,9 @@ def mixed(graph: Graph, mask: Value, told: MixedError) -> OptionError:
     if isinstance(op, ops.Attention):
         other = None if op.mask is None else _by(op.mask)
         masked = "has no mask" if op.mask is None else "has another mask"
-        if other is not None and other[0] is mask:
+        if told.causal:
+            masked = "is causal, of queries that are not known to be tokens"
+        elif other is not None and other[0] is mask:
             masked = "has a mask that leaves something of it"
         elif other is not None:
             masked = f"is masked by input {other[0].name!r}"

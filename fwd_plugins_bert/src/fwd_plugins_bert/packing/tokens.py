@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from fwd_core.ir import Node, Value, is_equal, ops
-from fwd_plugins_bert.fusions import match
 from fwd_plugins_bert.packing import elements, places, products
 from fwd_plugins_bert.packing.pieces import (
     Axis,
@@ -220,7 +219,11 @@ def _turned(state: State) -> State:
 
 def _number(value: Value) -> float | None:
     """The number that a value holds everywhere; of large weights two elements tell that soon."""
-    known = value.constant
-    if known is not None and known.data.size and known.data.flat[0] != known.data.flat[-1]:
+    node, known = value.producer, value.constant
+    if node is not None and isinstance(node.op, ops.Full):
+        return float(node.op.value)
+    if known is None or not known.data.size or known.data.flat[0] != known.data.flat[-1]:
         return None
-    return match.everywhere(value)
+    numbers = known.numpy()
+    first = numbers.flat[0]
+    return float(first) if bool((numbers == first).all()) else None
