@@ -100,6 +100,17 @@ def test_a_decoder_is_not_packed_by_its_encoders_mask() -> None:
     assert _packed_products(graph) >= 4 * LAYERS
 
 
+def test_a_decoder_may_read_the_same_ids() -> None:
+    """In another order, so that the encoder's mask is not of its tokens."""
+
+    class Reversed(_Translator):
+        def forward(self, x: Tensor, padding: Tensor) -> Tensor:  # type: ignore[override]
+            return super().forward(x, x.flip(1), padding)
+
+    model, given = Reversed().eval(), (torch.randn(4, 10, HIDDEN), ~REAL)
+    assert_same(built(model, given, "~padding"), model, given, WHOLE)
+
+
 def test_other_layers_of_the_same_sizes_are_not_packed() -> None:
     class Beside(nn.Module):
         def __init__(self) -> None:

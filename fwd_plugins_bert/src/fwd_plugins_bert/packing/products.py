@@ -75,11 +75,13 @@ def softmax(node: Node, x: State, axis: int) -> State:
     if any(piece.wrong and not piece.low for piece in along):
         raise MixedError(node, x.roots)
     # A row that sees padding alone has weights for it: so does padding itself behind another mask.
-    emptied = any(piece.low for piece in along)
+    emptied = {piece.window for piece in along if piece.low}
     axes = []
     for place, each in enumerate(x.axes):
         flags = [
-            Flags(zero=piece.low) if place == axis else Flags(piece.wrong or emptied)
+            Flags(zero=piece.low)
+            if place == axis
+            else Flags(piece.wrong or piece.window in emptied)
             for piece in each
         ]
         axes.append(
@@ -95,11 +97,12 @@ def attention(
     node: Node, op: ops.Attention, at: Callable[[Value], State], batch: Dim, meet: Meet
 ) -> State:
     """Softmax of products, times values."""
-    given = [at(op.key), at(op.value)]
-    if op.causal and any(one.wrong for one in given) and not special(at(op.query).axes[-2]):
+    query, given = at(op.query), [at(op.key), at(op.value)]
+    alike = special(query.axes[-2]) and same(query.axes[-2], given[0].axes[-2])
+    if op.causal and any(one.wrong for one in given) and not alike:
         # Queries that are not known to be tokens may see padding alone.
         raise MixedError(node, given[0].roots | given[1].roots, causal=True)
-    scores = matmul(node, at(op.query), _swapped(at(op.key)), batch)
+    scores = matmul(node, query, _swapped(at(op.key)), batch)
     if op.mask is not None:
         low, mask = plain((), -math.inf), at(op.mask)
         if str(op.mask.type.dtype) == "bool":
