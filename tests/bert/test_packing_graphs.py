@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from encoder_graphs import encoder
 
 import fwd_plugins_bert.pack
 from fwd_core import Builder, core_pack
@@ -137,6 +138,12 @@ def test_operators_that_are_not_followed_are_refused() -> None:
 
     with pytest.raises(OptionError, match=r"variable_length: fwd\.Reshape .* mixes tokens and p"):
         remove_padding(_graph(make), "mask")
+
+
+def test_a_mask_that_leaves_something_of_padding_is_refused() -> None:
+    with pytest.raises(OptionError, match="tokens would see padding in attention") as told:
+        remove_padding(encoder(B, -1.0, layers=1), "tokens")
+    assert "which has a mask that leaves something of it" in str(told.value)
 
 
 def test_a_length_of_one_has_no_padding_to_remove() -> None:
