@@ -6,7 +6,7 @@ through what moves them, as pieces: an axis may be heads and batch in one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
@@ -45,11 +45,6 @@ class Piece:
     low: bool = False
     true: bool = False
     roots: frozenset[Value] = frozenset()
-
-    @property
-    def what(self) -> tuple[object, ...]:
-        """What two pieces that are the same have in common."""
-        return self.size, self.kind, self.window
 
     def plain(self) -> Piece:
         """Without all that is known but the size."""
@@ -218,11 +213,3 @@ def changed(axis: Axis) -> Axis:
 def width(axis: Axis) -> Dim:
     """The size of an axis."""
     return product(piece.size for piece in axis)
-
-
-def positions_at(state: State) -> Iterator[tuple[int, int, Piece]]:
-    """Where pieces of positions are: axis, index and the piece."""
-    for place, axis in enumerate(state.axes):
-        for index, piece in enumerate(axis):
-            if piece.kind == "position":
-                yield place, index, piece
