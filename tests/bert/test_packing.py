@@ -174,10 +174,43 @@ def test_a_mask_may_mark_padding() -> None:
     assert not found[padding].any()
 
 
-def test_int8_is_packed_too() -> None:
-    model, given = _bert(), _inputs()
+def _cosine(a: torch.Tensor, b: torch.Tensor) -> float:
+    return float(torch.nn.functional.cosine_similarity(a.flatten(), b.flatten(), dim=0))
+
+
+@pytest.mark.filterwarnings("ignore")  # the tracer's, and those of transformers
+@pytest.mark.parametrize("name", ["BERT", "MPNet", "nn.TransformerEncoder"])
+def test_float16_is_packed_too(name: str) -> None:
+    model, given = MODELS[name](kinds(name)[-1])
+    marks = given[1].dtype is torch.bool
+    asked = "~padding" if marks else "given_1"
+    engine = _openvino(model, given, mode="float16", variable_length=asked)
+    real = given[1] == 0 if marks else given[1].bool()
+    with torch.no_grad():
+        found, exact = (_several(one(*given))[0].float() for one in (engine, model))
+    assert _cosine(found[real], exact[real]) >= 0.999
+    assert not found[~real].any()
+
+
+class _Mean(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = _bert()
+
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        found, _ = self.model(input_ids, attention_mask)
+        kept = attention_mask[..., None].to(found.dtype)
+        return found, (found * kept).sum(1) / kept.sum(1)
+
+
+@pytest.mark.parametrize("make", [_bert, _Mean])
+def test_int8_is_packed_too(make: Any) -> None:
+    model, given = make().eval(), _inputs()
     pytest.importorskip("openvino")
     data = [_inputs(lengths) for lengths in ((10, 4, 2, 8), (3, 3, 10, 5))]
+    chosen: list[dict[str, Any]] = [{}, {"variable_length": MASK}]
     engines = [
         forward.build(
             model,
@@ -187,12 +220,17 @@ def test_int8_is_packed_too() -> None:
             calibrator=Calibrator([[one.numpy() for one in batch] for batch in data]),
             **options,
         )
-        for options in ({}, {"variable_length": MASK})
+        for options in chosen
     ]
     real = given[1].bool()
-    padded, packed = (engine(*given)[0][real].flatten() for engine in engines)
-    cosine = torch.nn.functional.cosine_similarity(padded, packed, dim=0)
-    assert cosine > 0.999
+    (padded, pooled), (packed, found) = (engine(*given) for engine in engines)
+    with torch.no_grad():
+        exact, exact_pooled = model(*given)
+    assert _cosine(padded[real], packed[real]) > 0.999
+    assert _cosine(exact[real], packed[real]) > 0.99
+    assert _cosine(pooled, found) > 0.999
+    assert _cosine(exact_pooled, found) > 0.99
+    assert not packed[~real].any()
 
 
 def test_an_engine_file_knows_what_to_make(tmp_path: Path) -> None:
@@ -331,7 +369,18 @@ def test_a_model_without_layers_on_tokens_is_refused() -> None:
     graph, _ = _graph(2, 5, linear=True)
     with pytest.raises(OptionError, match="no linear layer of this model works on"):
         remove_padding(graph, "mask")
-    graph, _ = _graph(2, 3, linear=True)
+
+
+def test_sizes_do_not_tell_whose_the_mask_is() -> None:
+    graph, mask = _graph(2, 3, linear=True)
+    before = str(graph)
+    with pytest.raises(OptionError) as told:
+        remove_padding(graph, "mask")
+    assert "nothing shows that input 'mask' is the mask of these tokens" in str(told.value)
+    assert "expected: attention that is masked by it, or a product with it" in str(told.value)
+    assert str(graph) == before
+    kept = graph.add(ops.Unsqueeze(graph.add(ops.Cast(mask, DType.FLOAT32)), (2,)))
+    graph.set_outputs([graph.add(ops.Mul(graph.outputs[0], kept))], ["y"])
     assert remove_padding(graph, "mask").products == 1
 
 
@@ -341,7 +390,10 @@ def test_rows_and_places() -> None:
     assert rows.tolist() == [0, 2, 5]
     assert places.tolist() == [[0, 0, 1], [0, 0, 2]]
     assert {rows.dtype, places.dtype} == {np.dtype(np.int32)}
-    # Few counts of tokens, so that shapes come again.
+    # 32 counts of tokens at most, so that shapes come again.
+    for count in (31, 32, 33, 63, 64, 100):
+        every = (np.arange(count) < kept for kept in range(1, count + 1))
+        assert len({len(packed_rows(one[None])[0]) for one in every}) <= 32
     many = np.random.default_rng(0).random((32, 128)) < 0.3
     rows, places = packed_rows(many)
     assert len(rows) % 128 == 0
@@ -349,7 +401,7 @@ def test_rows_and_places() -> None:
     np.testing.assert_array_equal(rows[places[many]], np.flatnonzero(many))
     assert set(rows[many.sum() :]) <= {rows[0]}
     assert rows.dtype == np.int32
-    assert len(packed_rows(np.ones((5, 13)))[0]) == 65
+    assert len(packed_rows(np.ones((5, 13)))[0]) == 65  # not 66: there are no more places
     rows, places = packed_rows(mask)
     for one, other in zip(packed_rows_of_padding(mask == 0), (rows, places), strict=True):
         np.testing.assert_array_equal(one, other)

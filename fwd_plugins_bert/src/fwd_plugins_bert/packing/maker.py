@@ -40,7 +40,7 @@ def packed_rows(mask: NDArray[Any]) -> list[NDArray[np.int32]]:
         )
     places = np.zeros(mask.shape, np.int32)
     places.reshape(-1)[rows] = np.arange(rows.size, dtype=np.int32)
-    step = max(1, places.size // _COUNTS)
+    step = -(-places.size // _COUNTS)
     more = min(-rows.size % step, places.size - rows.size)
     return [np.concatenate([rows, np.full(more, rows[0])]), places]
 

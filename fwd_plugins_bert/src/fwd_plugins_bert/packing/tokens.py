@@ -1,135 +1,229 @@
-"""Where values keep batch and position: by how they are computed, not by how large they are.
-
-Sizes are no proof: a model of 4 heads and 4 tokens has both. So the two axes are followed from
-the inputs through what moves them, and what is not followed is left alone.
-"""
+"""Batch, positions and padding, followed through a graph operator by operator."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
-from fwd_core.ir import Dim, Node, Value, is_equal, ops
-from fwd_core.ir.dims import product
+import numpy as np
 
-#: Each element by itself, of operands that broadcast.
-ELEMENTS = (
-    ops.Add, ops.Sub, ops.Mul, ops.Div, ops.Pow, ops.Maximum, ops.Minimum, ops.Where,
-    ops.Cast, ops.Clamp, ops.Abs, ops.Neg, ops.Exp, ops.Log, ops.Sqrt, ops.Reciprocal, ops.Erf,
-    ops.Tanh, ops.Relu, ops.Sigmoid, ops.Silu, ops.Gelu, ops.LeakyRelu, ops.Elu, ops.Mish,
-    ops.Equal, ops.NotEqual, ops.Less, ops.LessEqual, ops.Greater, ops.GreaterEqual,
-    ops.And, ops.Or, ops.Not, ops.Quantize, ops.Dequantize,
+from fwd_core.ir import Node, Value, is_equal, ops
+from fwd_plugins_bert.packing import elements, places, products
+from fwd_plugins_bert.packing.pieces import (
+    Axis,
+    CannotFollowError,
+    Piece,
+    State,
+    changed,
+    checked,
+    plain,
+    regrouped,
+    special,
+    transposed,
+)
+from fwd_plugins_bert.packing.products import MixedError
+
+#: Operators that are followed as those on each element, but never computed for tokens alone.
+_ALIKE = (
+    ops.Sign, ops.Sin, ops.Cos, ops.Floor, ops.Ceil, ops.Round, ops.Expm1, ops.Log1p, ops.Mod,
+    ops.FloorDiv, ops.TruncDiv, ops.Xor, ops.PRelu,
+)  # fmt: skip
+_REDUCTIONS = (
+    ops.ReduceSum, ops.ReduceMean, ops.ReduceMax, ops.ReduceMin, ops.ReduceProd, ops.ReduceAny,
+    ops.ReduceAll,
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Axes:
-    """Axes of a value that are the batch and the position in a sequence."""
-
-    batch: int
-    position: int
-
-    @property
-    def last(self) -> int:
-        """The later one."""
-        return max(self.batch, self.position)
-
-
 class Tracker:
-    """Follows batch and position through a graph, node by node in its order.
+    """Follows batch, positions and what holds in padding, node by node in a graph's order.
 
     Args:
         mask: The padding mask, [batch, length].
+        marks_padding: Whether it is not 0 where there is padding.
+        swapped: Of inputs that hold tokens of this mask, whether they are [length, batch, ...],
+            instead of [batch, length, ...].
     """
 
-    def __init__(self, mask: Value) -> None:
+    def __init__(self, mask: Value, marks_padding: bool, swapped: Mapping[Value, bool]) -> None:
         self.batch, self.length = mask.type.shape
-        self._axes: dict[Value, Axes] = {}
-        for value in mask.graph.inputs:
-            if value.type.shape[:2] == mask.type.shape:
-                self._axes[value] = Axes(0, 1)
+        #: Inputs whose tokens have met the mask.
+        self.confirmed: set[Value] = set()
+        self._mask = mask
+        #: Nodes that take single places of a value, and whether one only.
+        self.reads: dict[Node, bool] = {}
+        self._states: dict[Value, State] = {}
+        numbers = np.array([1.0, 0.0] if marks_padding else [0.0, 1.0])
+        self._states[mask] = State((self._sequences, self._tokens(mask)), numbers)
+        for value, turned in swapped.items():
+            ends = [self._sequences, self._tokens(value)]
+            rest = plain(value.type.shape[2:]).axes
+            self._states[value] = State((*(ends[::-1] if turned else ends), *rest))
 
-    def __getitem__(self, value: Value) -> Axes | None:
-        """Where a value keeps them; ``None`` for one that does not have both, or is unknown."""
-        return self._axes.get(value)
+    @property
+    def _sequences(self) -> Axis:
+        return () if self.batch == 1 else (Piece(self.batch, "batch"),)
 
-    def set(self, value: Value, axes: Axes) -> None:
-        """Say where a new value keeps them."""
-        self._axes[value] = axes
+    def _tokens(self, *roots: Value) -> Axis:
+        return (Piece(self.length, "position", roots=frozenset(roots)),)
+
+    def __getitem__(self, value: Value) -> State:
+        """What is known of a value."""
+        if value not in self._states:
+            self._states[value] = plain(value.type.shape, _number(value))
+        return self._states[value]
+
+    def __setitem__(self, value: Value, state: State) -> None:
+        self._states[value] = state
+
+    def order(self, value: Value) -> bool | None:
+        """Whether it is [length, batch, features], or [batch, length, features]; else ``None``."""
+        axes = self[value].axes
+        if len(axes) != 3 or special(axes[2]):
+            return None
+        ends = [self._sequences, self._tokens()]
+        for turned in (False, True):
+            if all(_is(a, b) for a, b in zip(axes, ends[::-1] if turned else ends, strict=False)):
+                return turned
+        return None
 
     def visit(self, node: Node) -> None:
-        """Follow one node."""
-        if len(node.outputs) == 1:
-            axes = self._of(node)
-            if axes is not None and self._fits(node.output, axes):
-                self._axes[node.output] = axes
+        """Follow one node.
 
-    def _fits(self, value: Value, axes: Axes) -> bool:
-        shape = value.type.shape
-        return axes.last < len(shape) and bool(
-            is_equal(shape[axes.batch], self.batch) and is_equal(shape[axes.position], self.length)
+        Raises:
+            MixedError: It lets tokens meet padding that differs from a padded run's.
+        """
+        if isinstance(node.op, ops.Constant):
+            return
+        try:
+            state = self._of(node)
+        except CannotFollowError:
+            state = None
+        if state is None:
+            wrong = [self[value] for value in node.op.operands() if self[value].wrong]
+            if wrong:
+                raise MixedError(node, frozenset(root for one in wrong for root in one.roots))
+            return
+        for output in node.outputs:
+            self[output] = state
+
+    def element(self, node: Node) -> State:
+        """Of an operator on each element."""
+        states = [self[value] for value in node.op.operands()]
+        return elements.joined(node.op, states, self.batch, self._meet)
+
+    def _meet(self, roots: frozenset[Value]) -> None:
+        if self._mask in roots:
+            self.confirmed |= roots
+
+    def _of(self, node: Node) -> State | None:
+        op: Any = node.op
+        if isinstance(op, (*elements.ELEMENTS, *_ALIKE)):
+            return self.element(node)
+        if isinstance(op, (ops.Linear, ops.LayerNorm)) and any(
+            self[one].wrong for one in op.operands() if one is not op.x
+        ):
+            return None
+        if isinstance(op, ops.Linear):
+            return products.linear(node, self[op.x])
+        if isinstance(op, ops.MatMul):
+            a, b = self[op.a], self[op.b]
+            a = _turned(a) if op.transpose_a else a
+            b = _turned(b) if op.transpose_b else b
+            return products.matmul(node, a, b, self.batch)
+        if isinstance(op, ops.Attention):
+            return products.attention(node, op, self.__getitem__, self.batch, self._meet)
+        if isinstance(op, ops.Softmax):
+            return products.softmax(node, self[op.x], op.axis)
+        return self._moved(node, op) or self._along(node, op)
+
+    def _moved(self, node: Node, op: Any) -> State | None:
+        if isinstance(op, (ops.Reshape, ops.Squeeze, ops.Unsqueeze)):
+            return regrouped(self[op.x], node.output.type.shape)
+        if isinstance(op, ops.Transpose):
+            return transposed(self[op.x], op.order)
+        if isinstance(op, ops.Expand):
+            x, shape = self[op.x], node.output.type.shape
+            given = [*((),) * (len(shape) - len(x.axes)), *x.axes]
+            new = plain(shape).axes
+            return checked([a or b for a, b in zip(given, new, strict=True)], self.batch, x.table)
+        if isinstance(op, (ops.Slice, ops.Gather, ops.GatherElements, ops.GatherND)):
+            taken = places.taken(node, op, self.__getitem__, self.batch, self._meet)
+            if taken is not None and taken.read:
+                self.reads[node] = isinstance(op, ops.Slice)
+            return None if taken is None else taken.state
+        return None
+
+    def _along(self, node: Node, op: Any) -> State | None:
+        """Operators that look along some axes."""
+        if isinstance(op, ops.LayerNorm):
+            rank = len(self[op.x].axes)
+            axes = list(range(rank - op.axes, rank))
+        elif isinstance(op, _REDUCTIONS):
+            return self._reduced(node, op)
+        elif isinstance(op, (ops.TopK, ops.CumSum)):
+            axes = [op.axis]
+        elif isinstance(op, ops.Concat):
+            return self._concat(node, op)
+        else:
+            return None
+        products.require_apart(node, self[op.x], axes)
+        shape = node.outputs[0].type.shape
+        own = self[op.x].axes
+        return State(
+            tuple(
+                plain(shape[place : place + 1]).axes[0] if place in axes else changed(axis)
+                for place, axis in enumerate(own)
+            )
         )
 
-    def _of(self, node: Node) -> Axes | None:
-        op = node.op
-        if isinstance(op, ELEMENTS):
-            return self._joined(node)
-        if isinstance(op, (ops.Linear, ops.LayerNorm, ops.Softmax)):
-            return self[op.x]
-        if isinstance(op, ops.MatMul):
-            return self._product(op)
-        if isinstance(op, ops.Attention):
-            return self[op.query]
-        if isinstance(op, ops.Gather):  # rows of a table
-            found = self[op.indices]
-            return found if op.axis == 0 and op.x.type.rank == 2 else None
-        return self._moved(node)
+    def _reduced(self, node: Node, op: Any) -> State:
+        x = self[op.x]
+        if isinstance(op, ops.ReduceMax):  # what is low is not the greatest
+            low = tuple(
+                tuple(replace(one, wrong=one.wrong and not one.low) for one in axis)
+                if place in op.axes
+                else axis
+                for place, axis in enumerate(x.axes)
+            )
+            products.require_apart(node, State(low), list(op.axes))
+        else:
+            products.require_apart(node, x, list(op.axes))
+        kept = [
+            () if place in op.axes else changed(axis)
+            for place, axis in enumerate(x.axes)
+            if op.keepdims or place not in op.axes
+        ]
+        return checked(kept, self.batch)
 
-    def _joined(self, node: Node) -> Axes | None:
-        """Of operands that broadcast: those of the whole shape tell, as scores beside a mask."""
-        shape = node.output.type.shape
-        known = [value for value in node.op.operands() if self[value] is not None]
-        whole = [value for value in known if value.type.shape == shape]
-        found = set()
-        for value in whole or known:
-            axes, further = self[value], len(shape) - value.type.rank
-            assert axes is not None
-            found.add(Axes(axes.batch + further, axes.position + further))
-        return found.pop() if len(found) == 1 else None
-
-    def _product(self, op: ops.MatMul) -> Axes | None:
-        axes, rank = self[op.a], op.a.type.rank
-        if axes is None or axes.batch > rank - 3 or op.transpose_a or op.b.type.rank > rank:
-            return None
-        return axes if axes.position <= rank - 2 else None
-
-    def _moved(self, node: Node) -> Axes | None:
-        op = node.op
-        if not isinstance(op, (ops.Transpose, ops.Unsqueeze, ops.Squeeze, ops.Reshape, ops.Slice)):
-            return None
-        axes = self[op.x]
-        if axes is None:
-            return None
-        if isinstance(op, ops.Slice):
-            return None if op.axis in (axes.batch, axes.position) else axes
-        if isinstance(op, ops.Transpose):
-            order = list(op.order)
-            return Axes(order.index(axes.batch), order.index(axes.position))
-        if isinstance(op, ops.Reshape):
-            places = [_place(op.x.type.shape, op.shape, one) for one in (axes.batch, axes.position)]
-            return None if None in places else Axes(*places)  # type: ignore[arg-type]
-        if isinstance(op, ops.Unsqueeze):
-            kept = [axis for axis in range(node.output.type.rank) if axis not in op.axes]
-            return Axes(kept[axes.batch], kept[axes.position])
-        kept = [axis for axis in range(op.x.type.rank) if axis not in op.axes]
-        if axes.batch not in kept or axes.position not in kept:
-            return None
-        return Axes(kept.index(axes.batch), kept.index(axes.position))
+    def _concat(self, node: Node, op: ops.Concat) -> State:
+        states = [self[value] for value in op.values]
+        for state in states:
+            products.require_apart(node, state, [op.axis])
+        cut = [State((*one.axes[: op.axis], (), *one.axes[op.axis + 1 :])) for one in states]
+        axes = list(elements.joined(op, cut, self.batch, self._meet).axes)
+        axes[op.axis] = plain(node.output.type.shape).axes[op.axis]
+        return checked(axes, self.batch)
 
 
-def _place(before: tuple[Dim, ...], after: tuple[Dim, ...], axis: int) -> int | None:
-    """The axis behind a reshape that counts the same elements; ``None`` where there is none."""
-    lead = product(before[:axis])
-    for place, size in enumerate(after):
-        if is_equal(product(after[:place]), lead) and is_equal(size, before[axis]):
-            return place
-    return None
+def _is(axis: Axis, wanted: Axis) -> bool:
+    return [(one.kind, one.window) for one in axis] == [
+        (one.kind, one.window) for one in wanted
+    ] and all(is_equal(a.size, b.size) is True for a, b in zip(axis, wanted, strict=True))
+
+
+def _turned(state: State) -> State:
+    rank = len(state.axes)
+    return transposed(state, (*range(rank - 2), rank - 1, rank - 2))
+
+
+def _number(value: Value) -> float | None:
+    """The number that a value holds everywhere; of large weights two elements tell that soon."""
+    node, known = value.producer, value.constant
+    if node is not None and isinstance(node.op, ops.Full):
+        return float(node.op.value)
+    if known is None or not known.data.size or known.data.flat[0] != known.data.flat[-1]:
+        return None
+    numbers = known.numpy()
+    first = numbers.flat[0]
+    return float(first) if bool((numbers == first).all()) else None
