@@ -162,8 +162,11 @@ class Builder:
             )
         importer = self.importer(source)
         request = ImportRequest(inputs, self.plugins, dynamic, self.events)
-        with self.events.phase("import", detail=importer.name):
-            graph = importer.load(source, request)
+        try:
+            with self.events.phase("import", detail=importer.name):
+                graph = importer.load(source, request)
+        finally:  # where an operator is unknown, the reason may be the pack that failed
+            self.plugins.warn_of_failures()
         with self.events.phase("rewrite", detail="clean-up"):
             rewrite.run(graph, self._rewrites("clean-up"))
         return graph
@@ -190,6 +193,8 @@ class Builder:
             Port(name, value.type)
             for name, value in zip(graph.output_names, graph.outputs, strict=True)
         ]
+        _ = self.plugins.lowerings  # the last hook that builds ask
+        self.plugins.warn_of_failures()
         plan = backend.build(graph, BuildConfig(self.mode, options, self.plugins, self.events))
         manifest = {
             "forward": _version(),
