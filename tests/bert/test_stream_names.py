@@ -96,7 +96,11 @@ def test_other_names_go_by_position() -> None:
 @pytest.mark.parametrize("kind", [lambda stream: stream, Original])
 @pytest.mark.parametrize(
     ("model", "names"),
-    [(Half, ("input_ids", "attention_mask")), (Other, ()), (Three, ("input_ids", "token_type_ids"))],
+    [
+        (Half, ("input_ids", "attention_mask")),
+        (Other, ()),
+        (Three, ("input_ids", "token_type_ids")),
+    ],
 )
 def test_what_fits_in_neither_way_is_refused(model: Any, names: Any, kind: Any) -> None:
     count = 3 if model is Three else 2

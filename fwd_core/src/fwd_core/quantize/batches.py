@@ -124,7 +124,7 @@ def ordered(names: Sequence[str], ports: Sequence[Port]) -> list[int]:
     """
     if all(port.name in names for port in ports):
         return [names.index(port.name) for port in ports]
-    apart = [port.name for port, name in zip(ports, names) if port.name != name]
+    apart = [port.name for port, name in zip(ports, names, strict=False) if port.name != name]
     if len(names) == len(ports) and not set(apart) & set(names):
         return list(range(len(ports)))  # as in scripts that call their inputs otherwise
     raise CalibrationError(
