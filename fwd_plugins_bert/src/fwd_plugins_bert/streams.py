@@ -98,7 +98,7 @@ class BertBatchStream(forward.IPyBatchStream):
                 place = f"question {example.id!r}, {example.question_text!r}, of {squad_json}"
                 raise error.located(place).hinted("take the question out of the file") from None
         windows = _spread(windows, num_inputs)
-        self.input_names = tuple(inputs)
+        self.input_names: tuple[str, ...] = tuple(inputs)
         self._arrays = [
             np.stack([getattr(window, _FEATURES[name]) for window in windows]) for name in inputs
         ]

@@ -258,7 +258,7 @@ class Engine:
                 a fixed argument has another value.
         """
         if not kwargs and self._flat and len(args) == 1 and self._by_name(args[0]):
-            args, kwargs = (), args[0]
+            return self.flatten_inputs((), args[0])
         if not kwargs and len(args) == len(self.inputs) and self._flat:
             return list(args)
         if not kwargs and self._flat and not self.fixed and not _nested(args):
