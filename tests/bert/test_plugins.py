@@ -10,10 +10,10 @@ import pytest
 from refusals import Operands, why
 
 import fwd_plugins_bert.pack
-from fwd_core import Plugins, core_pack
+from fwd_core import Builder, Plugins, core_pack
 from fwd_core.backends.tensorrt import creators
 from fwd_core.backends.tensorrt.features import ROWS
-from fwd_core.errors import BuildError, OptionError
+from fwd_core.errors import BuildError, ForwardWarning, OptionError
 from fwd_core.ir import DType, Graph, TensorType, Value, ops
 from fwd_plugins_bert.ops import EmbeddingNorm, GeluBias, SelfAttention, SkipNorm
 from fwd_plugins_bert.tensorrt import attention, choice, embedding, gelu, skip_norm
@@ -61,6 +61,17 @@ def test_an_unknown_name_is_told() -> None:
     with pytest.raises(OptionError, match="FWD_BERT_PLUGINS: no lowering is called 'gleu'") as told:
         choice.chosen({choice.VARIABLE: "gleu"})
     assert "gelu, skip, qkv, emb, packed, fc, tanh, own-skip, own-emb" in str(told.value)
+
+
+def test_a_build_warns_of_an_unknown_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(choice.VARIABLE, "skp")
+    packs = Plugins({"core": core_pack, "bert": fwd_plugins_bert.pack})
+    graph = Graph()
+    x = graph.add_input("x", TensorType(SINGLE, (2,)))
+    graph.set_outputs([graph.add(ops.Relu(x))], ["y"])
+    told = "pack 'bert' .*OptionError: FWD_BERT_PLUGINS: no lowering is called 'skp'"
+    with pytest.warns(ForwardWarning, match=told):
+        Builder(backend="openvino", plugins=packs).compile(graph)
 
 
 def test_gelu_takes_tanh_and_in_half_both_forms() -> None:

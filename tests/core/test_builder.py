@@ -15,6 +15,7 @@ from fwd_core.builder import MODES, parse_mode
 from fwd_core.errors import (
     BuildError,
     CalibrationError,
+    ForwardWarning,
     InputError,
     OptionError,
     PluginError,
@@ -400,3 +401,41 @@ def test_a_graph_can_be_compiled_by_itself() -> None:
         "2.add",
     ]
     np.testing.assert_array_equal(builder.compile(graph)(X), WANTED)
+
+
+class NoLowerings:
+    """A pack whose hook fails."""
+
+    @hookimpl
+    def fwd_register_lowerings(self, register: Any) -> None:
+        raise OptionError("NO_SUCH_VARIABLE: no lowering is called 'skp'")
+
+
+def test_every_build_tells_once_of_a_pack_that_failed() -> None:
+    plugins = toy_backend.plugins()
+    plugins.register("lame", NoLowerings())
+    told = r"^pack 'lame' is not used, or only in part: fwd_register_lowerings: OptionError: NO_S"
+    builder = _builder(plugins=plugins)
+    with pytest.warns(ForwardWarning, match=told) as heard:
+        builder.build(MODEL, (X,))
+    assert len(heard) == 1
+    engine = builder.build(MODEL, (X,))  # another warning would be an error of this test
+    np.testing.assert_array_equal(engine(X), WANTED)  # no pack breaks another
+
+
+class NoConverters:
+    """A pack that an importer misses."""
+
+    @hookimpl
+    def fwd_register_converters(self, register: Any) -> None:
+        raise OSError("no library")
+
+
+def test_an_import_that_fails_tells_of_a_pack_that_failed() -> None:
+    plugins = toy_backend.plugins()
+    plugins.register("lame", NoConverters())
+    with (
+        pytest.warns(ForwardWarning, match="pack 'lame' .*: OSError: no library"),
+        pytest.raises(KeyError, match="toy::sigmoid"),
+    ):
+        _builder(plugins=plugins).build(Layers([("sigmoid",)]), (X,))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import typing
 import warnings
 from collections.abc import Callable, Mapping
@@ -36,7 +35,7 @@ from fwd_core.importing import (
 from fwd_core.ir import ops
 from fwd_core.ir.graph import Graph
 from fwd_core.plugins import Plugins
-from fwd_core.plugins.advice import pip_install, to_have_torch
+from fwd_core.plugins.advice import closest, on_option, pip_install, to_have_torch
 from fwd_core.plugins.target import Target
 
 if TYPE_CHECKING:
@@ -162,8 +161,11 @@ class Builder:
             )
         importer = self.importer(source)
         request = ImportRequest(inputs, self.plugins, dynamic, self.events)
-        with self.events.phase("import", detail=importer.name):
-            graph = importer.load(source, request)
+        try:
+            with self.events.phase("import", detail=importer.name):
+                graph = importer.load(source, request)
+        finally:  # where an operator is unknown, the reason may be the pack that failed
+            self.plugins.warn_of_failures()
         with self.events.phase("rewrite", detail="clean-up"):
             rewrite.run(graph, self._rewrites("clean-up"))
         return graph
@@ -190,6 +192,8 @@ class Builder:
             Port(name, value.type)
             for name, value in zip(graph.output_names, graph.outputs, strict=True)
         ]
+        _ = self.plugins.lowerings  # the last hook that builds ask
+        self.plugins.warn_of_failures()
         plan = backend.build(graph, BuildConfig(self.mode, options, self.plugins, self.events))
         manifest = {
             "forward": _version(),
@@ -261,7 +265,7 @@ class Builder:
                     f"there is no backend {self.backend_name!r}",
                     expected=", ".join(["auto", *backends]),
                     details=self.plugins.failures(),
-                    hint=_closest(self.backend_name, backends),
+                    hint=closest(self.backend_name, backends),
                 )
             if not (state := chosen.availability()).build:
                 raise BuildError(
@@ -349,21 +353,21 @@ class Builder:
         """
         asked = self._asked_of_packs(backend)
         own = {name: value for name, value in self.options.items() if name not in asked}
-        known = {item.name for item in dataclasses.fields(backend.options)}
+        known = self.option_names(backend)
         for name in own:
-            if name not in known and (hint := self._meant(name)):
+            if name not in known:
                 raise OptionError(
                     f"backend {backend.name!r} has no option {name!r}",
-                    expected=", ".join([*sorted(known), *self.plugins.build_options]),
-                    hint=hint,
+                    expected=", ".join(known) or "no options",
+                    details=self.plugins.failures(),
+                    hint=on_option(str(name), known, self.plugins),
                 )
         return backend.options.parse(backend.name, own)
 
-    def _meant(self, name: str) -> str | None:
-        """What to do about an option that neither the backend nor a pack has, if it is known."""
-        if name in ("skip", "algorithm", "attention"):
-            return f"calibrator=Calibrator(batches, {name}=...) takes it, of fwd_core.quantize"
-        return _closest(name, self.plugins.build_options)
+    def option_names(self, backend: Backend) -> list[str]:
+        """Options of a backend, and those that packs add."""
+        own = [item.name for item in dataclasses.fields(backend.options)]
+        return [*own, *self.plugins.build_options]
 
     def _asked_of_packs(self, backend: Backend) -> dict[str, Any]:
         """Options that a pack adds, with their values as it takes them."""
@@ -383,7 +387,7 @@ class Builder:
                 chosen = ", which 'auto' chose here," if self.backend_name == "auto" else ""
                 raise OptionError(
                     f"backend {backend.name!r}{chosen} has no option {name!r}",
-                    expected=", ".join(sorted(known)),
+                    expected=", ".join(self.option_names(backend)),
                     hint=f"leave it out, or choose backend={owners[0]!r}, which has it",
                 )
 
@@ -450,7 +454,7 @@ def parse_mode(mode: str) -> Mode:
         raise OptionError(
             f"there is no mode {mode!r}",
             expected=_THESE_MODES,
-            hint=_closest(meant, [*MODES, *_ALIASES]),
+            hint=closest(meant, [*MODES, *_ALIASES]),
         )
     return typing.cast(Mode, name)
 
@@ -465,11 +469,6 @@ def _require(name: str, value: object, kind: Any, expected: str) -> None:
     """Refuse an argument of another type."""
     if not isinstance(value, kind):
         raise OptionError(f"argument {name!r}", expected=expected, got=repr(value))
-
-
-def _closest(name: str, known: typing.Iterable[str]) -> str | None:
-    found = difflib.get_close_matches(name, list(known), 1)
-    return f"did you mean {found[0]!r}?" if found else None
 
 
 def copied(graph: Graph, plugins: Plugins) -> Graph:

@@ -13,6 +13,7 @@ import forward
 from bert_helpers import data_preprocessing
 from bert_helpers.tokenization import BertTokenizer, PathLike
 from fwd_core.errors import CalibrationError, InputError, OptionError
+from fwd_core.quantize.batches import NamedArrays
 
 T = TypeVar("T")
 #: What models of transformers call the arrays, in the order that BERT takes them.
@@ -38,8 +39,9 @@ class BertBatchStream(forward.IPyBatchStream):
         doc_stride: By how many tokens a window begins after the one before it.
         max_query_length: How many tokens of a question are kept.
         do_lower_case: For models that are called uncased.
-        inputs: What the model takes, in its order: names of ``input_ids``, ``attention_mask`` and
-            ``token_type_ids``.
+        inputs: What the batches hold: names of ``input_ids``, ``attention_mask`` and
+            ``token_type_ids``. A model whose inputs are called so takes those that it has, in
+            whatever order; another takes them in this order.
 
     Raises:
         InputError: A file cannot be read or is of another format, or a text has no words.
@@ -96,6 +98,7 @@ class BertBatchStream(forward.IPyBatchStream):
                 place = f"question {example.id!r}, {example.question_text!r}, of {squad_json}"
                 raise error.located(place).hinted("take the question out of the file") from None
         windows = _spread(windows, num_inputs)
+        self.input_names: tuple[str, ...] = tuple(inputs)
         self._arrays = [
             np.stack([getattr(window, _FEATURES[name]) for window in windows]) for name in inputs
         ]
@@ -108,7 +111,8 @@ class BertBatchStream(forward.IPyBatchStream):
 
     def __iter__(self) -> Iterator[tuple[NDArray[Any], ...]]:
         """All batches, from the first one; what :meth:`next` counts is left alone."""
-        return (tuple(self._batch(number)) for number in range(len(self)))
+        names = self.input_names
+        return (NamedArrays(self._batch(number), names) for number in range(len(self)))
 
     def next(self) -> bool:
         """Whether there is another batch."""

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fwd_core.backends.tensorrt.runtime import device
+from fwd_core.errors import OptionError
 from fwd_plugins_bert.kernels import compiling, driver, norms
 from fwd_plugins_bert.kernels.compiling import KernelError, compiled
 from fwd_plugins_bert.kernels.norms import Norm
@@ -87,6 +88,26 @@ def test_a_gpu_that_is_too_old() -> None:
     with pytest.raises(KernelError, match="NVRTC here makes no code for sm_30") as told:
         Norm(40).compiled("sm_30")
     assert "sm_90" in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("capability", "hint"),
+    [
+        ("sm90", "did you mean 'sm_90'?"),
+        ("8.9", "did you mean 'sm_89'?"),
+        (
+            "hopper",
+            "`fwd doctor` tells that of the GPU at hand, NVIDIA's list of GPUs those of others",
+        ),
+    ],
+)
+def test_a_capability_that_is_written_otherwise(capability: str, hint: str) -> None:
+    with pytest.raises(OptionError) as told:
+        compiled("__global__ void f() {}", "f", capability)
+    assert str(told.value) == (
+        "argument 'capability'\n  expected: a compute capability such as sm_89\n"
+        f"  got:      {capability!r}\n  Hint: {hint}"
+    )
 
 
 @nvrtc

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +50,40 @@ def test_by_name(tmp_path: Path) -> None:
         read_arrays(path, "c")
 
 
-@pytest.mark.parametrize("text", [b"", b"hello", b"\x93NUMPY\x01\x00", b"PK\x03\x04junk"])
+@pytest.mark.parametrize("text", [b"\x93NUMPY\x01\x00", b"PK\x03\x04junk"])
 def test_files_that_hold_no_arrays(tmp_path: Path, text: bytes) -> None:
     path = tmp_path / "x.npy"
     path.write_bytes(text)
     with pytest.raises(InputError, match=r"x.npy cannot be read\n  expected: an array that numpy"):
+        read_arrays(str(path))
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (b"", "it is empty"),
+        (b'{"data": []}', "it begins with b'{\"data\":'"),
+        (b"\x80\x02pickle", r"it begins with b'\x80\x02pickle'"),
+    ],
+)
+def test_files_of_another_kind(tmp_path: Path, text: bytes, why: str) -> None:
+    path = tmp_path / "squad.json"
+    path.write_bytes(text)
+    with pytest.raises(InputError) as caught:
+        read_arrays(str(path))
+    assert str(caught.value) == (
+        f"{path} is no file of arrays\n"
+        "  expected: an array that numpy.save wrote (.npy), or arrays of numpy.savez (.npz)\n"
+        f"  {why}\n"
+        "  Hint: write arrays of what the model takes: numpy.savez('x.npz', NAME=array)"
+    )
+
+
+def test_archives_of_something_else(tmp_path: Path) -> None:
+    path = tmp_path / "model.pth"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model/data.pkl", b"junk")
+    with pytest.raises(InputError, match=r"is no file of arrays[\s\S]*holds model/data.pkl"):
         read_arrays(str(path))
 
 

@@ -156,7 +156,8 @@ def test_the_graph_is_kept_when_asked_for() -> None:
             "load: packs\n"
             "error: backend 'toy' has no option 'threads'\n"
             "  expected: parallel, device\n"
-            "  Hint: leave it out\n",
+            "  Hint: leave it out; or if it is of a pack, pip install that (`fwd plugins` lists "
+            "those here)\n",
         ),
         (
             ["model.txt", "-i", "2x4", "-o", "m.engine"],

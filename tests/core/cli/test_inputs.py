@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import typer
 
-from fwd_core.cli.inputs import InputSpec, examples, given, parse, parse_all
+from fwd_core.cli.inputs import InputSpec, advising, examples, given, parse, parse_all
+from fwd_core.errors import GraphError
 from fwd_core.importing import OptBatch
-from fwd_core.ir import DType, TensorType
+from fwd_core.ir import DType, Graph, TensorType, ops
 
 
 @pytest.mark.parametrize(
@@ -195,3 +196,24 @@ class TestExamples:
 
 def _examples(texts: list[str], **options: Any) -> Any:
     return examples(parse_all(texts), **{"dynamic_batch": False, "opt_batch": None, **options})
+
+
+def _gather(dtype: DType) -> None:
+    graph = Graph()
+    table = graph.add_input("table", TensorType(DType.FLOAT32, (9, 4)))
+    ids = graph.add_input("ids", TensorType(dtype, (4, 48)))
+    graph.add(ops.Gather(table, ids, 0))
+
+
+def test_ids_without_a_dtype_are_told_how_to_have_one() -> None:
+    text = (
+        "Hint: an --input without a dtype is float32; write it for ids and masks: "
+        "--input ids=4x48:int64"
+    )
+    with pytest.raises(GraphError, match="got: +float32") as told, advising([parse("ids=4x48")]):
+        _gather(DType.FLOAT32)
+    assert str(told.value).endswith(text)
+    for given_text, dtype in [("ids=4x48:float32", DType.FLOAT32), ("ids=4x48", DType.BOOL)]:
+        with pytest.raises(GraphError, match="not taken") as told, advising([parse(given_text)]):
+            _gather(dtype)
+        assert told.value.hint is None

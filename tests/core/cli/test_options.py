@@ -15,6 +15,8 @@ from fwd_core import Builder, Plugins, hookimpl
 from fwd_core.backends import Options
 from fwd_core.cli.options import backend_options, byte_count, given_options
 from fwd_core.errors import OptionError
+from fwd_core.ir import Graph
+from fwd_core.plugins import BuildOption
 from fwd_core.plugins import registers as reg
 
 
@@ -139,9 +141,35 @@ def test_an_option_of_another_backend_in_python() -> None:
         _builder("auto", gpu="sm_89").build("no file", ())
     assert str(caught.value) == (
         "backend 'toy', which 'auto' chose here, has no option 'gpu'\n"
-        "  expected: device, parallel\n"
+        "  expected: parallel, device\n"
         "  Hint: leave it out, or choose backend='many', which has it"
     )
+
+
+class _OfPack(BuildOption):
+    name = "with_sums"
+    summary = "add sums"
+
+    def parse(self, value: Any) -> Any:
+        return value
+
+    def apply(self, graph: Graph, value: Any) -> None:
+        raise AssertionError
+
+
+def test_options_of_packs_are_listed_too() -> None:
+    class Sums:
+        @hookimpl
+        def fwd_register_build_options(self, register: reg.BuildOptionRegister) -> None:
+            register.add(_OfPack())
+
+    builder = _builder("toy", gpu="sm_89")
+    builder.plugins.register("sums", Sums())
+    text = "has no option 'gpu'\n  expected: parallel, device, with_sums\n"
+    with pytest.raises(OptionError, match=text):
+        builder.build("no file", ())
+    with pytest.raises(OptionError, match=text):
+        backend_options(builder, {"gpu": "sm_89"})
 
 
 def test_an_option_of_no_backend_is_left_to_the_backend_to_refuse() -> None:

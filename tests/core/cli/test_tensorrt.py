@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -41,11 +42,13 @@ def test_profiles_and_layers_are_shown(packs: Plugins) -> None:
     document = fwd("inspect", "m.engine", "--json", packs=packs).json
     assert document["manifest"]["profiles"] == [{"batch": [1, 1, 2]}, {"batch": [3, 4, 8]}]
     assert document["manifest"]["layers"]
+    assert document["manifest"]["plugins"] == []
     text = fwd("inspect", "m.engine", packs=packs).out
     assert (
         "\nprofiles\n  0  batch 1 … 2 (tuned for 1)\n  1  batch 3 … 8 (tuned for 4)\n"
         "compiled layers ("
     ) in text
+    assert re.search(r"^  plugins +none$", text, re.MULTILINE)
 
 
 def test_one_profile_needs_no_lines(packs: Plugins) -> None:

@@ -14,7 +14,7 @@ from fwd_core import Builder, Engine, Plugins, hookimpl
 from fwd_core.errors import EngineFileError, InputError, OptionError, PluginError
 from fwd_core.ir import Derived, DType, Graph, TensorType, ops, symbol
 from fwd_core.ir.serialize import from_parts, to_parts
-from fwd_core.plugins import BuildOption
+from fwd_core.plugins import BuildOption, Pack
 from fwd_core.plugins import registers as reg
 
 X = np.arange(6, dtype=np.float32).reshape(2, 3)
@@ -111,15 +111,30 @@ def test_values_come_as_text_from_a_command_line() -> None:
 
 
 def test_an_option_that_no_pack_has_is_refused() -> None:
-    with pytest.raises(OptionError, match="with_sums"):
-        Builder(plugins=toy_backend.plugins(), options={"with_sums": True}).compile(_graph())
+    plugins = toy_backend.plugins()
+    builder = Builder(plugins=plugins, options={"with_sums": True})
+    with pytest.raises(OptionError) as told:
+        builder.compile(_graph())
+    assert str(told.value) == (
+        "backend 'toy' has no option 'with_sums'\n  expected: parallel, device\n"
+        "  Hint: leave it out; or if it is of a pack, pip install that (`fwd plugins` lists those "
+        "here)"
+    )
+    plugins.packs["sums"] = Pack("sums", disabled=True)  # as FWD_DISABLE_PACKS does
+    plugins.packs["lame"] = Pack("lame", failure="OSError: no library")
+    with pytest.raises(OptionError) as told:
+        builder.compile(_graph())
+    assert str(told.value).endswith(
+        "expected: parallel, device\n  pack 'lame': OSError: no library\n  Hint: leave it out; or "
+        "if it is of a pack, let that in: 'sums' left out by FWD_PACKS or FWD_DISABLE_PACKS"
+    )
 
 
 def test_a_misspelt_option_is_told_with_the_right_one() -> None:
     with pytest.raises(OptionError) as told:
         Builder(plugins=_plugins(), options={"with_sum": True}).compile(_graph())
     assert "backend 'toy' has no option 'with_sum'" in str(told.value)
-    assert "expected: device, parallel, with_sums" in str(told.value)
+    assert "expected: parallel, device, with_sums" in str(told.value)
     assert "did you mean 'with_sums'?" in str(told.value)
     with pytest.raises(OptionError, match=r"calibrator=Calibrator\(batches, skip=...\) takes it"):
         Builder(plugins=_plugins(), options={"skip": ["y"]}).compile(_graph())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import UserDict
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -47,7 +48,8 @@ class TestCalls:
     def test_by_position_and_keyword(self) -> None:
         engine = _two_inputs()
         a, b = np.array([1, 2], np.float32), np.array([10, 20], np.float32)
-        for found in (engine(a, b), engine(a, b=b), engine(a=a, b=b)):
+        mapping = UserDict({"b": b, "a": a})
+        for found in (engine(a, b), engine(a, b=b), engine(a=a, b=b), engine(mapping)):
             assert isinstance(found, tuple)
             assert [one.tolist() for one in found] == [[11, 22], [1, 2], [11, 22]]
 

@@ -132,6 +132,22 @@ def test_a_listener_that_raises_hears_no_more_and_breaks_nothing(
     assert failure.count(f"; fwd_event: {error.__name__}: no ears (") == 1
 
 
+def test_what_warned_already_is_not_told_again() -> None:
+    class Deaf(Broken):
+        @hookimpl
+        def fwd_event(self, event: Event) -> None:
+            raise OSError("no ears")
+
+    plugins = Plugins({"deaf": Deaf()})
+    with pytest.warns(ForwardWarning, match="told of progress no more"):
+        plugins.send(Event("import", "start"))
+    plugins.warn_of_failures()
+    _ = plugins.operators
+    with pytest.warns(ForwardWarning, match="pack 'deaf' is not used, or only in part: .*no such"):
+        plugins.warn_of_failures()
+    plugins.warn_of_failures()
+
+
 def test_an_interrupt_in_a_hook_is_the_users() -> None:
     class Slow:
         @hookimpl

@@ -56,7 +56,8 @@ def test_gpus_that_cannot_be_built_for() -> None:
     form = [argument.replace("sm_89", "sm_11") for argument in FORM]
     result = fwd(*form, packs=PLUGINS)
     assert (result.code, result.out) == (ExitCode.FAILED, "")
-    assert "error: tensorrt_rtx cannot build for sm_11\n" in result.err
+    told = "error: option 'gpu' of backend 'tensorrt': tensorrt_rtx cannot build for sm_11\n"
+    assert told in result.err
 
 
 def test_check() -> None:

@@ -11,6 +11,8 @@ from fwd_core.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_EXPECTED = "an array that numpy.save wrote (.npy), or arrays of numpy.savez (.npz)"
+
 
 def read_arrays(path: str, name: str = "") -> dict[str, NDArray[Any]]:
     """Arrays of a file, in native byte order: one for ``.npy``, all for ``.npz``.
@@ -29,18 +31,22 @@ def read_arrays(path: str, name: str = "") -> dict[str, NDArray[Any]]:
 
     try:
         with open(path, "rb") as stream:
+            head = stream.read(8)
+            stream.seek(0)
+            if not head.startswith((b"\x93NUMPY", b"PK")):
+                raise _no_arrays(path, f"it begins with {head!r}" if head else "it is empty")
             held = np.load(stream, allow_pickle=False)
             arrays = {"": held} if isinstance(held, np.ndarray) else dict(held)
     except FileNotFoundError:
         raise InputError(f"there is no file {path}") from None
     except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         raise InputError(
-            f"{path} cannot be read",
-            expected="an array that numpy.save wrote, or arrays of numpy.savez",
-            details=[str(error)],
+            f"{path} cannot be read", expected=_EXPECTED, details=[str(error)]
         ) from None
     if not arrays:
         raise InputError(f"{path} holds no array")
+    if others := [key for key, array in arrays.items() if not isinstance(array, np.ndarray)]:
+        raise _no_arrays(path, f"it is an archive that holds {others[0]}")
     if name and "" not in arrays and len(arrays) != 1:
         if name not in arrays:
             raise InputError(
@@ -78,3 +84,12 @@ def write_arrays(path: str, arrays: Mapping[str, NDArray[Any]]) -> None:
             for name, array in arrays.items():
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                     np.lib.format.write_array(member, array, allow_pickle=False)
+
+
+def _no_arrays(path: str, why: str) -> InputError:
+    return InputError(
+        f"{path} is no file of arrays",
+        expected=_EXPECTED,
+        details=[why],
+        hint="write arrays of what the model takes: numpy.savez('x.npz', NAME=array)",
+    )

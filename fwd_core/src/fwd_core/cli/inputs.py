@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Union
 import typer
 
 from fwd_core.cli.arrays import read_arrays
-from fwd_core.errors import InputError
+from fwd_core.errors import ForwardError, InputError
 
 if TYPE_CHECKING:
     from fwd_core.importing import DimRange, DynamicDims, OptBatch
@@ -123,11 +123,31 @@ def given(specs: Sequence[InputSpec]) -> Examples:
 def advising(
     specs: Sequence[InputSpec], form: str = "1x3x224x224 or --input @x.npy"
 ) -> Iterator[None]:
-    """Tell how to give inputs where none was given, in what a block of work raises."""
+    """Tell how to give inputs where none was given, in what a block of work raises.
+
+    And how to give ids, where floats were made up for an input that has to be whole numbers.
+    """
     try:
         yield
     except InputError as error:
         raise error if specs else error.hinted(f"give its inputs, as in --input {form}") from None
+    except ForwardError as error:
+        plain = [spec.text for spec in specs if spec.shape is not None and spec.dtype is None]
+        if plain and _wants_integers(error):
+            error.hinted(
+                "an --input without a dtype is float32; write it for ids and masks: "
+                f"--input {plain[0]}:int64"
+            )
+        raise
+
+
+def _wants_integers(error: ForwardError) -> bool:
+    wanted = set(str(error.expected).split(", "))
+    return (
+        error.what.endswith("element type not taken")
+        and str(error.got).startswith("float32")
+        and wanted == {"int32", "int64"}
+    )
 
 
 def examples(

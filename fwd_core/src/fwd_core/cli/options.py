@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
 
 import typer
@@ -183,7 +182,7 @@ def backend_options(builder: Builder, options: Mapping[str, str | int]) -> dict[
         if owners:
             raise OptionError(
                 f"backend {backend.name!r}{chosen} has no option {name!r}",
-                expected=", ".join(item.name for item in fields(backend.options)),
+                expected=", ".join(builder.option_names(backend)),
                 hint=f"leave it out, or choose --backend {owners[0]}, which has it",
             )
     return {

@@ -162,6 +162,8 @@ class Engine:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run on inputs by position (nested as the source model takes them) or by name.
 
+        One mapping is inputs by name too, as tokenizers give it, unless the model takes one.
+
         Arguments that are no tensors were fixed when the engine was built: they are left out, or
         given as they were then.
 
@@ -255,6 +257,8 @@ class Engine:
             InputError: Too many, too few, nested otherwise than the source model takes them, or
                 a fixed argument has another value.
         """
+        if not kwargs and self._flat and len(args) == 1 and self._by_name(args[0]):
+            return self.flatten_inputs((), args[0])
         if not kwargs and len(args) == len(self.inputs) and self._flat:
             return list(args)
         if not kwargs and self._flat and not self.fixed and not _nested(args):
@@ -281,6 +285,13 @@ class Engine:
         if twice := sorted(set(feeds) & set(kwargs)):
             raise InputError(f"inputs given by position and by name: {', '.join(twice)}")
         return collect(self.inputs, {**feeds, **kwargs})
+
+    def _by_name(self, given: object) -> bool:
+        """Whether the only argument of a model of plain tensors is all its inputs by name."""
+        if not isinstance(given, Mapping):
+            return False
+        # Where it is not known how the model nests its inputs, it may be one that takes mappings.
+        return self._input_structure is not None or set(given) == {one.name for one in self.inputs}
 
     def _wrong_count(self, count: int) -> InputError:
         return InputError(

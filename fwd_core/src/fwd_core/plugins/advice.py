@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Iterable
 from importlib import metadata
 
 from fwd_core.plugins.manager import DISABLE, ONLY, Plugins
@@ -38,3 +40,27 @@ def pip_install(extra: str, distribution: str = "fwd-core") -> str:
     mark = re.compile(rf"""\s*;\s*extra\s*==\s*['"]{re.escape(extra)}['"]\s*$""")
     found = [mark.sub("", one) for one in asked if mark.search(one)]
     return " ".join(["pip install", *(repr(one) for one in found or [f"{distribution}[{extra}]"])])
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """A hint for a misspelt name, if one that is known is near it."""
+    found = difflib.get_close_matches(name, list(known), 1)
+    return f"did you mean {found[0]!r}?" if found else None
+
+
+def on_option(name: str, known: Iterable[str], plugins: Plugins) -> str:
+    """A hint for an option of a build that is not known.
+
+    Packs that are left out are not asked for theirs: that would load them.
+    """
+    if name in ("skip", "algorithm", "attention"):
+        return f"calibrator=Calibrator(batches, {name}=...) takes it, of fwd_core.quantize"
+    if (hint := closest(name, known)) is not None:
+        return hint
+    disabled = [repr(pack.name) for pack in plugins.packs.values() if pack.disabled]
+    if disabled:
+        return (
+            "leave it out; or if it is of a pack, let that in: "
+            f"{', '.join(disabled)} left out by {ONLY} or {DISABLE}"
+        )
+    return "leave it out; or if it is of a pack, pip install that (`fwd plugins` lists those here)"

@@ -81,6 +81,7 @@ class Plugins:
         self._made: dict[Callable[[Plugins], Any], Any] = {}
         self._listeners: list[tuple[Pack, Callable[..., Any]]] | None = None
         self._silenced: set[str] = set()
+        self._told: dict[str, str] = {}
         for name, module in (packs or {}).items():
             self.register(name, module)
 
@@ -173,6 +174,18 @@ class Plugins:
             f"pack {pack.name!r}: {pack.failure}" for pack in self.packs.values() if pack.failure
         ]
 
+    def warn_of_failures(self) -> None:
+        """Warn of each pack that is not used, or only in part, unless it was told before."""
+        for pack in self.packs.values():
+            if pack.failure and self._told.get(pack.name) != pack.failure:
+                self._told[pack.name] = pack.failure
+                # The place is this line for every caller, so that Python shows equal texts once.
+                warnings.warn(
+                    f"pack {pack.name!r} is not used, or only in part: {pack.failure}",
+                    ForwardWarning,
+                    stacklevel=1,
+                )
+
     # --- what was registered; each property asks its hook once ----------------------------------
 
     @cached_property
@@ -259,7 +272,10 @@ class Plugins:
             except BaseException as error:  # noqa: BLE001 - a stranger's hook may raise anything
                 self._silenced.add(pack.name)
                 self._listeners = None
+                told = self._told.get(pack.name, "") == pack.failure
                 _note_failure(pack, "fwd_event", error)
+                if told:  # the rest is told below
+                    self._told[pack.name] = pack.failure
                 warnings.warn(
                     f"pack {pack.name!r} is told of progress no more: its hook fwd_event raised "
                     f"{_reason(error)}",

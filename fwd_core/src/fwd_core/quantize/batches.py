@@ -52,6 +52,23 @@ class FromFile(dict[str, Any]):
         self.source = source
 
 
+class NamedArrays(tuple[Any, ...]):
+    """A batch in an order of its own, which tells what each array is called.
+
+    Args:
+        arrays: In the order of the names.
+        names: What models are known to call these.
+    """
+
+    names: tuple[str, ...]
+
+    def __new__(cls, arrays: Iterable[Any], names: Iterable[str]) -> NamedArrays:
+        """A tuple of the arrays."""
+        batch = super().__new__(cls, arrays)
+        batch.names = tuple(names)
+        return batch
+
+
 class MadeUp(dict[str, Any]):
     """A batch of random numbers, which tells times: ids in it may mean nothing."""
 
@@ -96,9 +113,34 @@ def batches_of(items: Iterable[Any], ports: Sequence[Port]) -> Iterator[Mapping[
         index += 1
 
 
+def ordered(names: Sequence[str], ports: Sequence[Port]) -> list[int]:
+    """Where the array of each input is, among arrays that are called so.
+
+    By name where all inputs have one of the names, and else by position, where no name is at
+    another position than the input of that name.
+
+    Raises:
+        CalibrationError: There are too few or too many, or a name says another order.
+    """
+    if all(port.name in names for port in ports):
+        return [names.index(port.name) for port in ports]
+    apart = [port.name for port, name in zip(ports, names, strict=False) if port.name != name]
+    if len(names) == len(ports) and not set(apart) & set(names):
+        return list(range(len(ports)))  # as in scripts that call their inputs otherwise
+    raise CalibrationError(
+        "the names of a batch's arrays are not those of the model's inputs",
+        expected=", ".join(map(str, ports)),
+        got=", ".join(names),
+        hint="name the arrays that the model takes, in its order: inputs=[...] of a stream",
+    )
+
+
 def _by_name(item: Any, ports: Sequence[Port]) -> Mapping[str, Any]:
     if isinstance(item, Mapping):
         return item
+    if isinstance(item, NamedArrays):
+        order = ordered(item.names, ports)
+        return {port.name: item[at] for port, at in zip(ports, order, strict=True)}
     expected = ", ".join(map(str, ports))
     if isinstance(item, (list, tuple)):
         if len(item) != len(ports):

@@ -18,7 +18,7 @@ from fwd_core.importing import DynamicDims
 from fwd_core.ir import DType, Tensor
 from fwd_core.plugins import Plugins
 from fwd_core.quantize import CalibrationCache
-from fwd_core.quantize.batches import Counted, count_of
+from fwd_core.quantize.batches import Counted, NamedArrays, count_of, ordered
 from fwd_core.quantize.calibrate import DEFAULT_ALGORITHM, Calibrator
 from fwd_core.quantize.collect import Batches
 from fwd_ops_torch.api.progress import shown_in_terminal
@@ -32,7 +32,14 @@ class IPyBatchStream:
 
     Batches are asked for until :meth:`next` says that there is none, or :meth:`getNumpyBatch`
     gives ``None``.
+
+    Attributes:
+        input_names: What models call the arrays of a batch, if the stream knows: inputs of these
+            names are given theirs, in whatever order. By default arrays are in the order of the
+            inputs.
     """
+
+    input_names: Sequence[str] | None = None
 
     def __init__(self) -> None:
         """Nothing to do; the original's base class had to be initialised, so subclasses do it."""
@@ -136,6 +143,8 @@ def _from_stream(stream: Any, ports: Sequence[Port]) -> Iterator[Mapping[str, ND
                 got=type(arrays).__name__,
                 hint="return [array] where there is one input",
             )
+        if names := getattr(stream, "input_names", None):
+            arrays = [arrays[at] for at in ordered(names, ports)]
         if len(arrays) != len(ports):
             raise CalibrationError(
                 "getNumpyBatch() gives another number of arrays than the model has inputs",
@@ -233,7 +242,9 @@ def calibrate(
     except InputError as error:
         if first is not None:
             error.noted("the first batch is the example here; example_inputs= gives another one")
-            if isinstance(first, (list, tuple)):
+            if isinstance(first, NamedArrays):
+                error.hinted("name the arrays that the model takes: inputs=[...] of the stream")
+            elif isinstance(first, (list, tuple)):
                 error.hinted("leave labels out: (images for images, _ in loader)")
         raise
     calibrator = Calibrator(items, algorithm=algorithm, skip=skip, attention=attention)

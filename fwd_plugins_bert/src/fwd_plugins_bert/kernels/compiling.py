@@ -9,7 +9,8 @@ from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
-from fwd_core.errors import ForwardError
+from fwd_core.backends.tensorrt.options import meant_gpu
+from fwd_core.errors import ForwardError, OptionError
 
 #: Of the C++ that kernels are written in.
 _OPTIONS = ("--std=c++17",)
@@ -33,7 +34,15 @@ def compiled(source: str, name: str, capability: str, options: tuple[str, ...] =
 
     Raises:
         KernelError: NVRTC is missing, or refuses, with its log.
+        OptionError: The capability is written otherwise.
     """
+    if not re.fullmatch(r"sm_\d{2,3}", capability):
+        raise OptionError(
+            "argument 'capability'",
+            expected="a compute capability such as sm_89",
+            got=repr(capability),
+            hint=meant_gpu(capability),
+        )
     known = architectures()
     number = int(capability.removeprefix("sm_"))
     older = [each for each in known if each <= number]

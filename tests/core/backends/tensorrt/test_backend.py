@@ -69,6 +69,7 @@ def test_a_plan_says_what_it_is() -> None:
         "cuda_graph": "auto",
         "bindings": {"inputs": ["x"], "outputs": ["y"]},
         "profiles": [],
+        "plugins": [],
     }
     assert build(_relu(), tf32=True).manifest["compute"] == "float32 (tf32 products)"
 

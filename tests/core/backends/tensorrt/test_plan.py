@@ -21,6 +21,12 @@ def test_a_plan_of_this_library_is_taken() -> None:
     assert check(_manifest(), "sm_89").flavour == "tensorrt_rtx"
 
 
+def test_a_plan_without_plugins_may_say_so_or_not() -> None:
+    """Engines that were saved before do not."""
+    for manifest in (_manifest(), _manifest(plugins=[])):
+        assert check(manifest, None).version == trt.__version__
+
+
 def test_another_version_is_refused() -> None:
     message = r"another version of tensorrt_rtx\n  expected: 1\.0\n  got: +" + trt.__version__
     with pytest.raises(EngineFileError, match=message):

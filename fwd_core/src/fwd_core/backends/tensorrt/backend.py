@@ -179,12 +179,11 @@ def _build(
         "cuda_graph": options.cuda_graph,
         "bindings": {"inputs": inputs, "outputs": outputs},
         "profiles": [{name: list(sizes) for name, sizes in one.items()} for one in ranges],
+        "plugins": sorted(context.plugins),  # engines of older versions may lack it
     }
     for name in ("version_compatible", "hardware_compatible"):
         if getattr(options, name):
             manifest[name] = True
-    if context.plugins:
-        manifest["plugins"] = sorted(context.plugins)
     if options.layers:
         manifest["layers"] = [one.to_json() for one in _layers(library, memory, record)]
     return TensorRTPlan(manifest, memory)

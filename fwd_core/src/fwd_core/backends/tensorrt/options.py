@@ -113,7 +113,7 @@ class TensorRTOptions(Options):
                     "option 'gpu' of backend 'tensorrt'",
                     expected="compute capabilities such as sm_89, several with commas between",
                     got=repr(name),
-                    hint=_meant(name),
+                    hint=meant_gpu(name),
                 )
         if self.workspace is not None and self.workspace <= 0:
             raise OptionError(
@@ -230,7 +230,7 @@ class TensorRTOptions(Options):
         tactics.check(self.sources, features)
 
 
-def _meant(gpu: str) -> str:
+def meant_gpu(gpu: str) -> str:
     """What to write in place of a text that is no compute capability."""
     digits = re.fullmatch(r"(?:sm|compute)?[_\s]*(\d{1,2})\.?(\d)", gpu.strip().lower())
     if digits:
