@@ -99,8 +99,8 @@ MAKE = "aten::_nested_tensor_from_mask: a mask of the tokens"
 @pytest.mark.parametrize(
     ("model", "shapes", "told"),
     [
-        (Other(), ((B, L, C), (B, L)), "aten::relu of a nested tensor is not supported"),
-        (Listed(), ((B, L, C), (B, L)), "prim::ListConstruct of a nested tensor is not supported"),
+        (Other(), ((B, L, C), (B, L)), "aten::relu of nested tensors is not supported"),
+        (Listed(), ((B, L, C), (B, L)), "prim::ListConstruct of nested tensors is not supported"),
         (Held(), ((B, L, C), (B, L)), "the model's output 'output' is no tensor"),
         (Held(), ((B, L, C), (B, L - 1)), MAKE),
         (Held(), ((B, L), (B, L)), MAKE),
@@ -142,7 +142,7 @@ class Masked(torch.nn.Module):
 
 def test_a_mask_of_the_layer_itself_is_refused() -> None:
     x, keep = torch.randn(B, L, C), ~PADDING
-    with pytest.raises(ConversionError, match="_fwd of a nested tensor is not supported") as caught:
+    with pytest.raises(ConversionError, match="_fwd of nested tensors is not supported") as caught:
         Builder(backend="openvino").import_model(jit.script(Masked()), (x, keep))
     assert "without a mask of their own" in str(caught.value.expected)
 

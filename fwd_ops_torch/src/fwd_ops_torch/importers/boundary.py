@@ -12,7 +12,7 @@ from fwd_core.importing import resolve_dynamic
 from fwd_core.ir import Dim, DimExpr, Location, TensorType
 from fwd_core.ir.fixed import FixedArgument, value_text
 from fwd_core.ir.structure import Structure, flatten, leaf_names, unflatten
-from fwd_ops_torch.importers import numbers, sizes
+from fwd_ops_torch.importers import nested, numbers, sizes
 from fwd_ops_torch.importers.aliasing import TensorRef
 from fwd_ops_torch.importers.batches import elsewhere
 from fwd_ops_torch.importers.examples import Read, as_example, fitted
@@ -175,6 +175,8 @@ def finish(session: Session, result: Any) -> None:
             leaf = numbers.tensor(session, leaf, Location("", "output"))
         if isinstance(leaf, (bool, int, float, DimExpr)):
             leaf = sizes.from_number(session.graph, leaf, Location("", "output"))
+        if isinstance(leaf, nested.Nested):
+            raise nested.refusal(f"the model's output {name!r}")
         if not isinstance(leaf, TensorRef):
             raise ConversionError(
                 f"the model's output {name!r} is no tensor", got=type(leaf).__name__

@@ -70,10 +70,14 @@ def call(
     return Nested(session.call(schema, given, where), source.keep)
 
 
-def refusal(kind: str) -> ConversionError:
-    """The error for what torch's encoder does not do to a nested tensor."""
+def refusal(what: str) -> ConversionError:
+    """The error for what torch's encoder does not do to a nested tensor.
+
+    Args:
+        what: The operator that takes one, or the output that is one.
+    """
     return ConversionError(
-        f"{kind} of a nested tensor is not supported",
+        f"{what} of nested tensors is not supported",
         expected="layers of nn.TransformerEncoder without a mask of their own, then padding again",
         hint=_HINT,
     )

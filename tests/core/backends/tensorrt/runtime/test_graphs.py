@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
+pytest.importorskip("cuda.bindings")
+
 from host_cuda import host_cuda
 
 from fwd_core.backends.tensorrt.runtime import cuda, device
