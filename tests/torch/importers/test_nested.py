@@ -101,7 +101,11 @@ MAKE = "aten::_nested_tensor_from_mask: a mask of the tokens"
     [
         (Other(), ((B, L, C), (B, L)), "aten::relu of nested tensors is not supported"),
         (Listed(), ((B, L, C), (B, L)), "prim::ListConstruct of nested tensors is not supported"),
-        (Held(), ((B, L, C), (B, L)), "the model's output 'output' is no tensor"),
+        (
+            Held(),
+            ((B, L, C), (B, L)),
+            "the model's output 'output' of nested tensors is not supported",
+        ),
         (Held(), ((B, L, C), (B, L - 1)), MAKE),
         (Held(), ((B, L), (B, L)), MAKE),
         (Padded((B, L + 1, C)), ((B, L, C), (B, L)), "aten::to_padded_tensor: to another length"),
