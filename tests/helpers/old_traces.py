@@ -7,12 +7,10 @@ its operators when the file is loaded.
 
 from __future__ import annotations
 
-import io
-import zipfile
 from pathlib import Path
-from typing import Any
 
 import torch
+from old_archives import aged
 
 from fwd_ops_torch.importers import jit
 
@@ -51,16 +49,4 @@ def archive(name: str, path: Path) -> Path:
     holder = _Holder(shapes, [float(one) for one in numbers.split(", ")])
     saved = jit.trace(holder, (torch.zeros(1),)).save_to_buffer()  # type: ignore[operator]
     code = "".join(f"{line}\n" for line in lines if not line.startswith("#"))
-    source = zipfile.ZipFile(io.BytesIO(saved))
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as target:
-        for member in source.namelist():
-            data: Any = source.read(member)
-            if member.endswith("/version"):
-                data = f"{VERSION}\n"
-            elif member.endswith(".debug_pkl"):
-                continue
-            elif member.endswith(".py"):
-                text = data.decode()
-                data = text[: text.index("  def forward(")] + code
-            target.writestr(member, data)
-    return path
+    return aged(saved, path, VERSION, lambda text: text[: text.index("  def forward(")] + code)

@@ -8,10 +8,7 @@ them.
 
 from __future__ import annotations
 
-import io
-import zipfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +16,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("openvino")
 
+from old_archives import aged
 from torch import Tensor, nn
 from torch_models import running, scripted
 
@@ -36,20 +34,12 @@ class Template(nn.Module):
 
 def synthetic(path: Path, version: int, *body: str) -> Path:
     """An archive of an old version number whose forward has this body."""
-    source = zipfile.ZipFile(io.BytesIO(scripted(Template()).save_to_buffer()))
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as target:
-        for name in source.namelist():
-            data: Any = source.read(name)
-            if name.endswith("/version"):
-                data = f"{version}\n"
-            elif name.endswith(".debug_pkl"):
-                continue
-            elif name.endswith(".py"):
-                text = data.decode()
-                head = text[: text.index("    return" if "    return" in text else "    _0")]
-                data = head + "".join(f"    {line}\n" for line in body)
-            target.writestr(name, data)
-    return path
+
+    def code(text: str) -> str:
+        head = text[: text.index("    return" if "    return" in text else "    _0")]
+        return head + "".join(f"    {line}\n" for line in body)
+
+    return aged(scripted(Template()).save_to_buffer(), path, version, code)
 
 
 def ints(*values: int) -> Tensor:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from fwd_core.ir import Dim, Node, Shape, Value, is_equal, ops
 from fwd_core.ir.dims import divide_exactly
 from fwd_plugins_bert import match
+from fwd_plugins_bert.dealing import dealt
 
 _MOVES = (ops.Reshape, ops.Transpose, ops.Slice, ops.Squeeze, ops.Unsqueeze)
 _FARTHEST = 16
@@ -115,27 +116,14 @@ def _cut(op: ops.Slice, axes: Axes, offsets: list[Dim]) -> Axes | None:
 
 def _regrouped(pieces: list[Piece], shape: Shape) -> Axes | None:
     """Pieces in row-major order dealt out to axes of other sizes, cut where an axis ends."""
-    rest, result = pieces[::-1], []
-    for size in shape:
-        axis: list[Piece] = []
-        need = size
-        while need != 1:
-            if not rest:
-                return None
-            piece = rest.pop()
-            left = divide_exactly(need, piece.size)
-            if left is not None:
-                axis.append(piece)
-                need = left
-                continue
-            inner = divide_exactly(piece.size, need)
-            if inner is None:
-                return None
-            axis.append(Piece(piece.axis, need, piece.stride * inner))
-            rest.append(Piece(piece.axis, inner, piece.stride))
-            need = 1
-        result.append(tuple(axis))
-    return None if rest else result
+
+    def cut(piece: Piece, size: Dim) -> tuple[Piece, Piece] | None:
+        inner = divide_exactly(piece.size, size)
+        if inner is None:
+            return None
+        return Piece(piece.axis, size, piece.stride * inner), Piece(piece.axis, inner, piece.stride)
+
+    return dealt(pieces, shape, cut)
 
 
 def is_whole(pieces: Sequence[Piece], axis: int, size: Dim, offset: Dim) -> bool:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from fwd_core.ir import Dim, Shape, Value, is_equal
 from fwd_core.ir.dims import divide_exactly, product
+from fwd_plugins_bert.dealing import dealt
 from fwd_plugins_bert.padding import REMOVES
 
 Kind = Literal["", "batch", "position"]
@@ -151,27 +152,13 @@ def regrouped(state: State, shape: Shape) -> State:
     Raises:
         CannotFollowError: Batch or positions would be cut.
     """
-    rest, result = state.pieces[::-1], []
-    for size in shape:
-        axis: list[Piece] = []
-        need = size
-        while need != 1:
-            if not rest:
-                raise CannotFollowError
-            piece = rest.pop()
-            left = divide_exactly(need, piece.size)
-            if left is not None:
-                axis.append(piece)
-                need = left
-                continue
-            inner = None if piece.kind else divide_exactly(piece.size, need)
-            if inner is None:
-                raise CannotFollowError
-            axis.append(Piece(need))
-            rest.append(Piece(inner))
-            need = 1
-        result.append(tuple(axis))
-    if rest:
+
+    def cut(piece: Piece, size: Dim) -> tuple[Piece, Piece] | None:
+        inner = None if piece.kind else divide_exactly(piece.size, size)
+        return None if inner is None else (Piece(size), Piece(inner))
+
+    result = dealt(state.pieces, shape, cut)
+    if result is None:
         raise CannotFollowError
     return State(tuple(result), state.table)
 
