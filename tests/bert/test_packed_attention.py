@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 from encoder_graphs import Mask, encoder, feeds
 from on_openvino import run
+from packed_graphs import change, cleaned, packed
 
 import fwd_plugins_bert.pack
 from fwd_core import Builder, core_pack, rewrite
 from fwd_core.errors import GraphError
-from fwd_core.ir import Derived, DType, Emitter, Graph, Node, Tensor, TensorType, Value, ops, symbol
+from fwd_core.ir import Derived, DType, Emitter, Graph, Node, Tensor, TensorType, Value, ops
 from fwd_core.ir.operator import Operator
 from fwd_core.plugins import Plugins
-from fwd_core.rewrite import cleanup
 from fwd_plugins_bert import fusions
 from fwd_plugins_bert.ops import PackedSelfAttention
-from fwd_plugins_bert.packing import packed_rows, remove_padding
+from fwd_plugins_bert.packing import packed_rows
 from fwd_plugins_bert.packing.attention import FusePackedSelfAttention
 from fwd_plugins_bert.packing.maker import NAME
 
@@ -104,18 +104,6 @@ def test_operands_that_do_not_fit(changed: dict[str, Any], told: str) -> None:
     assert told in str(error.value)
 
 
-def cleaned(graph: Graph) -> Graph:
-    rewrite.run(graph, cleanup.all_rewrites(), verify=True)
-    rewrite.run(graph, fusions.written_out(), verify=True)
-    return graph
-
-
-def packed(mask: Mask = True, **more: Any) -> Graph:
-    graph = encoder(symbol("batch", 1, 2, 4), mask, **more)
-    remove_padding(graph, "tokens")
-    return cleaned(graph)
-
-
 def fused(graph: Graph) -> int:
     count = rewrite.run(graph, [FusePackedSelfAttention()], verify=True)
     cleaned(graph)
@@ -188,12 +176,6 @@ def test_nothing_is_read_of_rows_that_repeat_another() -> None:
     _, found = outputs(graph, 3)
     assert np.isfinite(found).all()
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
-
-
-def change(graph: Graph, kind: type[Operator], make: Callable[[Any, Emitter], Operator]) -> None:
-    for node in list(graph):
-        if isinstance(node.op, kind):
-            graph.change_operator(node, make(node.op, Emitter.before(node)))
 
 
 def _causal(graph: Graph) -> None:

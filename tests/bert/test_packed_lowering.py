@@ -208,8 +208,11 @@ def test_the_kernel_is_that_of_the_next_length(
         assert inputs[1] == inputs[3] == f"INT32[{kernel}]"
 
 
-def test_what_surrounds_attention_is_left_to_plugins_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    plugins, layers = handed(monkeypatch, "packed,skip,fc,tanh", 3)
+@pytest.mark.parametrize("chosen", ["packed,rows", "packed,skip,fc,tanh"])
+def test_what_surrounds_attention_is_left_to_plugins_too(
+    monkeypatch: pytest.MonkeyPatch, chosen: str
+) -> None:
+    plugins, layers = handed(monkeypatch, chosen, 3)
     assert [name for name, *_ in plugins] == [QKV, SKIP, SKIP] * 2
     for name, numbers, inputs in plugins:
         if name == SKIP:

@@ -28,7 +28,7 @@ pytestmark = [
 ]
 
 
-PLUGIN = "CustomQKVToContextPluginDynamic 2"
+PLUGIN, NORM = "CustomQKVToContextPluginDynamic 2", "CustomSkipLayerNormPluginDynamic 1"
 BATCH = symbol("batch", 1, 2, 4)
 
 
@@ -68,7 +68,7 @@ def _assert_same(packed: Engine, padded: Engine, given: dict[str, Any], least: f
 
 @pytest.mark.parametrize(
     ("mode", "used", "least"),
-    [("float32", set(), 0.999999), ("float16", {PLUGIN}, 0.999)],
+    [("float32", set(), 0.999999), ("float16", {PLUGIN, NORM}, 0.999)],
 )
 def test_real_tokens_give_what_they_give_in_a_padded_run(
     monkeypatch: pytest.MonkeyPatch, mode: str, used: set[str], least: float
@@ -87,8 +87,9 @@ def test_real_tokens_give_what_they_give_in_a_padded_run(
     [
         ("none", set()),
         ("packed", {PLUGIN}),
-        ("packed,skip", {PLUGIN, "CustomSkipLayerNormPluginDynamic 1"}),
-        ("packed,skip,fc,tanh", {PLUGIN, "CustomSkipLayerNormPluginDynamic 1"}),
+        ("packed,skip", {PLUGIN, NORM}),
+        ("packed,rows", {PLUGIN, NORM}),
+        ("packed,skip,fc,tanh", {PLUGIN, NORM}),
     ],
 )
 def test_what_is_left_to_plugins(
@@ -110,7 +111,7 @@ def test_kernels_of_each_length(monkeypatch: pytest.MonkeyPatch, batch: int, len
         _engine("float32", **shape) as padded,
         _engine("float16", **shape, variable_length="tokens") as packed,
     ):
-        assert _plugins(packed) == {PLUGIN}
+        assert _plugins(packed) == {PLUGIN, NORM}
         _assert_same(packed, padded, _given(batch, length), 0.999)
 
 

@@ -37,7 +37,9 @@ def written_out() -> list[Fusion[Any]]:
 
 def fused() -> list[tuple[Fusion[Any], type[Operator]]]:
     """To operators of this pack, with which; of use where a backend has lowerings of them."""
-    from fwd_plugins_bert.packing.attention import FusePackedSelfAttention  # is made of these
+    # These are made of what is here.
+    from fwd_plugins_bert.packing.attention import FusePackedSelfAttention
+    from fwd_plugins_bert.packing.rows import FusePackedLinear, FusePackedSkipNorm
 
     return [
         (FuseEmbeddingNorm(), ops.EmbeddingNorm),
@@ -45,4 +47,6 @@ def fused() -> list[tuple[Fusion[Any], type[Operator]]]:
         (FuseSelfAttention(), ops.SelfAttention),
         (FusePackedSelfAttention(), ops.PackedSelfAttention),
         (FuseGeluBias(), ops.GeluBias),
+        (FusePackedSkipNorm(), ops.PackedSkipNorm),
+        (FusePackedLinear(), ops.PackedLinear),
     ]

@@ -11,14 +11,26 @@ from fwd_plugins_bert.ops.attention import SelfAttention
 from fwd_plugins_bert.ops.embedding import EmbeddingNorm
 from fwd_plugins_bert.ops.normalization import SkipNorm
 from fwd_plugins_bert.ops.packed_attention import PackedSelfAttention
+from fwd_plugins_bert.ops.packed_rows import PackedLinear, PackedSkipNorm
 
-__all__ = ["ALL", "EmbeddingNorm", "GeluBias", "PackedSelfAttention", "SelfAttention", "SkipNorm"]
+__all__ = [
+    "ALL",
+    "EmbeddingNorm",
+    "GeluBias",
+    "PackedLinear",
+    "PackedSelfAttention",
+    "PackedSkipNorm",
+    "SelfAttention",
+    "SkipNorm",
+]
 
 #: Every operator of the pack.
 ALL: tuple[type[Operator], ...] = (
     EmbeddingNorm,
     SelfAttention,
     PackedSelfAttention,
+    PackedLinear,
+    PackedSkipNorm,
     SkipNorm,
     GeluBias,
 )

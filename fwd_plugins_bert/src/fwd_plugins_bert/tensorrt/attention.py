@@ -188,11 +188,16 @@ def kept_flags(ctx: TensorRTLowering, found: Padding) -> ITensor:
 
 
 def projected_heads(
-    ctx: TensorRTLowering, op: SelfAttention | PackedSelfAttention, x: ITensor, shape: Shape
+    ctx: TensorRTLowering,
+    op: SelfAttention | PackedSelfAttention,
+    x: ITensor,
+    shape: Shape,
+    forms: tuple[str, ...] = ("fc",),
 ) -> ITensor:
     """Query, key and value of each head side by side, scaled so that the plugin's own scale fits.
 
-    The plugin divides scores by the square root of the size of heads.
+    The plugin divides scores by the square root of the size of heads. ``forms`` are those of
+    :func:`~fwd_plugins_bert.tensorrt.products.projected`.
     """
     assert op.weight.constant is not None
     factor = op.scale * math.sqrt(op.size())
@@ -203,7 +208,7 @@ def projected_heads(
         for value in (op.weight, op.bias)
     )
     assert weight is not None
-    return projected(ctx, x, shape, weight, bias)
+    return projected(ctx, x, shape, weight, bias, forms)
 
 
 def side_by_side(rows: common.Array, heads: int, factor: float) -> NDArray[np.float32]:

@@ -1,7 +1,8 @@
 """Which of the lowerings to TensorRT are in use.
 
 ``FWD_BERT_PLUGINS`` holds their names, separated by commas, or ``all`` or ``none``. Where it is not
-set, attention without padding is left to its plugin, which spares moving tokens in every layer. On
+set, attention without padding is left to its plugin, which spares moving tokens in every layer, and
+what surrounds it there to what is quickest beside it. On
 a padded batch TensorRT 8.6's own layers were quicker on an H200 than any chain of the others
 (docs/benchmarks/gpu-bert.md); on other versions nothing was measured.
 """
@@ -18,21 +19,23 @@ VARIABLE = "FWD_BERT_PLUGINS"
 PLUGINS = ("gelu", "skip", "qkv", "emb", "packed")
 #: Other forms of layers for TensorRT 8, which its compiler fuses where plugins part a network.
 FORMS = ("fc", "tanh")
+#: What surrounds attention without padding: norms by a plugin, products and GELU by those forms.
+ROWS = ("rows",)
 #: Plugins of our own, for TensorRT 10 and 11.
 OWN = ("own-skip", "own-emb")
 #: In use where nothing is asked for.
-DEFAULT = "packed"
+DEFAULT = "packed,rows"
 
 
 def chosen(environ: Mapping[str, str] | None = None) -> tuple[str, ...]:
-    """Names of the lowerings in use, in the order of :data:`PLUGINS`, :data:`FORMS`, :data:`OWN`.
+    """Names of the lowerings in use, in the order in which they are listed here.
 
     Raises:
         OptionError: A name is unknown, or two lower one operator.
     """
     text = (os.environ if environ is None else environ).get(VARIABLE, DEFAULT)
     names = {name.strip() for name in text.split(",")} - {"", "none"}
-    known = (*PLUGINS, *FORMS, *OWN)
+    known = (*PLUGINS, *FORMS, *ROWS, *OWN)
     unknown = sorted(names.difference(known, ("all",)))
     if unknown:
         raise OptionError(

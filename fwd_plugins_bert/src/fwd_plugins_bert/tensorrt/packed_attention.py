@@ -13,7 +13,8 @@ from fwd_plugins_bert.tensorrt import attention
 from fwd_plugins_bert.tensorrt.counting import counted
 
 
-def _refuses(ctx: Any, op: PackedSelfAttention) -> str | None:
+def refusal(ctx: Any, op: PackedSelfAttention) -> str | None:
+    """Why the plugin does not take it."""
     length = op.places.type.shape[1]
     reason = attention.refusal(ctx, op, length) or _mask_refusal(op)
     if reason is not None:
@@ -29,7 +30,7 @@ def _mask_refusal(op: PackedSelfAttention) -> str | None:
     return "the mask leaves something of what it takes away" if found.added > REMOVES else None
 
 
-@lowering("tensorrt", PackedSelfAttention, unless=_refuses)
+@lowering("tensorrt", PackedSelfAttention, unless=refusal)
 def packed_self_attention(ctx: TensorRTLowering, op: PackedSelfAttention) -> ITensor:
     """Version 2, which is told where sequences begin. Rows that repeat another stay unwritten."""
     found, length = padding(op.mask), op.places.type.shape[1]
@@ -39,7 +40,8 @@ def packed_self_attention(ctx: TensorRTLowering, op: PackedSelfAttention) -> ITe
     key = "bert begins", found.tokens, found.kept
     if key not in ctx.memo:
         ctx.memo[key] = _begins(ctx, found)
-    qkv = attention.projected_heads(ctx, op, ctx[op.x], (tokens, op.x.type.shape[1]))
+    shape = tokens, op.x.type.shape[1]
+    qkv = attention.projected_heads(ctx, op, ctx[op.x], shape, ("fc", "rows"))
     qkv = ctx.reshape(qkv, (tokens, 3 * wide), (tokens, 3 * wide, 1, 1))
     context = attention.end_to_end(ctx, op, qkv, ctx.memo[key], length)
     return ctx.reshape(context, (tokens, wide, 1, 1), (tokens, wide))

@@ -30,7 +30,7 @@ def linear(ctx: TensorRTLowering, op: ops.Linear) -> ITensor:
         x, shape = other, turning.shape(op.x)
     if convolves:
         assert weight is not None
-        result = _convolved(ctx, x, shape, weight, bias)
+        result = convolved(ctx, x, shape, weight, bias)
     elif other is None:
         return core.linear(ctx, op)
     else:
@@ -44,16 +44,28 @@ def linear(ctx: TensorRTLowering, op: ops.Linear) -> ITensor:
     return result if other is None else turning.handed_on(ctx, result)
 
 
-def _convolves(ctx: TensorRTLowering, dtype: DType) -> bool:
-    return "fc" in chosen() and dtype is DType.FLOAT16 and ctx.features.plain_attention
+def _convolves(ctx: TensorRTLowering, dtype: DType, names: tuple[str, ...] = ("fc",)) -> bool:
+    return (
+        not set(names).isdisjoint(chosen())
+        and dtype is DType.FLOAT16
+        and ctx.features.plain_attention
+    )
 
 
 def projected(
-    ctx: TensorRTLowering, x: ITensor, shape: Shape, weight: Tensor, bias: Tensor | None
+    ctx: TensorRTLowering,
+    x: ITensor,
+    shape: Shape,
+    weight: Tensor,
+    bias: Tensor | None,
+    forms: tuple[str, ...] = ("fc",),
 ) -> ITensor:
-    """The product of a tensor [..., in] with a weight [out, in], and the bias [out]."""
-    if _convolves(ctx, weight.dtype):
-        return _convolved(ctx, x, shape, weight, bias)
+    """The product of a tensor [..., in] with a weight [out, in], and the bias [out].
+
+    It is a convolution where one of ``forms`` is asked for.
+    """
+    if _convolves(ctx, weight.dtype, forms):
+        return convolved(ctx, x, shape, weight, bias)
 
     def ranked(tensor: Tensor) -> ITensor:
         lead = (1,) * (len(shape) - tensor.data.ndim)
@@ -63,9 +75,10 @@ def projected(
     return result if bias is None else ctx.elementwise("SUM", result, ranked(bias))
 
 
-def _convolved(
+def convolved(
     ctx: TensorRTLowering, x: ITensor, shape: Shape, weight: Tensor, bias: Tensor | None
 ) -> ITensor:
+    """The same in half, as a convolution of one pixel."""
     *lead, features = shape
     rows, maps = product(lead), weight.shape[0]
     pixels = ctx.reshape(x, shape, (rows, features, 1, 1))

@@ -10,12 +10,13 @@ from fwd_plugins_bert.ops import SkipNorm
 from fwd_plugins_bert.tensorrt import common, turning
 
 
-def _refuses(ctx: Any, op: SkipNorm) -> str | None:
+def refusal(ctx: Any, op: SkipNorm) -> str | None:
+    """Why the plugin does not take it."""
     reason = common.refusal(ctx, op.x, op.bias, op.scale, op.shift)
     return reason or common.epsilon_refusal(op.epsilon, op.x.type.dtype)
 
 
-@lowering("tensorrt", SkipNorm, unless=_refuses)
+@lowering("tensorrt", SkipNorm, unless=refusal)
 def skip_norm(ctx: TensorRTLowering, op: SkipNorm) -> ITensor:
     """``CustomSkipLayerNormPluginDynamic`` version 1, whose kernel goes row by row."""
     shape = op.x.type.shape

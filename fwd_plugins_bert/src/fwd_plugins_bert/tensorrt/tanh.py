@@ -27,9 +27,14 @@ def gelu(ctx: TensorRTLowering, op: ops.Gelu) -> ITensor:
 
 
 def _formula(ctx: TensorRTLowering, op: ops.Gelu) -> ITensor:
-    x, dtype, rank = ctx[op.x], op.x.type.dtype, op.x.type.rank
+    dtype = op.x.type.dtype
     if "tanh" not in chosen() or dtype is not DType.FLOAT16 or ctx.features.gelu:
         return core.gelu(ctx, op)
+    return by_tanh(ctx, ctx[op.x], dtype, op.x.type.rank)
+
+
+def by_tanh(ctx: TensorRTLowering, x: ITensor, dtype: DType, rank: int) -> ITensor:
+    """The layers."""
 
     def with_number(operation: str, tensor: ITensor, value: float) -> ITensor:
         return ctx.elementwise(operation, tensor, ctx.scalar(value, dtype, rank))
