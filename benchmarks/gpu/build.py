@@ -63,29 +63,27 @@ def forward_options(chosen: Library, settings: Settings) -> dict[str, Any]:
         options["optimization_level"] = settings.level
     if settings.timings is not None:
         options["avg_timing_iterations"] = settings.timings
+    if settings.sources is not None:
+        options["tactic_sources"] = settings.sources
     if "timing_cache" in known and getattr(chosen.features, "timing_cache", False):
         kept = settings.timing_cache
         options["timing_cache"] = "off" if kept is None else str(kept)
     return options
 
 
-def build_forward(
-    chosen: Library, case: Case, settings: Settings, *, layers: bool = False
-) -> Engine:
+def build_forward(chosen: Library, case: Case, settings: Settings, **more: Any) -> Engine:
     """Forward's engine from the graph file; in int8 with what :func:`calibrate` found.
 
     Args:
         chosen: The flavour.
         case: Where the files are.
         settings: How to build.
-        layers: List the compiled layers too.
+        **more: Further options of the backend.
     """
     from fwd_core.ir.serialize import load as load_graph
 
     packs = plugins()
-    options = forward_options(chosen, settings)
-    if layers:
-        options["layers"] = True
+    options = {**forward_options(chosen, settings), **more}
     builder = Builder(
         backend="tensorrt",
         mode=settings.mode,

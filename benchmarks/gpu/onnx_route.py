@@ -9,6 +9,7 @@ from typing import Any
 from benchmarks.gpu import calibrators
 from benchmarks.gpu.case import Case
 from benchmarks.gpu.host import MIB
+from fwd_core.backends.tensorrt import tactics
 from fwd_core.backends.tensorrt.library import Library
 from fwd_core.backends.tensorrt.logger import Record, listen, logger
 from fwd_core.errors import BuildError
@@ -24,6 +25,7 @@ class Settings:
         level: Optimization level; ``None`` for the library's own.
         timing_cache: File that times of kernels are kept in; ``None`` for none.
         timings: How often each kernel is timed; ``None`` for the library's own.
+        sources: Where kernels may come from; ``None`` for what is said there.
     """
 
     mode: str
@@ -31,6 +33,7 @@ class Settings:
     level: int | None = None
     timing_cache: Path | None = None
     timings: int | None = None
+    sources: tuple[str, ...] | None = None
 
     @property
     def half(self) -> bool:
@@ -109,9 +112,10 @@ def _configure(library: Library, builder: Any, settings: Settings, record: Recor
         config.builder_optimization_level = settings.level
     if settings.timings is not None:
         config.avg_timing_iterations = settings.timings
-    if library.features.cudnn:  # as Forward does: cuDNN may not be there
-        sources = config.get_tactic_sources() & ~(1 << int(trt.TacticSource.CUDNN))
+    sources = tactics.mask(trt, config, settings.sources)  # as Forward does: without cuDNN
+    if sources is not None:
         config.set_tactic_sources(sources)
+    tactics.show(trt, config, settings.sources, library.features)
     file = settings.timing_cache
     if file is not None:
         cache = config.create_timing_cache(file.read_bytes() if file.exists() else b"")

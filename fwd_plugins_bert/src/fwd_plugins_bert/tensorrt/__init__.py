@@ -34,6 +34,7 @@ def modules(names: tuple[str, ...]) -> list[ModuleType]:
         "packed": [packed_attention],
         "rows": [packed_rows],
         "fc": [products],
+        "fc-gelu": [products],
         "tanh": [tanh],
         "own-skip": [own_skip_norm],
         "own-emb": [own_embedding],

@@ -18,7 +18,7 @@ VARIABLE = "FWD_BERT_PLUGINS"
 #: Kernels of NVIDIA's plugins, each for one operator of the pack.
 PLUGINS = ("gelu", "skip", "qkv", "emb", "packed")
 #: Other forms of layers for TensorRT 8, which its compiler fuses where plugins part a network.
-FORMS = ("fc", "tanh")
+FORMS = ("fc", "fc-gelu", "tanh")
 #: What surrounds attention without padding: norms by a plugin, products and GELU by those forms.
 ROWS = ("rows",)
 #: Plugins of our own, for TensorRT 10 and 11.

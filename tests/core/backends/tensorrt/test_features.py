@@ -112,6 +112,7 @@ def test_nothing_is_assumed_of_a_library_without_names() -> None:
         half_flag=False,
         plugin_creators=False,
         tactic_sources=(),
+        sources_hidden=False,
         profile_sharing=False,
         timing_cache=False,
         version_compatible=False,

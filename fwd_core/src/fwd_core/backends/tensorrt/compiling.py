@@ -9,6 +9,7 @@ from typing import Any
 
 from fwd_core.backends.base import Mode
 from fwd_core.backends.tensorrt import memory, profiles, tactics, timing
+from fwd_core.backends.tensorrt.features import HIDES_SOURCES
 from fwd_core.backends.tensorrt.library import Library
 from fwd_core.backends.tensorrt.logger import Record
 from fwd_core.backends.tensorrt.options import TensorRTOptions
@@ -88,6 +89,8 @@ def configure(
     sources = tactics.mask(trt, config, options.sources)
     if sources is not None and not config.set_tactic_sources(sources):
         kept.append("tactic_sources")
+    if not tactics.show(trt, config, options.sources, features):
+        kept.append(HIDES_SOURCES)
     if features.profile_sharing:
         # Without it, contexts that run at once would each need a profile of their own.
         sharing = trt.PreviewFeature.PROFILE_SHARING_0806

@@ -19,6 +19,8 @@ Members = Callable[[str], Collection[str]]
 _OPTIONAL_TYPES = ("BF16", "INT64")
 #: The preview feature; as of TensorRT 10 it is on by itself.
 _PROFILE_SHARING = "PROFILE_SHARING_0806"
+#: While it is on, layers take no kernels from cuBLAS and cuDNN, whatever sources are named.
+HIDES_SOURCES = "DISABLE_EXTERNAL_TACTIC_SOURCES_FOR_CORE_0805"
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class Features:
         progress_monitor: Builds report progress.
         half_flag: Half precision must be allowed by a flag of the builder.
         tactic_sources: Where kernels may be taken from, as ``CUBLAS``.
+        sources_hidden: Kernels of cuBLAS and cuDNN are left alone until a preview feature that
+            hides them is switched off.
         profile_sharing: Contexts may share an optimization profile only if a build allowed it.
         timing_cache: What a build measured can be kept for the next one.
         version_compatible: A plan can be made that later versions load.
@@ -74,6 +78,7 @@ class Features:
     progress_monitor: bool
     half_flag: bool
     tactic_sources: tuple[str, ...]
+    sources_hidden: bool
     profile_sharing: bool
     timing_cache: bool
     version_compatible: bool
@@ -116,6 +121,7 @@ class Features:
             tactic_sources=tuple(
                 sorted(name for name in members("TacticSource") if re.fullmatch("[A-Z_]+", name))
             ),
+            sources_hidden=HIDES_SOURCES in members("PreviewFeature"),
             profile_sharing=_PROFILE_SHARING in members("PreviewFeature"),
             timing_cache=bound and "set_timing_cache" in members("IBuilderConfig"),
             version_compatible=bound and "VERSION_COMPATIBLE" in members("BuilderFlag"),
@@ -264,6 +270,7 @@ _8_6 = Features(
     progress_monitor=False,
     half_flag=True,
     tactic_sources=("CUBLAS", "CUBLAS_LT", "CUDNN", *_OWN_SOURCES),
+    sources_hidden=True,
     profile_sharing=True,
     timing_cache=True,
     version_compatible=True,
@@ -282,6 +289,7 @@ _10_0 = replace(
     plugin_objects=True,
     progress_monitor=True,
     half_flag=False,
+    sources_hidden=False,
 )
 _10_13 = replace(_10_0, slice_axes=True, unsqueeze=True, isnan=True, cumulative=True)
 _11_4 = replace(

@@ -39,7 +39,8 @@ class TensorRTOptions(Options):
             the user's cache folder, or ``off``. TensorRT-RTX measures nothing and takes ``auto``
             alone.
         tactic_sources: Where kernels may come from, as ``cublas,jit_convolutions``; by default
-            all of the library's sources but ``cudnn``.
+            the library's own, as TensorRT 8.6 has it. Libraries beside it are looked at where
+            they are named.
         version_compatible: Make a plan that later versions of TensorRT load too.
         hardware_compatible: Make a plan that runs on every GPU from ``sm_80`` on, and is slower
             for it.

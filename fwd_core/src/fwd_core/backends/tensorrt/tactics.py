@@ -7,11 +7,13 @@ import difflib
 from collections.abc import Sequence
 from typing import Any
 
-from fwd_core.backends.tensorrt.features import Features
+from fwd_core.backends.tensorrt.features import HIDES_SOURCES, Features
 from fwd_core.errors import OptionError
 
 _OPTION = "option 'tactic_sources' of backend 'tensorrt'"
 CUDNN_HINT = "pip install 'nvidia-cudnn-cu12<9' and put its lib folder on LD_LIBRARY_PATH"
+#: Sources that are not TensorRT's own.
+_BESIDE = frozenset({"CUBLAS", "CUBLAS_LT", "CUDNN"})
 #: What TensorRT loads of cuDNN. The first alone is a stub that ends the process when a kernel is
 #: asked of it and the others are not there.
 _CUDNN = ("libcudnn.so.8", "libcudnn_ops_infer.so.8", "libcudnn_cnn_infer.so.8")
@@ -89,6 +91,19 @@ def require_for_times() -> None:
             details=[missing],
             hint=f"{CUDNN_HINT}, or leave timing_cache out",
         )
+
+
+def show(trt: Any, config: Any, names: Sequence[str] | None, features: Features) -> bool:
+    """Let TensorRT 8.6 look at libraries beside it, if they are named; else it never does.
+
+    Returns:
+        Whether TensorRT took the setting, or none was needed.
+    """
+    if not features.sources_hidden or _BESIDE.isdisjoint(names or ()):
+        return True
+    hides = getattr(trt.PreviewFeature, HIDES_SOURCES)
+    config.set_preview_feature(hides, False)
+    return not config.get_preview_feature(hides)
 
 
 def mask(trt: Any, config: Any, names: Sequence[str] | None) -> int | None:
