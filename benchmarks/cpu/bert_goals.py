@@ -49,7 +49,7 @@ def table(latency: dict[str, Any], int8: dict[str, Any]) -> Iterator[str]:
 
 
 def _beside(rows: dict[str, Any], route: str, ours: str) -> bool:
-    return f"{ours} / this" in rows.get(route, {})
+    return ours in rows and f"{ours} / this" in rows.get(route, {})
 
 
 def _time(found: list[float], judged: float, bound: float) -> tuple[str, bool]:
