@@ -33,6 +33,8 @@ class WithSums(BuildOption):
     def apply(self, graph: Graph, value: bool) -> None:
         if value:
             (x,) = graph.inputs
+            if x.type.rank != 2:
+                raise OptionError("with_sums: the input has no rows", got=x.type)
             kind = TensorType(DType.FLOAT32, (x.type.shape[0], 1))
             total = graph.add_input("sums", kind)
             (y,) = graph.outputs
