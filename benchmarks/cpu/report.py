@@ -92,6 +92,32 @@ def kernels(document: dict[str, Any]) -> Iterator[str]:
         yield f"| all | | {sum(spent for spent, _ in profile.values()):.2f} |\n"
 
 
+def padding(document: dict[str, Any]) -> Iterator[str]:
+    """BERT-base with and without padding, by the share of tokens."""
+    yield "\n### Padding removed\n"
+    note = f"; {document['note']}" if document["note"] else ""
+    yield (
+        f"`python -m benchmarks.cpu.padding`: BERT-base of {document['layers']} layers, "
+        f"{document['threads']} threads, as it is and with `variable_length`, in turns in one "
+        f"process, what is done on the host before each run included{note}. Cosines are of "
+        "tokens, with torch in float32."
+    )
+    yield ""
+    times = "padded ms | packed ms | packed / padded"
+    yield f"| mode | computes in | batch | tokens | {times} | cosine |"
+    yield "|---|---|---:|---:|---:|---:|---:|---:|"
+    for row in document["rows"]:
+        if "failed" in row:
+            yield f"| {row['mode']} | *{row['failed']}* | | | | | | |"
+            continue
+        padded, packed = (row["routes"][name] for name in ("padded", "packed"))
+        yield (
+            f"| {row['mode']} | {row['computes']} | {row['batch']} x {row['length']} "
+            f"| {row['share']:.0%} | {padded['median_ms']:.1f} | {packed['median_ms']:.1f} "
+            f"| {_ratio(row['packed / padded'])} | {packed['cosine']:.6f} |"
+        )
+
+
 def head(folders: Iterable[Path]) -> str:
     """The head of a page, which names the inputs of the models that were measured."""
     if all(_of_bert(_read(folder)) for folder in folders):
@@ -101,7 +127,13 @@ def head(folders: Iterable[Path]) -> str:
     return HEAD.format(title="Measurements on CPUs", inputs=inputs)
 
 
-PARTS = {"latency": latency, "importing": importing, "overhead": overhead, "kernels": kernels}
+PARTS = {
+    "latency": latency,
+    "padding": padding,
+    "importing": importing,
+    "overhead": overhead,
+    "kernels": kernels,
+}
 
 
 def chapter(folder: Path) -> Iterator[str]:

@@ -85,6 +85,29 @@ def test_only_a_page_of_bert_alone_speaks_of_sequences_and_its_goals(tmp_path: P
     assert "Goals" not in "\n".join(report.chapter(every))
 
 
+def test_removed_padding_has_a_table(tmp_path: Path) -> None:
+    route = {"median_ms": 2.0, "error": 0.0, "cosine": 0.5}
+    row = {"mode": "float32", "computes": "float32", "batch": 8, "length": 128, "share": 0.5}
+    row |= {"routes": {"padded": route | {"median_ms": 4.0}, "packed": route}}
+    rows = [row | {"packed / padded": [0.5, 0.4, 0.6]}, {"mode": "float16", "failed": "no half"}]
+    found = {"layers": 12, "threads": 2, "note": "beside other work", "rows": rows}
+    document = {"machine": {"processor": "a CPU"}, "results": found}
+    (tmp_path / "padding.json").write_text(json.dumps(document))
+    page = "\n".join(report.chapter(tmp_path))
+    cells = "50% | 4.0 | 2.0 | 0.500 [0.400, 0.600] | 0.500000"
+    assert f"| float32 | float32 | 8 x 128 | {cells} |\n" in page
+    assert "| float16 | *no half* |" in page
+    assert "; beside other work. Cosines" in page
+    assert "Goals" not in page
+
+
+def test_numbers_of_one_chapter_are_of_one_machine() -> None:
+    machines = [json.loads(one.read_text("utf-8"))["machine"] for one in OF_BERT.glob("*.json")]
+    assert len(machines) == 4
+    for name in machines[0]:  # a library that one of them does not need may be missing there
+        assert len({one[name] for one in machines} - {"none"}) == 1, name
+
+
 def test_the_committed_pages_are_what_their_data_gives(capsys: pytest.CaptureFixture[str]) -> None:
     report.main(report.head, report.chapter, None, [str(OF_BERT)])
     assert capsys.readouterr().out == (DOCS / "cpu-bert.md").read_text("utf-8")
