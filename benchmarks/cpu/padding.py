@@ -36,7 +36,8 @@ ROUTES: dict[str, dict[str, Any]] = {"padded": {}, "packed": {"variable_length":
 def batch_of(inputs: Inputs, share: float) -> Inputs:
     """The same batch with a mask that keeps a share of the places."""
     mask = inputs[MASK]
-    kept = torch.from_numpy(lengths.kept(*mask.shape, share)).to(mask.dtype)
+    batch, length = mask.shape
+    kept = torch.from_numpy(lengths.kept(batch, length, share)).to(mask.dtype)
     return (*inputs[:MASK], kept, *inputs[MASK + 1 :])
 
 
@@ -67,9 +68,10 @@ def measure(
     seconds: float,
 ) -> list[dict[str, Any]]:
     """A row for each share of tokens."""
-    source, common = traced(model, inputs), {"backend": "openvino", "threads": threads}
+    common: dict[str, Any] = {"mode": mode, "backend": "openvino", "threads": threads}
+    source = traced(model, inputs)
     engines = {
-        name: forward.build(source, inputs, mode=mode, **common, **options).engine
+        name: forward.build(source, inputs, **common, **options).engine
         for name, options in ROUTES.items()
     }
     rows = []
@@ -87,7 +89,7 @@ def measure(
             distance, cosine = difference(engine.run_list(arrays)[0][real], expected)
             median = float(np.median(times[name])) * 1e3
             routes[name] = {"median_ms": median, "error": distance, "cosine": cosine}
-        row = {"mode": mode, "computes": str(engines["packed"].manifest["compute"])}
+        row: dict[str, Any] = {"mode": mode, "computes": str(engines["packed"].manifest["compute"])}
         row |= {"batch": real.shape[0], "length": real.shape[1], "share": float(real.mean())}
         row |= {"routes": routes, "rounds": len(times["packed"])}
         rows.append(row | {"packed / padded": ratio(times["packed"], times["padded"])})

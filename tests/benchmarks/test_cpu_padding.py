@@ -35,7 +35,7 @@ def test_a_batch_keeps_its_ids() -> None:
 def test_calls_take_turns() -> None:
     made: list[str] = []
     calls = {name: lambda name=name: made.append(name) for name in ("a", "b")}
-    times = padding.in_turns(calls, 0.0, least=3)  # type: ignore[arg-type]
+    times = padding.in_turns(calls, 0.0, least=3)
     assert {name: len(one) for name, one in times.items()} == {"a": 3, "b": 3}
     rounds = [sorted(made[index : index + 2]) for index in range(0, len(made), 2)]
     assert rounds == [["a", "b"]] * 4, "one of them is the first run"
