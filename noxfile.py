@@ -189,8 +189,9 @@ def docs(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Latency, import time, call overhead and kernels beside the peers. `-- NAME …` picks some.
 
-    `int8` (speed, nearness and calibrating beside the peers) and `digits` (accuracy in int8 on real
-    data) are run when they are named. Numbers go to .nox/bench/NAME.json too.
+    `int8` (speed, nearness and calibrating beside the peers), `digits` (accuracy in int8 on real
+    data) and `padding` (BERT without it) are run when they are named. Numbers go to
+    .nox/bench/NAME.json too.
     """
     workspace = Workspace(session, *PEERS)
     names = session.posargs or ["latency", "importing", "overhead", "kernels"]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 import time
 import warnings
@@ -125,4 +126,8 @@ def demonstrate(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0]).parse_args()
+    try:
+        main()
+    except ForwardError as error:
+        raise SystemExit(f"error: {error}") from None

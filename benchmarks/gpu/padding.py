@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from benchmarks import lengths
 from benchmarks.gpu import build, host, onnx_route
 from benchmarks.gpu.case import Case, accuracy
 from benchmarks.gpu.packs import plugins
@@ -42,17 +42,6 @@ _WITH = "packed with "
 _HOST_CALLS = 100
 #: The input of BERT that is its mask, as the traced model has them.
 MASK = 1
-
-
-def lengths(batch: int, length: int, share: float) -> NDArray[np.int64]:
-    """How many tokens each sequence has: drawn, with one of the full length, and of that share."""
-    drawn = np.random.default_rng(0).random(batch)
-    drawn[0] = 1.0
-    wanted, power = share * batch * length, 1.0
-    for _ in range(60):  # the power of the drawn numbers that gives the share
-        found = np.maximum(1, np.rint(drawn**power * length))
-        power *= float(found.sum() / wanted)
-    return np.asarray(found, np.int64)
 
 
 def file_of(case: Case, route: str, mode: str) -> Path:
@@ -96,7 +85,7 @@ def measure(
     """Medians, ratios of rounds, and how far real tokens are from those of the padded engine."""
     inputs, _ = case.read()
     batch, length = inputs[MASK].shape
-    kept = np.arange(length)[None] < lengths(batch, length, share)[:, None]
+    kept = lengths.kept(batch, length, share)
     given = [kept.astype(one.dtype) if i == MASK else one for i, one in enumerate(inputs)]
     made = packed_rows(given[MASK])
     spent = []

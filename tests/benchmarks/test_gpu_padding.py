@@ -17,14 +17,6 @@ from benchmarks.gpu.onnx_route import Settings
 from benchmarks.gpu.prepare import prepare
 
 
-@pytest.mark.parametrize("share", [0.25, 0.5, 0.9])
-def test_lengths_have_the_share(share: float) -> None:
-    found = padding.lengths(32, 128, share)
-    assert found.max() == 128
-    assert found.min() >= 1
-    assert found.mean() / 128 == pytest.approx(share, abs=0.01)
-
-
 def test_routes_are_built(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracer's

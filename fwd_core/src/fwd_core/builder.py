@@ -182,10 +182,7 @@ class Builder:
             self._quantize(graph)
         embedded = copied(graph, self.plugins) if self.embed_graph else None
         asked = self._asked_of_packs(backend)
-        for name, value in asked.items():
-            with self.events.phase("rewrite", detail=name):
-                self.plugins.build_options[name].apply(graph, value)
-                rewrite.run(graph, self._rewrites("clean-up"))
+        self.apply_options(graph, asked)
         self._prepare(graph, backend, options)
         inputs = [Port(value.name, value.type) for value in graph.inputs]
         outputs = [
@@ -226,11 +223,26 @@ class Builder:
         """Operators of a graph that the backend cannot lower, all of them, without compiling.
 
         The graph is changed; import or load it again to compile it.
+
+        Raises:
+            OptionError: The options are refused, or one that a pack adds refuses the graph.
         """
         backend, options = self._target()
+        self.apply_options(graph, self._asked_of_packs(backend))
         self._prepare(graph, backend, options)
         config = BuildConfig(self.mode, options, self.plugins, self.events)
         return backend.unsupported(graph, config)
+
+    def apply_options(self, graph: Graph, asked: Mapping[str, Any]) -> None:
+        """Change a graph as options that packs add ask for; values are as those parsed them.
+
+        Raises:
+            OptionError: One of them refuses the graph.
+        """
+        for name, value in asked.items():
+            with self.events.phase("rewrite", detail=name):
+                self.plugins.build_options[name].apply(graph, value)
+                rewrite.run(graph, self._rewrites("clean-up"))
 
     def importer(self, source: object) -> Importer:
         """The importer that accepts a source.

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from toy_program import fwd, model
+from toy_program import fwd, model, plugins
+from toy_sums import SumsPack
 
 from fwd_core.cli.codes import ExitCode
 
@@ -53,10 +54,29 @@ def test_json() -> None:
         "inputs": [port],
         "outputs": [port | {"name": "y"}],
         "shapes": {"x": "float32[2, 4]"},
+        "made": [],
         "threads": 2,
         "warmup": 5,
         "iterations": 40,
     }
+
+
+def test_inputs_that_the_engine_makes_are_told() -> None:
+    packs = plugins(sums=SumsPack())
+    built = ["model.layers", "-i", "4x3", "--option", "with_sums=true"]
+    assert fwd("build", *built, "-o", "sums.engine", packs=packs).code == ExitCode.OK
+    np.save("x.npy", np.eye(4, 3, dtype=np.float32))
+    arguments = ["bench", "sums.engine", "-i", "x=@x.npy", "--iterations", "2"]
+    text = fwd(*arguments, packs=packs).out
+    assert "  inputs      x float32[4, 3]\n" in text
+    assert "  made        sums float32[4, 1] of x (25 % not 0)\n" in text
+    read = {"x": {"elements": 12, "not_0": 3}}
+    assert fwd(*arguments, "--json", packs=packs).json["made"] == [
+        {"maker": "toy.sums", "reads": read, "gives": {"sums": "float32[4, 1]"}}
+    ]
+    arguments = ["bench", *built[:1], "-i", "x=@x.npy", *built[3:], "--modes", "float32"]
+    text = fwd(*arguments, "--iterations", "3", packs=packs).out
+    assert "  made         sums float32[4, 1] of x (25 % not 0)\n" in text
 
 
 def test_seconds_in_place_of_iterations() -> None:

@@ -46,6 +46,7 @@ def test_json() -> None:
         "model": "model.layers",
         "backend": "openvino",
         "shapes": {"x": "float32[2, 4]"},
+        "made": [],
         "data": "x.npy",
         "threads": 1,
         "min_sqnr": 20,

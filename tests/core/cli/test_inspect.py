@@ -99,6 +99,7 @@ def test_an_engine_as_json() -> None:
         "inputs": [{"name": "x", "dtype": "float32", "shape": ["n", 4]}],
         "outputs": [{"name": "y", "dtype": "float32", "shape": ["n", 3]}],
         "dims": {"n": {"min": 1, "opt": 2, "max": 4}},
+        "made": [],
     }
 
 

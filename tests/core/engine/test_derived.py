@@ -2,64 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import toy_backend
+from toy_sums import SumsPack, WithSums, sums
 
-from fwd_core import Builder, Engine, Plugins, hookimpl
+from fwd_core import Builder, Engine, Plugins
 from fwd_core.errors import EngineFileError, InputError, OptionError, PluginError
 from fwd_core.ir import Derived, DType, Graph, TensorType, ops, symbol
 from fwd_core.ir.serialize import from_parts, to_parts
-from fwd_core.plugins import BuildOption, Pack
-from fwd_core.plugins import registers as reg
+from fwd_core.plugins import Pack
 
 X = np.arange(6, dtype=np.float32).reshape(2, 3)
 
 
-def _sums(x: np.ndarray[Any, Any]) -> Sequence[np.ndarray[Any, Any]]:
-    return [x.sum(1, keepdims=True)]
-
-
-class _WithSums(BuildOption):
-    """Adds the sum of each row, which is made on the host."""
-
-    name = "with_sums"
-    summary = "add the sum of each row"
-
-    def parse(self, value: Any) -> bool:
-        if value not in (True, False, "true"):
-            raise OptionError("option 'with_sums'", expected="True or False", got=repr(value))
-        return bool(value)
-
-    def apply(self, graph: Graph, value: bool) -> None:
-        if value:
-            (x,) = graph.inputs
-            kind = TensorType(DType.FLOAT32, (x.type.shape[0], 1))
-            total = graph.add_input("sums", kind)
-            (y,) = graph.outputs
-            graph.set_outputs([graph.add(ops.Add(y, total))], ["y"])
-            graph.derived = (Derived("toy.sums", ("x",), ("sums",)),)
-
-
-class _Pack:
-    def __init__(self, maker: Any = _sums) -> None:
-        self._maker = maker
-
-    @hookimpl
-    def fwd_register_build_options(self, register: reg.BuildOptionRegister) -> None:
-        register.add(_WithSums())
-
-    @hookimpl
-    def fwd_register_input_makers(self, register: reg.InputMakerRegister) -> None:
-        register.add(self._maker, name="toy.sums")
-
-
-def _plugins(maker: Any = _sums) -> Plugins:
-    return Plugins({"toy": toy_backend, "sums": _Pack(maker)})
+def _plugins(maker: Any = sums) -> Plugins:
+    return Plugins({"toy": toy_backend, "sums": SumsPack(maker)})
 
 
 def _graph() -> Graph:
@@ -69,7 +30,7 @@ def _graph() -> Graph:
     return graph
 
 
-def _engine(maker: Any = _sums, **more: Any) -> Engine:
+def _engine(maker: Any = sums, **more: Any) -> Engine:
     options = {"with_sums": True}
     return Builder(plugins=_plugins(maker), options=options, **more).compile(_graph())
 
@@ -92,6 +53,15 @@ def test_callers_do_not_give_what_is_made() -> None:
         engine.run({"x": X, "sums": X})
     with pytest.raises(InputError, match="wrong number of inputs"):
         engine.run_list([X, X])
+
+
+def test_what_is_made_can_be_asked_for() -> None:
+    found = _engine().made_inputs([X])
+    assert list(found) == ["sums"]
+    np.testing.assert_array_equal(found["sums"], X.sum(1, keepdims=True))
+    assert Builder(plugins=_plugins()).compile(_graph()).made_inputs([X]) == {}
+    with pytest.raises(InputError, match="wrong number of inputs"):
+        _engine().made_inputs([])
 
 
 def test_the_manifest_says_what_was_asked_for_and_of_whom() -> None:
@@ -154,7 +124,7 @@ def test_files_keep_it(tmp_path: Path) -> None:
 
 def test_a_graph_file_keeps_it() -> None:
     graph = _graph()
-    _WithSums().apply(graph, True)
+    WithSums().apply(graph, True)
     document, constants = to_parts(graph)
     again = from_parts(document, constants, _plugins().operators)
     assert again.derived == graph.derived

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from fwd_core.cli import calibration, compare, feeds, inputs, layer_times, options, output
+from fwd_core.cli import calibration, compare, feeds, inputs, layer_times, made, options, output
 from fwd_core.cli.build import summary, title
 from fwd_core.cli.progress import phases
 from fwd_core.cli.session import session_of
@@ -135,6 +135,7 @@ def bench(
             "engine": engine,
             **summary(loaded),
             "shapes": shapes,
+            "made": made.of(loaded, values),
             "threads": threads,
             "in_flight": loaded.contexts.peak,
             "warmup": warmup,
@@ -157,6 +158,7 @@ def _facts(document: dict[str, Any], found: Timings) -> dict[str, str]:
     flight = "" if document["threads"] == 1 else f", {document['in_flight']} in flight at most"
     return {
         "inputs": ", ".join(f"{name} {text}" for name, text in document["shapes"].items()),
+        **made.facts(document["made"]),
         "compute": document["compute"],
         "runs": f"{found.count:,} in {output.seconds(found.seconds)}, {threads}{flight}",
         "latency": f"median {median}, p90 {p90}, p99 {p99}",

@@ -22,6 +22,7 @@ def check(
     backend: options.BackendName = "auto",
     dynamic_batch: options.DynamicBatch = False,
     opt_batch: options.OptBatch = None,
+    option: options.BackendOptions = None,
     json: options.Json = False,
 ) -> None:
     """List every operator of a model that cannot be converted or lowered, without building.
@@ -31,6 +32,7 @@ def check(
     Ends with code 3 if there is one.
     """
     session = session_of(ctx, json=json)
+    asked = options.given_options(option)
     specs = inputs.parse_all(input)
     mode = options.checked_mode(mode)
     if mode in ("int8", "int8_calib"):
@@ -46,6 +48,9 @@ def check(
         builder = Builder(backend=backend, mode=mode, plugins=session.plugins, on_event=progress)
         with builder.events.phase("load", detail="packs"):
             builder.importer(model)
+            if asked:  # for which a backend is needed, as it is not to tell what is not converted
+                builder.options = options.backend_options(builder, asked)
+                builder.parsed_options(builder.backend())
         try:
             with inputs.advising(specs):
                 graph = builder.import_model(model, examples, dynamic=dynamic)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from fwd_core.cli import advice, calibration, feeds, inputs, options, output
+from fwd_core.cli import advice, calibration, feeds, inputs, made, options, output
 from fwd_core.cli.dataset import RANDOM, random_batches
 from fwd_core.cli.inputs import InputSpec
 from fwd_core.cli.progress import phases
@@ -134,8 +134,8 @@ class Comparison:
                 if mode == "float32":
                     engines[mode] = exact
                 else:
-                    made = one.compile(copied(graph, one.plugins))
-                    engines[mode] = stack.enter_context(made)
+                    compiled = one.compile(copied(graph, one.plugins))
+                    engines[mode] = stack.enter_context(compiled)
                 rows[mode] = {"mode": mode, **_size(engines[mode])}
             with first.events.phase("compare", detail=f"with float32, {self.source}") as phase:
                 self._compare(exact, engines, rows, phase)
@@ -150,6 +150,7 @@ class Comparison:
             "model": model,
             "backend": exact.manifest["backend"],
             "shapes": {name: f"{one.dtype}{list(one.shape)}" for name, one in feeding.items()},
+            "made": made.of(exact, feeding),
             "data": self.source,
             "threads": runs.threads,
             "min_sqnr": runs.min_sqnr,
@@ -161,15 +162,15 @@ class Comparison:
     def _builder(self, mode: str, progress: Any) -> Builder:
         from fwd_core.builder import Builder
 
-        made = Builder(
+        builder = Builder(
             backend=self.backend,
             mode=mode,
             plugins=self.session.plugins,
             on_event=progress,
             calibrator=self.calibrator if mode == "int8" else None,
         )
-        made.options = options.backend_options(made, self.asked)
-        return made
+        builder.options = options.backend_options(builder, self.asked)
+        return builder
 
     def _compare(
         self,
@@ -203,7 +204,8 @@ def show(session: Session, document: Mapping[str, Any]) -> None:
     out = session.out
     output.print_text(out, f"{document['model']}: {document['backend']}")
     shapes = ", ".join(f"{name} {text}" for name, text in document["shapes"].items())
-    output.print_facts(out, {"inputs": shapes, "compared on": document["data"]})
+    facts = {"inputs": shapes, **made.facts(document["made"]), "compared on": document["data"]}
+    output.print_facts(out, facts)
     header = ["mode", "computes in", "median", "p99", "size", "SQNR", "cosine"]
     rows = [row for row in document["modes"] if "reason" not in row]
     output.print_table(out, header, [_cells(row) for row in rows], indent=2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fwd_core.cli.build import port
@@ -11,7 +11,7 @@ from fwd_core.errors import EngineFileError
 
 if TYPE_CHECKING:
     from fwd_core.backends import Port
-    from fwd_core.ir import Graph, Value
+    from fwd_core.ir import Derived, Graph, Value
 
 _MANY = 8
 
@@ -34,10 +34,21 @@ def of_graph(graph: Graph) -> dict[str, Any]:
     from fwd_core.backends import Port
 
     returned = zip(graph.output_names, graph.outputs, strict=True)
-    return ports(
+    return with_made(
         [Port(value.name, value.type) for value in graph.inputs],
         [Port(name, value.type) for name, value in returned],
+        graph.derived,
     )
+
+
+def with_made(
+    every: Sequence[Port], returned: Sequence[Port], derived: Iterable[Derived]
+) -> dict[str, Any]:
+    """What :func:`ports` says, and which inputs nobody gives, with what they are made of."""
+    of = {name: list(one.reads) for one in derived for name in one.gives}
+    given = ports([one for one in every if one.name not in of], returned)
+    made = [port(one) | {"of": of[one.name]} for one in every if one.name in of]
+    return given | {"made": made}
 
 
 def operators(graph: Graph) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -56,6 +57,7 @@ def inspect(
     skip: calibration.Skip = None,
     attention: calibration.Attention = False,
     backend: options.BackendName = "auto",
+    option: options.PackOptions = None,
     json: options.Json = False,
 ) -> None:
     """Show what is in an engine, a graph or a model.
@@ -71,9 +73,19 @@ def inspect(
     fwd inspect model.pth --input 1x3x224x224 --tensors --skip 'head.*'
 
     fwd inspect model.pth --input 1x3x224x224 --sensitivity --calibrate images/
+
+    What an option of a pack makes of the graph, as removing padding:
+
+    fwd inspect bert.pth --input … --option variable_length=true
     """
     session = session_of(ctx, json=json)
     specs = inputs.parse_all(input)
+    asked = options.given_options(option)
+    if asked and (tensors or layers):
+        raise typer.BadParameter(
+            "names and ranges of int8 are of the model before options change it",
+            param_hint="--option",
+        )
     measured = sensitivity.Wanted.of(
         session,
         layers,
@@ -87,12 +99,15 @@ def inspect(
         attention=attention,
     )
     from fwd_core import files
+    from fwd_core.builder import Builder
     from fwd_core.engine import file as engines
-    from fwd_core.ir import serialize
+    from fwd_core.ir import Derived, serialize
 
     kind = files.format_of(file)
     if kind is not None and (specs or dynamic_batch or opt_batch is not None):
         raise typer.BadParameter(f"{file} knows its inputs", param_hint="--input")
+    if kind == engines.FORMAT and asked:
+        raise typer.BadParameter(f"{file} is built already", param_hint="--option")
     document: dict[str, Any] = {"file": file, "bytes": os.path.getsize(file)}
     graph: Graph | None = None
     if kind == engines.FORMAT:
@@ -100,14 +115,17 @@ def inspect(
         if "graph" in stored:
             graph = engines.graph_of(stored, held, session.plugins)
         document |= {"kind": "engine", "manifest": stored["manifest"], "graph": None}
-        made = {name for _, _, gives in stored.get("derived", ()) for name in gives}
-        given, returned = engines.ports_of(stored)
-        document |= contents.ports([port for port in given if port.name not in made], returned)
+        derived = [Derived.from_json(one) for one in stored.get("derived", ())]
+        document |= contents.with_made(*engines.ports_of(stored), derived)
     elif kind is not None:
-        graph = serialize.load(file, session.plugins.operators)
+        with phases(session) as progress:
+            builder = Builder(plugins=session.plugins, on_event=progress)
+            changes = options.pack_options(builder, asked)
+            graph = serialize.load(file, session.plugins.operators)
+            builder.apply_options(graph, changes)
         document["kind"] = "graph"
     else:
-        graph = _imported(session, file, specs, dynamic_batch, opt_batch)
+        graph = _imported(session, file, specs, dynamic_batch, opt_batch, asked)
         document["kind"] = "model"
     if graph is not None:
         document |= contents.of_graph(graph) if kind != engines.FORMAT else {}
@@ -129,6 +147,7 @@ def _imported(
     specs: list[InputSpec],
     dynamic_batch: bool,
     opt_batch: int | None,
+    asked: Mapping[str, str | int],
 ) -> Graph:
     from fwd_core.builder import Builder
 
@@ -137,8 +156,11 @@ def _imported(
         builder = Builder(plugins=session.plugins, on_event=progress)
         with builder.events.phase("load", detail="packs"):
             builder.importer(model)
+            changes = options.pack_options(builder, asked)
         with inputs.advising(specs):
-            return builder.import_model(model, examples, dynamic=dynamic)
+            graph = builder.import_model(model, examples, dynamic=dynamic)
+        builder.apply_options(graph, changes)
+        return graph
 
 
 def _print(session: Session, document: dict[str, Any], graph: Graph | None) -> None:
@@ -150,6 +172,13 @@ def _print(session: Session, document: dict[str, Any], graph: Graph | None) -> N
     for side in ("inputs", "outputs"):
         output.print_text(out, side)
         rows = [[one["name"], contents.type_text(one)] for one in document[side]]
+        output.print_table(out, [], rows, indent=2)
+    if document["made"]:
+        output.print_text(out, "made inputs")
+        rows = [
+            [one["name"], contents.type_text(one), f"of {', '.join(one['of'])}"]
+            for one in document["made"]
+        ]
         output.print_table(out, [], rows, indent=2)
     if document["dims"]:
         output.print_text(out, "dynamic sizes")

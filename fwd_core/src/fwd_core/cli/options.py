@@ -86,6 +86,15 @@ BackendOptions = Annotated[
         "--option", metavar="KEY=VALUE", help="Any other option of the backend; repeatable."
     ),
 ]
+PackOptions = Annotated[
+    Optional[list[str]],
+    typer.Option(
+        "--option",
+        metavar="KEY=VALUE",
+        help="An option that a pack adds to builds: the graph is shown as it changes that. "
+        "Repeatable.",
+    ),
+]
 Rebuild = Annotated[
     bool,
     typer.Option(
@@ -188,6 +197,33 @@ def backend_options(builder: Builder, options: Mapping[str, str | int]) -> dict[
     return {
         name: _value(backend.name, name, hints.get(name), value) for name, value in options.items()
     }
+
+
+def pack_options(builder: Builder, options: Mapping[str, str | int]) -> dict[str, Any]:
+    """Options that packs add, with their values as they take them.
+
+    Raises:
+        OptionError: No pack has an option of that name, or it refuses the value.
+    """
+    from fwd_core.plugins.advice import on_option
+
+    known = builder.plugins.build_options
+    for name in options:
+        if name in known:
+            continue
+        if owners := builder.owners(name):
+            raise OptionError(
+                f"option {name!r} is of backend {owners[0]!r}, and the graph is the same for any",
+                expected=", ".join(known) or "no option",
+                hint="leave it out; `fwd check` and `fwd build` take it",
+            )
+        raise OptionError(
+            f"no pack has an option {name!r}",
+            expected=", ".join(known) or "no option",
+            details=builder.plugins.failures(),
+            hint=on_option(name, known, builder.plugins),
+        )
+    return {name: known[name].parse(value) for name, value in options.items()}
 
 
 def _value(backend: str, name: str, hint: Any, value: str | int) -> Any:

@@ -61,6 +61,17 @@ class Derivation:
             values.update(zip(derived.gives, made, strict=True))
         return [values[port.name] for port in self._ports]
 
+    def made(self, given: Sequence[Any]) -> dict[str, NDArray[Any]]:
+        """What is added to given inputs, by name.
+
+        Raises:
+            InputError: As :meth:`complete`.
+            PluginError: As :meth:`complete`.
+        """
+        hidden = {name for one, _ in self._steps for name in one.gives}
+        everything = zip(self._ports, self.complete(given), strict=True)
+        return {port.name: array for port, array in everything if port.name in hidden}
+
     def _made(self, derived: Derived, maker: Maker, read: list[NDArray[Any]]) -> list[Any]:
         try:
             made = list(maker(*read))

@@ -215,6 +215,21 @@ class Engine:
         finally:
             self.contexts.release(context)
 
+    def made_inputs(self, given: Sequence[Any]) -> dict[str, Any]:
+        """What the engine makes of given inputs before a run, by name: NumPy arrays.
+
+        How long a run takes can depend on them: sizes of theirs may follow from values.
+
+        Args:
+            given: As for :meth:`run_list`.
+
+        Raises:
+            InputError: As :meth:`run_list`.
+        """
+        if len(given) != len(self.inputs):
+            raise self._wrong_count(len(given))
+        return self._derivation.made(given)
+
     def _on_device(self, given: Sequence[Any], stream: Any, *, wait: bool) -> Any:
         """Run where arrays may be on the GPU: outputs, or a :class:`Pending` of them."""
         if self._derivation:
