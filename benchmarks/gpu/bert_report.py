@@ -1,8 +1,7 @@
 """The page of BERT on GPUs: ``python -m benchmarks.gpu.bert_report FOLDER gpu-bert.md``.
 
-FOLDER holds what was measured on one device: ``bert-variants.jsonl`` are rows of
-:mod:`benchmarks.gpu` that were built with some of the pack's lowerings (``FWD_BERT_PLUGINS``),
-``padding.jsonl`` is what :mod:`benchmarks.gpu.padding` printed, and ``bert-kernels.jsonl`` what
+FOLDER holds what was measured on one device: ``padding.jsonl`` is what
+:mod:`benchmarks.gpu.padding` printed, and ``bert-kernels.jsonl`` what
 :mod:`benchmarks.gpu.bert_kernels` did. A file that is not there has no chapter.
 """
 
@@ -14,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gpu import rows
+from fwd_plugins_bert.tensorrt.choice import DEFAULT
 
 HEAD = """# BERT on GPUs
 
@@ -26,38 +25,16 @@ routes took turns. Rows of one table are processes of their own, so compare rati
 _Document = Mapping[str, Any]
 
 
-def variants(found: Sequence[_Document]) -> Iterator[str]:
-    """Lowerings of the pack beside the ONNX parser."""
-    yield "\n## Lowerings of the pack\n"
-    yield (
-        "`FWD_BERT_PLUGINS` names the lowerings that take the place of TensorRT's own layers: "
-        "plugins of NVIDIA, products as convolutions (`fc`), GELU of its parts (`tanh`). "
-        "[The reference](../reference/encoders.md#nvidias-plugins) says what each is. Each row was "
-        "built once, the parser's engine beside it on that GPU; two builds of one network differ "
-        "by some hundredths, since each chooses its kernels by times of its own. Rows of "
-        "2026-11-28 choose zeros for sequences of padding alone "
-        "([`empty_sequences`](gpu-profile.md#attention-on-tensorrt-86)).\n"
-    )
-    yield "| `FWD_BERT_PLUGINS` | batch | Forward [ms] | ONNX parser [ms] | ratio | cosine |"
-    yield "|---|---:|---:|---:|---:|---:|"
-    for one in found:
-        row, routes = rows.of(one), one["routes"]
-        forward, onnx = routes["forward"], routes["onnx"]
-        ratio = _ratio(one["ratios"]["forward / onnx"])
-        yield (
-            f"| {one['asked']['plugins'] or 'none'} | {row.batch} {row.mode} "
-            f"| {forward['median_ms']:.3f} | {onnx['median_ms']:.3f} | {ratio} "
-            f"| {forward['cosine']:.6f} |"
-        )
-
-
 def paddings(found: Sequence[_Document]) -> Iterator[str]:
     """The same batch padded and without its padding."""
     yield "\n## Padding removed\n"
     yield (
         "`python -m benchmarks.gpu.padding`: *packed* is `variable_length=True`, with lowerings "
-        "that `FWD_BERT_PLUGINS` names; *default* leaves attention to NVIDIA's plugin (`packed`), "
-        "*none* computes it in padded form, between gathers in every layer. Cosines are those "
+        f"that `FWD_BERT_PLUGINS` names; *default* is `{DEFAULT}`, `packed` leaves attention to "
+        "NVIDIA's plugin, *none* computes it in padded form, between gathers in every layer. "
+        "[The reference](../reference/encoders.md#nvidias-plugins) has the others; `tanh` was the "
+        "name of what all have by now, GELU of half by tanh, so rows that lack it were measured "
+        "before. Cosines are those "
         "of real tokens to Forward's padded engine of the same mode. Which rows are tokens is "
         "found on the host before each run, and not in the milliseconds: the last column says what "
         "that takes, in a call like any other or in the first of a process.\n"
@@ -115,7 +92,6 @@ def page(folder: Path) -> str:
         FileNotFoundError: It holds none of the files.
     """
     chapters = (
-        ("bert-variants.jsonl", variants),
         ("padding.jsonl", paddings),
         ("bert-kernels.jsonl", kernels),
     )
@@ -123,10 +99,13 @@ def page(folder: Path) -> str:
     documents = [one for kept, _ in found for one in kept]
     if not documents:
         raise FileNotFoundError(f"{folder} holds none of {', '.join(n for n, _ in chapters)}")
-    machines = dict.fromkeys(told for one in documents if (told := _machine(one)))
-    # Of those that differ only in what a part of them does not need, the one that tells most.
-    most = [a for a in machines if not any(a != b and set(a) < set(b) for b in machines)]
-    lines = [HEAD.rstrip(), "", *(f"Measured on {', '.join(told)}." for told in most)]
+    # What was measured without TensorRT tells of other versions on the same machine.
+    machines: dict[tuple[str, ...], dict[str, None]] = {}
+    for one in documents:
+        place, versions = _machine(one)
+        machines.setdefault(place, {}).update(dict.fromkeys(versions))
+    told = [", ".join((*place, *versions)) for place, versions in machines.items() if place]
+    lines = [HEAD.rstrip(), "", *(f"Measured on {one}." for one in told)]
     for kept, chapter in found:
         lines += chapter(kept) if kept else ()
     return "\n".join(lines) + "\n"
@@ -138,11 +117,14 @@ def _read(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
 
 
-def _machine(one: _Document) -> tuple[str, ...]:
+def _machine(one: _Document) -> tuple[tuple[str, ...], list[str]]:
+    """A GPU with its day and driver, and versions of libraries."""
     machine = one.get("machine", one if "gpu" in one else {})
     named = [machine[key] for key in ("gpu", "date") if machine.get(key)]
-    versions = ("driver", "tensorrt", "cuda-bindings")
-    return (*named, *(f"{key} {machine[key]}" for key in versions if machine.get(key)))
+    if machine.get("driver"):
+        named.append(f"driver {machine['driver']}")
+    libraries = ("tensorrt", "cuda-bindings")
+    return tuple(named), [f"{key} {machine[key]}" for key in libraries if machine.get(key)]
 
 
 def _ratio(found: Sequence[float]) -> str:

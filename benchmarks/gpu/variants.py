@@ -63,21 +63,24 @@ class Variant:
         """The variant of a name.
 
         Raises:
-            ValueError: There is no such route, or the ONNX parser has no such setting.
+            ArgumentTypeError: There is no such route, or the route has no such setting.
         """
+        error = argparse.ArgumentTypeError
         route, _, rest = name.partition(":")
         if route not in build.ROUTES:
-            raise ValueError(f"there is no route {route!r}: {', '.join(build.ROUTES)}")
+            raise error(f"there is no route {route!r}: {', '.join(build.ROUTES)}")
         made = cls(name, route)
         for one in filter(None, rest.split(",")):
             key, _, value = one.partition("=")
             value = value.replace("+", ",")
             if key in ("level", "timings"):
+                if not value.isdigit():
+                    raise error(f"{name!r}: {key} is a whole number, not {value!r}")
                 made.shared[key] = int(value)
             elif key == "sources":
                 made.shared[key] = tuple(value.upper().split(","))
             elif route == "onnx":
-                raise ValueError(f"{name!r}: the ONNX route has no {key!r}")
+                raise error(f"{name!r}: the ONNX route has no {key!r}")
             elif key == "plugins":
                 made.plugins = value
             else:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.gpu import bert_report, report
+from benchmarks.gpu import bert_report, report, variants_report
 
 DOCS = Path(__file__).parents[2] / "docs" / "benchmarks"
 FOLDERS = sorted((DOCS / "data").glob("h200-*"))
@@ -21,32 +21,21 @@ def _write(folder: Path, name: str, *documents: dict[str, Any]) -> None:
 
 def test_a_chapter_for_each_file_that_is_there(tmp_path: Path) -> None:
     route = {"median_ms": 2.0, "cosine": 0.5}
-    row = {"kind": "tensorrt", "model": "bert_base", "batch": 32, "mode": "float16"}
-    variant = {
-        **row,
-        "machine": MACHINE,
-        "routes": {"forward": route, "onnx": {**route, "median_ms": 4.0}},
-        "ratios": {"forward / onnx": [0.5, 0.4, 0.6]},
-        "asked": {"plugins": "qkv,skip"},
-    }
-    _write(tmp_path, "bert-variants.jsonl", variant)
-    text = bert_report.page(tmp_path)
-    assert "Measured on A GPU, 2026-01-02, driver 1.2, tensorrt 8.6.0.\n" in text
-    assert "| qkv,skip | 32 float16 | 2.000 | 4.000 | 0.500 [0.400, 0.600] | 0.500000 |\n" in text
-    assert "Padding" not in text
-
+    row = {"model": "bert_base", "batch": 32, "mode": "float16"}
     routes = dict.fromkeys(("packed", "forward", "onnx"), route)
     ratios = {"packed / forward": [0.5, 0.4, 0.6], "packed / onnx": [0.7, 0.6, 0.8]}
     more = {"machine": MACHINE, "routes": routes, "ratios": ratios, "share": 0.5}
     more |= {"host_us": 133.4, "host_calls": 100}
     _write(tmp_path, "padding.jsonl", {**row, **more, "plugins": ""})
     text = bert_report.page(tmp_path)
+    assert "Measured on A GPU, 2026-01-02, driver 1.2, tensorrt 8.6.0.\n" in text
+    assert "Kernels" not in text
     cells = "2.000 | 2.000 | 2.000 | 0.500 [0.400, 0.600] | 0.700 [0.600, 0.800] | 0.500000 | 133"
     assert f"| 32 float16 | 50% | default | {cells} |\n" in text
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="holds none of bert-variants.jsonl, padding"):
+    with pytest.raises(FileNotFoundError, match="holds none of padding.jsonl, bert-kernels"):
         bert_report.page(tmp_path)
 
 
@@ -57,3 +46,16 @@ def test_the_committed_pages_are_what_their_data_gives(tmp_path: Path) -> None:
     bert_report.main([str(FOLDERS[-1]), str(tmp_path / "gpu-bert.md")])
     made = (tmp_path / "gpu-bert.md").read_text("utf-8")
     assert made == (DOCS / "gpu-bert.md").read_text("utf-8")
+    settings = [str(FOLDERS[-1] / "variants.jsonl"), str(tmp_path / "gpu-settings.md")]
+    variants_report.main(settings)
+    made = (tmp_path / "gpu-settings.md").read_text("utf-8")
+    assert made == (DOCS / "gpu-settings.md").read_text("utf-8")
+
+
+def test_a_file_without_measurements_has_no_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _write(tmp_path, "variants.jsonl", {"variant": "forward", "failed": 1})
+    with pytest.raises(SystemExit):
+        variants_report.main([str(tmp_path / "variants.jsonl"), str(tmp_path / "page.md")])
+    assert "holds no variant that was measured" in capsys.readouterr().err

@@ -208,7 +208,7 @@ def test_the_kernel_is_that_of_the_next_length(
         assert inputs[1] == inputs[3] == f"INT32[{kernel}]"
 
 
-@pytest.mark.parametrize("chosen", ["packed,rows", "packed,skip,fc,tanh"])
+@pytest.mark.parametrize("chosen", ["packed,packed-skip,packed-fc", "packed,skip,fc"])
 def test_what_surrounds_attention_is_left_to_plugins_too(
     monkeypatch: pytest.MonkeyPatch, chosen: str
 ) -> None:

@@ -25,7 +25,7 @@ from fwd_plugins_bert import fusions
 from fwd_plugins_bert.ops import PackedLinear, PackedSelfAttention, PackedSkipNorm
 from fwd_plugins_bert.packing.attention import FusePackedSelfAttention
 from fwd_plugins_bert.packing.rows import FusePackedLinear, FusePackedSkipNorm
-from fwd_plugins_bert.tensorrt import common, packed_rows
+from fwd_plugins_bert.tensorrt import common, packed_linear, packed_skip_norm
 
 HALF, SINGLE = DType.FLOAT16, DType.FLOAT32
 RNG = np.random.default_rng(5)
@@ -166,7 +166,7 @@ def rows(dtype: DType = HALF, length: Any = 128, epsilon: float = 1e-12) -> list
 
 
 EPSILON = "plugins have no epsilon, and one above 1e-05 counts in float16"
-LOWERINGS = (packed_rows.packed_linear, packed_rows.packed_skip_norm)
+LOWERINGS = (packed_linear.packed_linear, packed_skip_norm.packed_skip_norm)
 
 
 @pytest.mark.parametrize(

@@ -88,8 +88,8 @@ def test_real_tokens_give_what_they_give_in_a_padded_run(
         ("none", set()),
         ("packed", {PLUGIN}),
         ("packed,skip", {PLUGIN, NORM}),
-        ("packed,rows", {PLUGIN, NORM}),
-        ("packed,skip,fc,tanh", {PLUGIN, NORM}),
+        ("packed,packed-skip", {PLUGIN, NORM}),
+        ("packed,skip,fc", {PLUGIN, NORM}),
     ],
 )
 def test_what_is_left_to_plugins(

@@ -17,10 +17,11 @@ def modules(names: tuple[str, ...]) -> list[ModuleType]:
         embedding,
         gelu,
         packed_attention,
-        packed_rows,
+        packed_linear,
+        packed_skip_norm,
         products,
         skip_norm,
-        tanh,
+        turned_gelu,
     )
     from fwd_plugins_bert.tensorrt.own import embedding as own_embedding
     from fwd_plugins_bert.tensorrt.own import skip_norm as own_skip_norm
@@ -29,13 +30,12 @@ def modules(names: tuple[str, ...]) -> list[ModuleType]:
         "gelu": [gelu],
         "skip": [skip_norm],
         # What is between two attentions can then stay in the order that its plugin wants.
-        "qkv": [attention, products, tanh],
+        "qkv": [attention, products, turned_gelu],
         "emb": [embedding],
         "packed": [packed_attention],
-        "rows": [packed_rows],
+        "packed-skip": [packed_skip_norm],
+        "packed-fc": [packed_linear],
         "fc": [products],
-        "fc-gelu": [products],
-        "tanh": [tanh],
         "own-skip": [own_skip_norm],
         "own-emb": [own_embedding],
     }

@@ -17,14 +17,14 @@ from fwd_core.errors import OptionError
 VARIABLE = "FWD_BERT_PLUGINS"
 #: Kernels of NVIDIA's plugins, each for one operator of the pack.
 PLUGINS = ("gelu", "skip", "qkv", "emb", "packed")
-#: Other forms of layers for TensorRT 8, which its compiler fuses where plugins part a network.
-FORMS = ("fc", "fc-gelu", "tanh")
-#: What surrounds attention without padding: norms by a plugin, products and GELU by those forms.
-ROWS = ("rows",)
+#: Another form of products for TensorRT 8.
+FORMS = ("fc",)
+#: For what surrounds attention without padding alone: norms by a plugin, products in that form.
+ROWS = ("packed-skip", "packed-fc")
 #: Plugins of our own, for TensorRT 10 and 11.
 OWN = ("own-skip", "own-emb")
 #: In use where nothing is asked for.
-DEFAULT = "packed,rows"
+DEFAULT = "packed,packed-skip,packed-fc"
 
 
 def chosen(environ: Mapping[str, str] | None = None) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ def packed_self_attention(ctx: TensorRTLowering, op: PackedSelfAttention) -> ITe
     if key not in ctx.memo:
         ctx.memo[key] = _begins(ctx, found)
     shape = tokens, op.x.type.shape[1]
-    qkv = attention.projected_heads(ctx, op, ctx[op.x], shape, ("fc", "rows"))
+    qkv = attention.projected_heads(ctx, op, ctx[op.x], shape, ("fc", "packed-fc"))
     qkv = ctx.reshape(qkv, (tokens, 3 * wide), (tokens, 3 * wide, 1, 1))
     context = attention.end_to_end(ctx, op, qkv, ctx.memo[key], length)
     return ctx.reshape(context, (tokens, wide, 1, 1), (tokens, wide))

