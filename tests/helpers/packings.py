@@ -10,6 +10,7 @@ import pytest
 import torch
 from encoders import HIDDEN, LAYERS, SIZES, VOCABULARY
 from torch import nn
+from torch_models import installed
 
 import forward
 
@@ -47,7 +48,8 @@ def built(
     """An OpenVINO engine without padding."""
     pytest.importorskip("openvino")
     source = model if more else program(model, given)
-    return forward.build(source, given, backend="openvino", variable_length=mask, **more)
+    more |= {"plugins": installed(), "variable_length": mask}
+    return forward.build(source, given, backend="openvino", **more)
 
 
 def program(model: nn.Module, given: tuple[Any, ...]) -> torch.export.ExportedProgram:
@@ -61,7 +63,9 @@ def _padded(model: nn.Module, given: tuple[Any, ...]) -> Any:
         model,
         "padded",
         given,
-        lambda: forward.build(program(model, given), given, backend="openvino"),
+        lambda: forward.build(
+            program(model, given), given, backend="openvino", plugins=installed()
+        ),
     )
 
 
