@@ -16,6 +16,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+# Each of pytest-xdist's processes takes its share of the cores, and so do processes that it starts.
+# Threads of OpenMP wait by spinning: with more of them than cores a model of PyTorch takes up to
+# fifty times as long. Read when torch is imported, which is later.
+if _WORKERS := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // _WORKERS)))
+
 _SLOW_STARTS = [HealthCheck.too_slow]  # the first example imports what the others use
 
 settings.register_profile(

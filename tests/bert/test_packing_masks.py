@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from encoders import HIDDEN, LAYERS
-from packings import LENGTHS, assert_same, batch, bert, built, encoder
+from packings import LENGTHS, assert_same, batch, bert, built, encoder, program
 from torch import Tensor, nn
 
 from fwd_core import Builder
@@ -22,7 +22,7 @@ WHOLE = slice(None)
 
 
 def _graph(model: nn.Module, given: tuple[Any, ...]) -> Graph:
-    return Builder(backend="auto").import_model(model, given)
+    return Builder(backend="auto").import_model(program(model, given), given)
 
 
 def _packed_products(graph: Graph) -> int:
@@ -50,16 +50,15 @@ class _Towers(nn.Module):
 def test_of_two_encoders_that_of_the_mask_is_packed(longest: int) -> None:
     lengths = tuple(min(one, longest) for one in LENGTHS)
     given = (*batch(lengths, longest), *batch(lengths[::-1], longest, seed=5))
+    model, joined = _Towers().eval(), _Towers(joined=True).eval()
     for asked, a, b in (
         ("attention_mask", given[1].bool(), WHOLE),
         ("mask", WHOLE, given[3].bool()),
     ):
-        model = _Towers().eval()
         assert_same(built(model, given, asked), model, given, a, b)
         graph = _graph(model, given)
         assert remove_padding(graph, asked).products == _packed_products(graph) == 6 * LAYERS
-        model = _Towers(joined=True).eval()
-        assert_same(built(model, given, asked), model, given, WHOLE)
+        assert_same(built(joined, given, asked), joined, given, WHOLE)
 
 
 @pytest.mark.parametrize(

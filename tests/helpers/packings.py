@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pytest
 import torch
 from encoders import HIDDEN, LAYERS, SIZES, VOCABULARY
 from torch import nn
+from torch_models import installed
 
 import forward
 
 LENGTHS = (10, 3, 7, 1)
+#: Of each model, by what it is and by the shapes of its inputs.
+_MADE: WeakKeyDictionary[nn.Module, dict[Any, Any]] = WeakKeyDictionary()
 
 
 def batch(lengths: tuple[int, ...] = LENGTHS, longest: int = 10, seed: int = 2) -> Any:
@@ -42,14 +47,42 @@ def built(
 ) -> Any:
     """An OpenVINO engine without padding."""
     pytest.importorskip("openvino")
-    return forward.build(model, given, backend="openvino", variable_length=mask, **more)
+    source = model if more else program(model, given)
+    more |= {"plugins": installed(), "variable_length": mask}
+    return forward.build(source, given, backend="openvino", **more)
+
+
+def program(model: nn.Module, given: tuple[Any, ...]) -> torch.export.ExportedProgram:
+    """The model exported, once for all: that takes longer than what is done to it afterwards."""
+    return _once(model, "program", given, lambda: torch.export.export(model, given))
+
+
+def _padded(model: nn.Module, given: tuple[Any, ...]) -> Any:
+    """An engine that computes for padding too."""
+    return _once(
+        model,
+        "padded",
+        given,
+        lambda: forward.build(
+            program(model, given), given, backend="openvino", plugins=installed()
+        ),
+    )
+
+
+def _once(
+    model: nn.Module, what: str, given: tuple[torch.Tensor, ...], make: Callable[[], Any]
+) -> Any:
+    made = _MADE.setdefault(model, {})
+    key = (what, *(one.shape for one in given))
+    if key not in made:
+        made[key] = make()
+    return made[key]
 
 
 def results(engine: Any, model: nn.Module, given: tuple[Any, ...]) -> Any:
     """What the engine gives, what torch gives, and what the padded engine gives, as tuples."""
-    padded = forward.build(model, given, backend="openvino")
     with torch.no_grad():
-        found = [one(*given) for one in (engine, model, padded)]
+        found = [one(*given) for one in (engine, model, _padded(model, given))]
     return tuple(one if isinstance(one, tuple) else (one,) for one in found)
 
 

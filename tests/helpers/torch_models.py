@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,12 @@ from fwd_ops_torch.importers import jit
 Inputs = Sequence[Any]
 
 
+@functools.lru_cache(maxsize=None)
+def installed() -> Plugins:
+    """All installed packs, found once: that takes a hundred times as long as a small import."""
+    return Plugins.discover()
+
+
 def importing(
     model: object,
     inputs: Inputs | Mapping[str, Any],
@@ -24,7 +31,7 @@ def importing(
     plugins: Plugins | None = None,
 ) -> Graph:
     """The cleaned and verified graph of a model."""
-    builder = Builder(plugins=plugins if plugins is not None else Plugins.discover())
+    builder = Builder(plugins=plugins if plugins is not None else installed())
     given = dict(inputs) if isinstance(inputs, Mapping) else tuple(inputs)
     return builder.import_model(model, given, dynamic=dynamic).verify()
 
@@ -36,7 +43,7 @@ def scripted(module: torch.nn.Module) -> torch.jit.ScriptModule:
 
 def traced(module: torch.nn.Module, inputs: Inputs) -> torch.jit.ScriptModule:
     """A module in evaluation mode, traced."""
-    return jit.trace(module.eval(), inputs)
+    return jit.trace(module.eval(), inputs, check=False)
 
 
 def running(
@@ -46,9 +53,8 @@ def running(
     dynamic: DynamicDims | OptBatch | None = None,
 ) -> list[Any]:
     """What an OpenVINO engine of a model gives for the inputs it was built with, and for others."""
-    engine = Builder(backend="openvino", options={"threads": 1}).build(
-        model, tuple(inputs), dynamic=dynamic
-    )
+    builder = Builder(backend="openvino", options={"threads": 1}, plugins=installed())
+    engine = builder.build(model, tuple(inputs), dynamic=dynamic)
     return [engine(*[_array(item) for item in given]) for given in (inputs, *others)]
 
 

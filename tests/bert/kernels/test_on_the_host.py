@@ -29,9 +29,15 @@ BLOCKS = st.sampled_from([driver.MOST_BLOCKS, 1, 2])
 OFFSETS = st.sampled_from([0, 0, 1, 2])
 
 
+@pytest.fixture(scope="module")
+def libraries(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where kernels are that some test has compiled."""
+    return tmp_path_factory.mktemp("kernels")
+
+
 @pytest.fixture
-def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    made = HostDriver(tmp_path)
+def host(monkeypatch: pytest.MonkeyPatch, libraries: Path) -> Any:
+    made = HostDriver(libraries)
     monkeypatch.setattr(driver, "function", made.function)
     monkeypatch.setattr(driver, "launch", made.launch)
     return made

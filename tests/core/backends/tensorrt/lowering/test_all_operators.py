@@ -13,6 +13,9 @@ from fwd_core.backends.tensorrt.features import Features
 from fwd_core.ir import Dim, ops
 from fwd_core.rewrite.precision import narrow_float64
 
+#: They decompose to BitAnd, whose network of every dtype is compiled, which takes seconds.
+OF_AND = (ops.BitOr, ops.BitXor)
+
 pytestmark = pytest.mark.filterwarnings("ignore::fwd_core.rewrite.precision.PrecisionWarning")
 
 
@@ -22,6 +25,8 @@ def test_types_and_shapes_are_inferred_as_declared(case: Case, batch: Dim) -> No
     graph = case.graph(case.dtypes, batch)
     narrow_float64(graph)
     assert_types(graph)
+    if case.operator in OF_AND:
+        graph = case.graph(("int32", "uint8"), batch)
     build(graph)
 
 
