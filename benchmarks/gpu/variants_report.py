@@ -14,12 +14,13 @@ from typing import Any
 
 HEAD = """# What settings do on GPUs
 
-Made by `python -m benchmarks.gpu.variants_report`; nothing here is typed by hand. Engines of one table
-were built one after the other by `python -m benchmarks.gpu.variants`, which tells what the names mean, and ran in
-turns in one process: medians of replays of a CUDA graph, and ratios with the 95 % bootstrap interval
-of their median over rounds. Each was built once: two builds of one network choose their kernels by times
-of their own. Of names that are no more, `plugins=tanh` was GELU by tanh, which half has on TensorRT 8
-by itself since, and `fc-gelu` products before GELU alone as convolutions.
+Made by `python -m benchmarks.gpu.variants_report`; nothing here is typed by hand. Engines of one
+table were built one after the other by `python -m benchmarks.gpu.variants`, which tells what the
+names mean, and ran in turns in one process: medians of replays of a CUDA graph, and ratios with the
+95 % bootstrap interval of their median over rounds. Each was built once, and two builds of one
+network choose their kernels by times of their own. Of names that are no more, `plugins=tanh` was
+GELU by tanh, which half has on TensorRT 8 by itself since, and `fc-gelu` products before GELU alone
+as convolutions.
 """
 _Document = Mapping[str, Any]
 

@@ -210,6 +210,11 @@ def test_openvino_float16(imported: Imported) -> None:
 
 @pytest.mark.parametrize("mode", ["float32", "float16"])
 def test_tensorrt_builds(imported: Imported, mode: str) -> None:
+    assert_built_by_tensorrt(imported, mode, 10)
+
+
+def assert_built_by_tensorrt(imported: Imported, mode: str, least: int) -> None:
+    """Build every form, and look for that many products at least."""
     pytest.importorskip("tensorrt_rtx")
     for form, graph in imported.copies():
         types = [(value.name, value.type) for value in graph.inputs]
@@ -219,7 +224,7 @@ def test_tensorrt_builds(imported: Imported, mode: str) -> None:
         assert engine.manifest["gpus"] == ["sm_89"]
         layers = [CompiledLayer.from_json(layer) for layer in engine.manifest["layers"]]
         products = [layer.product_dtype for layer in layers if layer.is_product]
-        assert len(products) >= 10, form
+        assert len(products) >= least, (form, len(products))
         kind = "Half" if mode == "float16" else "Float"
         assert products.count(kind) >= 0.95 * len(products), form
 
@@ -234,7 +239,7 @@ def test_whole_transformers(name: str) -> None:
     graph = builder.import_model(program, example, dynamic=dynamic)
     built = Imported(model, inputs, dynamic, {"exported": graph})
     test_openvino_float32(built)
-    test_tensorrt_builds(built, "float16")
+    assert_built_by_tensorrt(built, "float16", 60)
 
 
 @pytest.mark.parametrize("kind", ["residual network", "transformer encoder"])
