@@ -14,6 +14,7 @@ from fwd_core import Builder
 from fwd_core.backends import Port
 from fwd_core.errors import CalibrationError, InputError
 from fwd_core.ir import Graph, Value, ops, symbol
+from fwd_core.quantize import collect as looks
 from fwd_core.quantize.batches import batches_of
 from fwd_core.quantize.collect import Collector
 from fwd_core.quantize.segments import cut, nbytes
@@ -168,7 +169,7 @@ def test_what_is_seen_ahead_is_what_was_given() -> None:
         same[...] = one
         collector.run({"x": same}, look)
     collector.settle()
-    assert list(seen) == ["x", "relu0", "sum"]
+    assert set(seen) == {"x", "relu0", "sum"}
     for index, one in enumerate(given):
         wanted = _wanted(one)
         for name, arrays in seen.items():
@@ -183,4 +184,23 @@ def test_what_is_seen_ahead_is_what_was_given() -> None:
     collector.run({"x": same}, refuse, "batch 7")
     with pytest.raises(CalibrationError, match="x is refused\n  at batch 7$"):
         collector.run({"x": same}, refuse, "batch 8")
+    collector.close()
+
+
+def test_tensors_are_dealt_out_evenly_and_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that of several that are refused, as all behind a NaN, the first is named."""
+    monkeypatch.setattr(looks, "_LOOKING", 2)
+    given = {f"t{size}": np.zeros(size, np.float32) for size in (1, 5, 2, 4, 3)}
+    parts = looks._dealt(given)
+    assert [[name for _, (name, _) in part] for part in parts] == [["t1", "t5", "t2"], ["t4", "t3"]]
+    assert [[index for index, _ in part] for part in parts] == [[0, 1, 2], [3, 4]]
+    collector = Collector(_chain(), ["relu0", "sum"], _builder(), ahead=True)
+
+    def refuse(name: str, array: NDArray[Any]) -> None:
+        time.sleep(0.05 if name == "relu0" else 0)
+        raise CalibrationError(f"{name} is refused")
+
+    collector.run({"x": _x(4)}, refuse)
+    with pytest.raises(CalibrationError, match="relu0 is refused$"):
+        collector.settle()
     collector.close()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Union
 
 from numpy.typing import NDArray
@@ -26,6 +28,8 @@ Batches = Union[Iterable[Any], Callable[[Sequence[Port]], Iterable[Any]]]
 Look = Callable[[str, NDArray[Any]], None]
 #: Bytes of activations that may be there at once beside the weights, where these are few.
 _LEAST_BUDGET = 64 << 20
+#: Threads that look at tensors, each at tensors of its own.
+_LOOKING = min(2, os.cpu_count() or 1)
 
 
 class Collector:
@@ -40,8 +44,9 @@ class Collector:
         watched: Names of the tensors to look at.
         builder: Builds the pieces; of mode float32.
         budget: Bytes of activations that may be looked at together.
-        ahead: Whether :meth:`run` may return while tensors are still looked at, in a thread: the
-            next run then fills the cores that looking leaves idle. :meth:`settle` waits.
+        ahead: Whether :meth:`run` may return while tensors are still looked at, in threads: the
+            next run then fills the cores that looking leaves idle. :meth:`settle` waits. The
+            function is then called for several tensors at once, never for one tensor twice.
 
     Raises:
         CalibrationError: The graph has no tensor of some name.
@@ -66,8 +71,8 @@ class Collector:
         whole = max(weights, _LEAST_BUDGET) if budget is None else budget
         # What is looked at and what is computed meanwhile are there together.
         self._budget = whole // 2 if ahead else whole
-        self._thread = ThreadPoolExecutor(1, "fwd-look") if ahead else None
-        self._looking: Future[None] | None = None
+        self._threads = ThreadPoolExecutor(_LOOKING, "fwd-look") if ahead else None
+        self._looking: list[Future[_Failure | None]] = []
         self._shown: dict[str, NDArray[Any]] = {}
         self._ports = [Port(value.name, value.type) for value in graph.inputs]
         self._tables = ids.tables(graph)
@@ -104,7 +109,7 @@ class Collector:
         wanted = set(self.watched)
         # Copies: who gives a batch may fill the same arrays with the next.
         inputs = {
-            name: array if self._thread is None else array.copy()
+            name: array if self._threads is None else array.copy()
             for name, array in held.items()
             if name in wanted
         }
@@ -127,19 +132,22 @@ class Collector:
         """Wait until all that was shown has been looked at.
 
         Raises:
-            Exception: What the function that looks raised.
+            Exception: What the function that looks raised, of the first tensor in order.
         """
-        looking, self._looking, self._shown = self._looking, None, {}
-        if looking is not None:
-            looking.result()
+        looking, self._looking, self._shown = self._looking, [], {}
+        failed = [found for one in looking if (found := one.result()) is not None]
+        if failed:
+            raise min(failed, key=lambda one: one.index).error
 
     def _show(self, tensors: dict[str, NDArray[Any]], look: Look, place: str) -> None:
         self.settle()
-        if self._thread is None:
-            _look_at(tensors, look, place)
-        elif tensors:
+        if self._threads is None:
+            if failed := _look_at(enumerate(tensors.items()), look, place):
+                raise failed.error
+        else:
             self._shown = tensors
-            self._looking = self._thread.submit(_look_at, tensors, look, place)
+            for some in _dealt(tensors):
+                self._looking.append(self._threads.submit(_look_at, some, look, place))
 
     @property
     def pieces(self) -> int:
@@ -151,8 +159,8 @@ class Collector:
 
     def close(self) -> None:
         """Free the pieces. What is still looked at is waited for, and what it raises is lost."""
-        if self._thread is not None:
-            self._thread.shutdown()
+        if self._threads is not None:
+            self._threads.shutdown()
         self._free()
 
     def _free(self) -> None:
@@ -219,8 +227,36 @@ def watch(
         )
 
 
-def _look_at(tensors: Mapping[str, NDArray[Any]], look: Look, place: str) -> None:
-    # What is looked at ahead is of an earlier batch than the one that runs when it is found out.
-    with at(place):
-        for name, array in tensors.items():
-            look(name, array)
+#: A tensor by name, with its place among those that are shown together.
+_Shown = tuple[int, tuple[str, NDArray[Any]]]
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """What looking at the tensor at a place raised."""
+
+    index: int
+    error: Exception
+
+
+def _dealt(tensors: Mapping[str, NDArray[Any]]) -> list[list[_Shown]]:
+    """Tensors in as many parts as threads look at them, of about as many bytes; each in order."""
+    parts: list[list[_Shown]] = [[] for _ in range(_LOOKING)]
+    held = [0] * _LOOKING
+    for one in sorted(enumerate(tensors.items()), key=lambda one: -one[1][1].nbytes):
+        least = held.index(min(held))
+        parts[least].append(one)
+        held[least] += one[1][1].nbytes
+    return [sorted(part, key=lambda one: one[0]) for part in parts if part]
+
+
+def _look_at(tensors: Iterable[_Shown], look: Look, place: str) -> _Failure | None:
+    """Look at tensors in order, up to one where that fails."""
+    for index, (name, array) in tensors:
+        try:
+            # What is looked at ahead is of an earlier batch than that which runs meanwhile.
+            with at(place):
+                look(name, array)
+        except Exception as error:  # whatever a function of others raises, in its own thread
+            return _Failure(index, error)
+    return None
