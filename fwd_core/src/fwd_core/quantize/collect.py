@@ -257,6 +257,6 @@ def _look_at(tensors: Iterable[_Shown], look: Look, place: str) -> _Failure | No
             # What is looked at ahead is of an earlier batch than that which runs meanwhile.
             with at(place):
                 look(name, array)
-        except Exception as error:  # whatever a function of others raises, in its own thread
+        except Exception as error:  # noqa: BLE001 - a function of others, raised by settle()
             return _Failure(index, error)
     return None
