@@ -11,7 +11,6 @@ from toy_backend import Layers
 
 from fwd_core import Builder, Engine, OptBatch, Plugins, hookimpl
 from fwd_core.backends.base import Options
-from fwd_core.builder import MODES, parse_mode
 from fwd_core.errors import (
     BuildError,
     CalibrationError,
@@ -23,6 +22,7 @@ from fwd_core.errors import (
 )
 from fwd_core.events import Event
 from fwd_core.ir import Emitter, Graph, Node, Value, ops
+from fwd_core.modes import MODES, parse_mode
 from fwd_core.plugins import Target
 from fwd_core.plugins.registers import CONVERTER_KEYS
 from fwd_core.rewrite import NodeRewrite

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-import typing
 import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fwd_core import rewrite
-from fwd_core.backends.base import Backend, BuildConfig, Mode, Options, Port
+from fwd_core.asked import Asked
+from fwd_core.backends.base import Backend, BuildConfig, Options, Port
+from fwd_core.choosing import backend_of, importer_of
 from fwd_core.engine.derived import makers_of
 from fwd_core.engine.engine import Engine
 from fwd_core.engine.pool import check_limit
 from fwd_core.errors import (
-    BuildError,
     CalibrationError,
     ForwardWarning,
     InputError,
     OptionError,
     PluginError,
     Problem,
-    UnsupportedModelError,
 )
 from fwd_core.events import Events, Listener
 from fwd_core.importing import (
@@ -30,12 +29,11 @@ from fwd_core.importing import (
     ImportRequest,
     OptBatch,
     check_dynamic,
-    hidden,
 )
 from fwd_core.ir import ops
 from fwd_core.ir.graph import Graph
+from fwd_core.modes import parse_mode
 from fwd_core.plugins import Plugins
-from fwd_core.plugins.advice import closest, on_option, pip_install, to_have_torch
 from fwd_core.plugins.target import Target
 
 if TYPE_CHECKING:
@@ -48,15 +46,7 @@ if TYPE_CHECKING:
     # With the default, type checkers know what is built where no class is asked for.
     EngineType = TypeVar("EngineType", bound=Engine, default=Engine)
 
-MODES: tuple[str, ...] = typing.get_args(Mode)
-_ALIASES = {"float": "float32", "half": "float16"}
-#: What other programs call the modes, and the types that come near them.
-_MEANT = {
-    **dict.fromkeys(("fp32", "f32", "single", "tf32"), "float32"),
-    **dict.fromkeys(("fp16", "f16", "bf16", "bfloat16", "amp"), "float16"),
-}
 _INT8 = ("int8", "int8_calib")
-_THESE_MODES = ", ".join(MODES)
 
 
 class Builder:
@@ -181,7 +171,7 @@ class Builder:
         if self.mode in _INT8:  # before fusions, so that names are the same with any packs
             self._quantize(graph)
         embedded = copied(graph, self.plugins) if self.embed_graph else None
-        asked = self._asked_of_packs(backend)
+        asked = self.asked.of_packs(backend)
         self.apply_options(graph, asked)
         self._prepare(graph, backend, options)
         inputs = [Port(value.name, value.type) for value in graph.inputs]
@@ -228,7 +218,7 @@ class Builder:
             OptionError: The options are refused, or one that a pack adds refuses the graph.
         """
         backend, options = self._target()
-        self.apply_options(graph, self._asked_of_packs(backend))
+        self.apply_options(graph, self.asked.of_packs(backend))
         self._prepare(graph, backend, options)
         config = BuildConfig(self.mode, options, self.plugins, self.events)
         return backend.unsupported(graph, config)
@@ -250,18 +240,7 @@ class Builder:
         Raises:
             UnsupportedModelError: None does.
         """
-        importers = sorted(self.plugins.importers.values(), key=lambda one: -one.priority)
-        for importer in importers:
-            if importer.accepts(source):
-                return importer
-        shown = source if isinstance(source, str) else type(source).__name__
-        raise UnsupportedModelError(
-            f"no importer takes {shown}",
-            expected=", ".join(one.name for one in importers if not hidden(one))
-            or "a pack with importers",
-            details=self.plugins.failures(),
-            hint=None if importers else to_have_torch(self.plugins, "reads PyTorch models"),
-        )
+        return importer_of(source, self.plugins)
 
     def backend(self) -> Backend:
         """The backend that is built for.
@@ -270,39 +249,18 @@ class Builder:
             OptionError: There is no backend of that name.
             BuildError: It cannot build here, or (``auto``) none can run here.
         """
-        backends = self.plugins.backends
-        if self.backend_name != "auto":
-            if (chosen := backends.get(self.backend_name)) is None:
-                raise OptionError(
-                    f"there is no backend {self.backend_name!r}",
-                    expected=", ".join(["auto", *backends]),
-                    details=self.plugins.failures(),
-                    hint=closest(self.backend_name, backends),
-                )
-            if not (state := chosen.availability()).build:
-                raise BuildError(
-                    f"backend {chosen.name!r} cannot build here",
-                    details=[state.reason],
-                    hint=state.advice or None,
-                )
-            return chosen
-        reasons = []
-        for backend in sorted(backends.values(), key=lambda one: -one.priority):
-            state = backend.availability()
-            if state.build and state.run:
-                return backend
-            reasons.append(f"{backend.name}: {state.reason}")
-        raise BuildError(
-            "no backend can run on this machine",
-            details=reasons + self.plugins.failures(),
-            hint=f"{pip_install('openvino')} runs on any CPU",
-        )
+        return backend_of(self.backend_name, self.plugins)
+
+    @property
+    def asked(self) -> Asked:
+        """The options, and which of them are the backend's and which of packs."""
+        return Asked(self.options, self.plugins, self.backend_name == "auto")
 
     def for_calibration(self) -> Builder:
         """A builder of float32 engines that run here, on this one's backend if it can."""
         chosen = self.backend()
         # What packs change is changed after calibrating: pieces are of the model as it is.
-        packs = self._asked_of_packs(chosen)
+        packs = self.asked.of_packs(chosen)
         own = {key: value for key, value in self.options.items() if key not in packs}
         name, options = chosen.name, chosen.calibration_options(own)
         if not chosen.availability().run:
@@ -350,66 +308,12 @@ class Builder:
 
     def _target(self) -> tuple[Backend, Options]:
         backend = self.backend()
-        self._require_options(backend)
-        options = self.parsed_options(backend)
+        self.asked.require(backend)
+        options = self.asked.of_backend(backend)
         backend.require(self.mode, options)
         if self.mode == "int8_calib" and self.calibrator is not None:
             self.calibrator.require_file()
         return backend, options
-
-    def parsed_options(self, backend: Backend) -> Options:
-        """The options of a backend among those that were given, which packs may have others of.
-
-        Raises:
-            OptionError: Neither the backend nor a pack has one of them, or it refuses the value.
-        """
-        asked = self._asked_of_packs(backend)
-        own = {name: value for name, value in self.options.items() if name not in asked}
-        known = self.option_names(backend)
-        for name in own:
-            if name not in known:
-                raise OptionError(
-                    f"backend {backend.name!r} has no option {name!r}",
-                    expected=", ".join(known) or "no options",
-                    details=self.plugins.failures(),
-                    hint=on_option(str(name), known, self.plugins),
-                )
-        return backend.options.parse(backend.name, own)
-
-    def option_names(self, backend: Backend) -> list[str]:
-        """Options of a backend, and those that packs add."""
-        own = [item.name for item in dataclasses.fields(backend.options)]
-        return [*own, *self.plugins.build_options]
-
-    def _asked_of_packs(self, backend: Backend) -> dict[str, Any]:
-        """Options that a pack adds, with their values as it takes them."""
-        known = {item.name for item in dataclasses.fields(backend.options)}
-        return {
-            name: self.plugins.build_options[name].parse(value)
-            for name, value in self.options.items()
-            if name not in known and name in self.plugins.build_options
-        }
-
-    def _require_options(self, backend: Backend) -> None:
-        """Refuse an option that another backend has, with the way to get it."""
-        known = {item.name for item in dataclasses.fields(backend.options)}
-        for name in self.options:
-            owners = [] if name in known else self.owners(name)
-            if owners:
-                chosen = ", which 'auto' chose here," if self.backend_name == "auto" else ""
-                raise OptionError(
-                    f"backend {backend.name!r}{chosen} has no option {name!r}",
-                    expected=", ".join(self.option_names(backend)),
-                    hint=f"leave it out, or choose backend={owners[0]!r}, which has it",
-                )
-
-    def owners(self, option: str) -> list[str]:
-        """Names of the backends that have an option."""
-        return [
-            name
-            for name, backend in self.plugins.backends.items()
-            if option in {item.name for item in dataclasses.fields(backend.options)}
-        ]
 
     def _rewrites(self, stage: str, target: Target | None = None) -> list[Rewrite]:
         return [
@@ -447,28 +351,6 @@ class Builder:
             if key in self.plugins.lowerings:
                 used.add(self.plugins.lowerings.owner(key))
         return used
-
-
-def parse_mode(mode: str) -> Mode:
-    """A mode by its name or its old alias.
-
-    Raises:
-        OptionError: There is no such mode, or this version cannot build it.
-    """
-    given: object = mode
-    plain = str(given).removeprefix("torch.").lower()
-    if not isinstance(given, str):
-        hint = f"pass its name, {plain!r}" if plain in ("float32", "float16") else None
-        raise OptionError("argument 'mode'", expected=_THESE_MODES, got=repr(mode), hint=hint)
-    name = _ALIASES.get(mode, mode)
-    if name not in MODES:
-        meant = _MEANT.get(plain, plain)
-        raise OptionError(
-            f"there is no mode {mode!r}",
-            expected=_THESE_MODES,
-            hint=closest(meant, [*MODES, *_ALIASES]),
-        )
-    return typing.cast(Mode, name)
 
 
 def _calibrator() -> type[Calibrator]:

@@ -232,7 +232,7 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
 def _refusal(builder: Builder) -> str | None:
     """Why this machine refuses a builder's mode, if it does."""
     backend = builder.backend()
-    chosen = builder.parsed_options(backend)
+    chosen = builder.asked.of_backend(backend)
     try:
         backend.require(builder.mode, chosen)
     except (OptionError, BuildError) as error:

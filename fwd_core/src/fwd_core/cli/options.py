@@ -111,7 +111,7 @@ def checked_mode(mode: str, option: str = "--mode") -> str:
     Raises:
         typer.BadParameter: There is none, or this version cannot build it.
     """
-    from fwd_core.builder import parse_mode
+    from fwd_core.modes import parse_mode
 
     try:
         return parse_mode(mode)
@@ -187,11 +187,11 @@ def backend_options(builder: Builder, options: Mapping[str, str | int]) -> dict[
     chosen = ", which auto chose here," if builder.backend_name == "auto" else ""
     hints = typing.get_type_hints(backend.options)
     for name in options:
-        owners = [] if name in hints else builder.owners(name)
+        owners = [] if name in hints else builder.asked.owners(name)
         if owners:
             raise OptionError(
                 f"backend {backend.name!r}{chosen} has no option {name!r}",
-                expected=", ".join(builder.option_names(backend)),
+                expected=", ".join(builder.asked.names(backend)),
                 hint=f"leave it out, or choose --backend {owners[0]}, which has it",
             )
     return {
@@ -211,7 +211,7 @@ def pack_options(builder: Builder, options: Mapping[str, str | int]) -> dict[str
     for name in options:
         if name in known:
             continue
-        if owners := builder.owners(name):
+        if owners := builder.asked.owners(name):
             raise OptionError(
                 f"option {name!r} is of backend {owners[0]!r}, and the graph is the same for any",
                 expected=", ".join(known) or "no option",

@@ -10,10 +10,11 @@ from typing import Any, Union
 
 import torch
 
-from fwd_core.builder import Builder, parse_mode
+from fwd_core.builder import Builder
 from fwd_core.errors import ForwardWarning, InputError, OptionError
 from fwd_core.events import Listener
 from fwd_core.importing import DynamicDims, OptBatch
+from fwd_core.modes import parse_mode
 from fwd_core.plugins import Plugins
 from fwd_core.quantize import CalibrationCache
 from fwd_core.quantize.calibrate import Calibrator

@@ -1,0 +1,65 @@
+"""Which importer reads a model, and which backend builds it."""
+
+from __future__ import annotations
+
+from fwd_core.backends.base import Backend
+from fwd_core.errors import BuildError, OptionError, UnsupportedModelError
+from fwd_core.importing import Importer, hidden
+from fwd_core.plugins import Plugins
+from fwd_core.plugins.advice import closest, pip_install, to_have_torch
+
+
+def importer_of(source: object, plugins: Plugins) -> Importer:
+    """The importer that accepts a source, of several the one of the greatest priority.
+
+    Raises:
+        UnsupportedModelError: None does.
+    """
+    importers = sorted(plugins.importers.values(), key=lambda one: -one.priority)
+    for importer in importers:
+        if importer.accepts(source):
+            return importer
+    shown = source if isinstance(source, str) else type(source).__name__
+    raise UnsupportedModelError(
+        f"no importer takes {shown}",
+        expected=", ".join(one.name for one in importers if not hidden(one))
+        or "a pack with importers",
+        details=plugins.failures(),
+        hint=None if importers else to_have_torch(plugins, "reads PyTorch models"),
+    )
+
+
+def backend_of(name: str, plugins: Plugins) -> Backend:
+    """The backend of a name, or for ``auto`` the first that can build and run here.
+
+    Raises:
+        OptionError: There is no backend of that name.
+        BuildError: It cannot build here, or (``auto``) none can run here.
+    """
+    backends = plugins.backends
+    if name != "auto":
+        if (chosen := backends.get(name)) is None:
+            raise OptionError(
+                f"there is no backend {name!r}",
+                expected=", ".join(["auto", *backends]),
+                details=plugins.failures(),
+                hint=closest(name, backends),
+            )
+        if not (state := chosen.availability()).build:
+            raise BuildError(
+                f"backend {chosen.name!r} cannot build here",
+                details=[state.reason],
+                hint=state.advice or None,
+            )
+        return chosen
+    reasons = []
+    for backend in sorted(backends.values(), key=lambda one: -one.priority):
+        state = backend.availability()
+        if state.build and state.run:
+            return backend
+        reasons.append(f"{backend.name}: {state.reason}")
+    raise BuildError(
+        "no backend can run on this machine",
+        details=reasons + plugins.failures(),
+        hint=f"{pip_install('openvino')} runs on any CPU",
+    )
