@@ -47,6 +47,7 @@ class TensorRTLowering(LoweringContext[ITensor]):
         network: The ``INetworkDefinition``.
         kept: Arrays whose memory the network points to.
         quantized: Whether the network holds tensors of 8 bits.
+        bytewise: Whether the graph dequantizes tensors of 8 bits.
         narrows: Whether the builder takes half for float32 where layers ask for it, so that the
             graph's half is float32 in the network, and no casts stand between the two.
         plugins: Names and versions of the plugins in the network, those of packs with namespaces.
@@ -82,7 +83,7 @@ class TensorRTLowering(LoweringContext[ITensor]):
         self._held: set[ITensor] = set()
         self._wide = False
         self._squares = False
-        self._bytewise = any(isinstance(node.op, ops.Dequantize) for node in graph)
+        self.bytewise = any(isinstance(node.op, ops.Dequantize) for node in graph)
         self.sizes = shapes.Sizes(self)
 
     # --- values -----------------------------------------------------------------------------------
@@ -263,7 +264,7 @@ class TensorRTLowering(LoweringContext[ITensor]):
         if not self.narrows or self.features.strongly_typed or self.node is None:
             return
         single, half = self.trt.DataType.FLOAT, self.trt.DataType.HALF
-        wanted = asked(self.node, wide=self._wide, squares=self._squares, bytewise=self._bytewise)
+        wanted = asked(self.node, wide=self._wide, squares=self._squares, bytewise=self.bytewise)
         if wanted is not None and layer.get_output(0).dtype in (single, half):
             layer.precision = half if wanted is DType.FLOAT16 else single
             layer.set_output_type(0, layer.precision)

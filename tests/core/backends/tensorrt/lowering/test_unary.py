@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ pytest.importorskip("tensorrt_rtx")
 
 from tensorrt_networks import LIKE_8, assert_types, build, computed, graph_of, layers, network
 
-from fwd_core.ir import DType, TensorType, ops
+from fwd_core.ir import DType, TensorType, Value, ops
 
 X = np.array([-3.5, -2.0, -1.0, -0.3, -0.0, 0.0, 0.4, 1.0, 1.7, 2.5, 3.0, 8.0])
 POSITIVE = np.array([0.01, 0.4, 1.0, 1.7, 2.5, 8.0, 30.0])
@@ -110,6 +111,28 @@ def test_angles_are_brought_within_half_a_turn_for_short_sines(
             names = [layer.op.name for layer in layers(ctx, "IUnaryLayer")]
             assert names.count("ROUND") == count
     assert_types(graph, LIKE_8)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "quantized", "by_erf"),
+    [("float16", False, False), ("float16", True, True), ("float32", False, True)],
+)
+def test_gelu_of_half_is_by_tanh_for_tensorrt_8(dtype: str, quantized: bool, by_erf: bool) -> None:
+    kind = DType.of(dtype)
+
+    def make(x: Value) -> Value | ops.Gelu:
+        if not quantized:
+            return ops.Gelu(x)
+        scale = x.graph.constant(np.array(0.1, np.float32))
+        narrow = x.graph.add(ops.Quantize(x, scale, None, None, -128, 127, DType.INT8))
+        return ops.Gelu(x.graph.add(ops.Dequantize(narrow, scale, None, None, kind)))
+
+    graph, _ = graph_of(make, TensorType(kind, (6,)))
+    # Layers of TensorRT-RTX, which stands in, are given the type that they make.
+    with network(graph, replace(LIKE_8, typed_quantization=True)) as ctx:
+        erfs = [one for one in layers(ctx, "IUnaryLayer") if one.op.name == "ERF"]
+        powers = [one for one in layers(ctx, "IElementWiseLayer") if one.op.name == "POW"]
+    assert (len(erfs), len(powers)) == ((1, 0) if by_erf else (0, 1))
 
 
 @pytest.mark.parametrize("features", [None, LIKE_8], ids=["rtx", "like-8"])

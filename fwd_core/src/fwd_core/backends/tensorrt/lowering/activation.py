@@ -30,12 +30,15 @@ def leaky_relu(ctx: TensorRTLowering, op: ops.LeakyRelu) -> ITensor:
 
 @lowering("tensorrt", ops.Gelu)
 def gelu(ctx: TensorRTLowering, op: ops.Gelu) -> ITensor:
-    """An activation where there is one, else the formula; that of half is always by tanh."""
+    """An activation where there is one, else the formula; that of half is by tanh.
+
+    Beside tensors of 8 bits it is by ``erf``: there the other has not been run.
+    """
     x, dtype, rank = ctx[op.x], op.x.type.dtype, op.x.type.rank
     tanh_form = op.approximate == "tanh"
     if ctx.features.gelu:
         return activation(ctx, "GELU_TANH" if tanh_form else "GELU_ERF", x)
-    if dtype is DType.FLOAT16:
+    if dtype is DType.FLOAT16 and not ctx.bytewise:
         return half_gelu(ctx, x, rank)
 
     def times(tensor: ITensor, factor: float) -> ITensor:
