@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import lengths
-from benchmarks.gpu import build, host, onnx_route
+from benchmarks.gpu import build, host, needs, onnx_route
 from benchmarks.gpu.case import Case, accuracy
 from benchmarks.gpu.packs import plugins
 from benchmarks.gpu.replay import Replay
@@ -148,6 +148,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         settings = onnx_route.Settings(asked.mode, asked.workspace)
         build_route(asked.route, case, settings)
         return
+    if told := needs.missing("tensorrt"):
+        raise SystemExit(told)
     shared = [str(asked.folder), "--batch", str(asked.batch), "--mode", asked.mode]
     shared += ["--workspace", str(asked.workspace)]
     routes = [*ROUTES, *(_WITH + names for names in asked.plugins)]

@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.gpu import build, host, onnx_route
+from benchmarks.gpu import build, host, needs, onnx_route
 from benchmarks.gpu.case import Case, accuracy
 from benchmarks.gpu.replay import Replay
 from benchmarks.gpu.rounds import in_turns
@@ -178,6 +178,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         (variant,) = asked.variants
         make(variant, case, onnx_route.Settings(asked.mode, asked.workspace, **variant.shared))
         return
+    if told := needs.missing("tensorrt"):
+        raise SystemExit(told)
     shared = [str(asked.folder), "--build", "--model", asked.model, "--batch", str(asked.batch)]
     shared += ["--mode", asked.mode, "--workspace", str(asked.workspace)]
     built = []

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 pytest.importorskip("transformers")
 pytest.importorskip("tensorrt_rtx")
 
-from benchmarks.gpu import onnx_route, variants
+from benchmarks.gpu import onnx_route, padding, variants
 from benchmarks.gpu.case import Case
 from benchmarks.gpu.prepare import prepare
 from benchmarks.gpu.variants import Variant
+from fwd_core.backends.tensorrt.runtime import device
 
 
 def test_what_a_name_says() -> None:
@@ -59,3 +61,13 @@ def test_variants_are_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         assert facts["names"]["inputs"] == ["input_ids", "attention_mask"]
         assert facts["build_s"] > 0
         assert variant.file(case, "float16").with_suffix(".plan").stat().st_size > 2**20
+
+
+@pytest.mark.skipif(device.find()[0] is not None, reason="there is a GPU")
+@pytest.mark.parametrize("main", [variants.main, padding.main])
+def test_a_machine_without_a_gpu_is_told_before_anything_is_built(
+    main: Any, tmp_path: Path
+) -> None:
+    with pytest.raises(SystemExit, match="run this where there is one"):
+        main([str(tmp_path), *(["forward"] if main is variants.main else [])])
+    assert not list(tmp_path.iterdir())
