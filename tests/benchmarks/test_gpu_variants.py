@@ -65,7 +65,7 @@ def test_variants_are_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.skipif(device.find()[0] is not None, reason="there is a GPU")
 @pytest.mark.parametrize("main", [variants.main, padding.main])
-def test_a_machine_without_a_gpu_is_told_before_anything_is_built(
+def test_a_machine_without_a_gpu_is_told_first(
     main: Any, tmp_path: Path
 ) -> None:
     with pytest.raises(SystemExit, match="run this where there is one"):
