@@ -24,7 +24,8 @@ from benchmarks.cpu.routes import traced
 from benchmarks.machine import write
 from benchmarks.models import Inputs, make
 from benchmarks.summary import difference, ratio
-from fwd_core.errors import ForwardError
+from fwd_core import Builder
+from fwd_core.errors import OptionError
 
 MODES = ("float32", "float16")
 #: The input of BERT that is its mask.
@@ -124,9 +125,11 @@ def main(arguments: list[str] | None = None) -> None:
     results["rows"] = []
     for mode in asked.modes:
         try:
-            rows = measure(model, inputs, mode, asked.shares, asked.threads, asked.seconds)
-        except ForwardError as error:  # a CPU without a half type
+            Builder(backend="openvino", mode=mode).require()
+        except OptionError as error:  # a CPU without a half type
             rows = [{"mode": mode, "failed": error.what}]
+        else:
+            rows = measure(model, inputs, mode, asked.shares, asked.threads, asked.seconds)
         results["rows"] += rows
         for row in rows:
             print(f"{mode}: {row['failed']}" if "failed" in row else told(row), flush=True)

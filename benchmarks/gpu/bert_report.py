@@ -13,8 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fwd_plugins_bert.tensorrt.choice import DEFAULT
-
 HEAD = """# BERT on GPUs
 
 Made by `python -m benchmarks.gpu.bert_report`; nothing here is typed by hand. BERT-base of random
@@ -30,11 +28,11 @@ def paddings(found: Sequence[_Document]) -> Iterator[str]:
     yield "\n## Padding removed\n"
     yield (
         "`python -m benchmarks.gpu.padding`: *packed* is `variable_length=True`, with lowerings "
-        f"that `FWD_BERT_PLUGINS` names; *default* is `{DEFAULT}`, `packed` leaves attention to "
-        "NVIDIA's plugin, *none* computes it in padded form, between gathers in every layer. "
-        "[The reference](../reference/encoders.md#nvidias-plugins) has the others; `tanh` was the "
-        "name of what all have by now, GELU of half by tanh, so rows that lack it were measured "
-        "before. Cosines are those "
+        "that `FWD_BERT_PLUGINS` names: by default those with `packed-`. `packed` leaves attention "
+        "to NVIDIA's plugin, *none* computes it in padded form, between gathers in every layer. "
+        "[The reference](../reference/encoders.md#nvidias-plugins) has the others. GELU of half is "
+        "by tanh in all engines by now; before, `tanh` named it, and rows that have neither that "
+        "nor `packed-` were without it. Cosines are those "
         "of real tokens to Forward's padded engine of the same mode. Which rows are tokens is "
         "found on the host before each run, and not in the milliseconds: the last column says what "
         "that takes, in a call like any other or in the first of a process.\n"
@@ -54,7 +52,7 @@ def _padding(one: _Document, name: str) -> Iterator[str]:
     routes, ratios = one["routes"], one["ratios"]
     yield f"{one['batch']} {one['mode']}"
     yield f"{one['share']:.0%}"
-    yield name.removeprefix("packed").removeprefix(" with ") or one.get("plugins") or "default"
+    yield name.removeprefix("packed").removeprefix(" with ") or one["plugins"] or "none"
     for each in (name, "forward", "onnx"):
         yield f"{routes[each]['median_ms']:.3f}" if each in routes else "–"
     for each in ("forward", "onnx"):

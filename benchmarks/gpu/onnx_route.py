@@ -113,9 +113,9 @@ def _configure(library: Library, builder: Any, settings: Settings, record: Recor
     if settings.timings is not None:
         config.avg_timing_iterations = settings.timings
     sources = tactics.mask(trt, config, settings.sources)  # as Forward does: without cuDNN
-    if sources is not None:
-        config.set_tactic_sources(sources)
-    tactics.show(trt, config, settings.sources, library.features)
+    taken = sources is None or config.set_tactic_sources(sources)
+    if not taken or not tactics.show(trt, config, settings.sources, library.features):
+        raise BuildError("TensorRT refuses the sources of kernels", details=record.problems())
     file = settings.timing_cache
     if file is not None:
         cache = config.create_timing_cache(file.read_bytes() if file.exists() else b"")

@@ -34,7 +34,7 @@ from benchmarks.summary import ratio
 from fwd_core import Builder
 from fwd_core.ir.serialize import load
 from fwd_plugins_bert.packing import packed_rows
-from fwd_plugins_bert.tensorrt.choice import VARIABLE
+from fwd_plugins_bert.tensorrt.choice import VARIABLE, chosen
 
 ROUTES = ("forward", "packed", "onnx")
 #: Before the names of plugins, in routes that ask for some.
@@ -46,6 +46,8 @@ MASK = 1
 
 def file_of(case: Case, route: str, mode: str) -> Path:
     """Where the engine of a route is; other files of it differ in their suffix."""
+    if route == "packed":  # with what the environment says, or by default
+        route = _WITH + ",".join(chosen())
     name = route.replace(_WITH, "packed+").replace(",", "+")
     return case.folder / f"padding-{name}-{mode}.json"
 
@@ -165,7 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(f"builds failed, see above: {', '.join(failed)}")
     routes = [route for route in routes if route not in failed]
     row = {"model": "bert_base", "batch": asked.batch, "mode": asked.mode}
-    row["plugins"] = os.environ.get("FWD_BERT_PLUGINS")
+    row["plugins"] = ",".join(chosen())
     library = build.library()
     machine = host.facts(**{library.flavour: library.version})
     measured = measure(case, routes, asked.mode, asked.share, asked.seconds)

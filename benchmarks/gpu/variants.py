@@ -6,7 +6,7 @@ and settings of it behind a colon, separated by commas:
 
 - ``level=5``, ``timings=8`` and ``sources=cublas+cublas_lt`` are for both routes: the optimization
   level, how often each kernel is timed, and where kernels may come from;
-- ``plugins=skip+tanh`` sets ``FWD_BERT_PLUGINS`` for the build of ``forward``;
+- ``plugins=skip+qkv`` sets ``FWD_BERT_PLUGINS`` for the build of ``forward``;
 - any other is an option of Forward's backend, as ``empty_sequences=zeros``.
 
 The first variant is what the others are compared with. A build that fails is told, and left out.
@@ -37,7 +37,7 @@ from benchmarks.gpu.rows import BATCHES, MODELS
 from benchmarks.summary import ratio
 
 PLUGINS = "FWD_BERT_PLUGINS"
-_LEAST_EVENTS = 200
+_EVENTS = 200
 
 
 @dataclass
@@ -89,7 +89,7 @@ class Variant:
 
     def file(self, case: Case, mode: str) -> Path:
         """What is kept of its build; the engine lies beside it."""
-        plain = re.sub(r"[^\w=.]+", "-", self.name)
+        plain = re.sub(r"[^\w=.+-]+", "_", self.name)
         return case.folder / f"variant-{plain}-{mode}.json"
 
 
@@ -119,8 +119,23 @@ def make(variant: Variant, case: Case, settings: onnx_route.Settings) -> None:
         plan, names = engine.plan.payload(), dict(engine.plan.manifest["bindings"])
     file = variant.file(case, settings.mode)
     file.with_suffix(".plan").write_bytes(plan)
-    facts = {"names": names, "build_s": time.perf_counter() - start}
+    facts = {"names": names, "build_s": time.perf_counter() - start, "asked": _asked(settings)}
     file.write_text(json.dumps(facts), encoding="utf-8")
+
+
+def _asked(settings: onnx_route.Settings) -> list[Any]:
+    """What a build depends on beside its name."""
+    return [settings.workspace, os.environ.get(PLUGINS)]
+
+
+def is_built(variant: Variant, case: Case, settings: onnx_route.Settings) -> bool:
+    """Whether its engine is there, built with the same scratch memory and environment."""
+    file = variant.file(case, settings.mode)
+    if not file.exists():
+        return False
+    named = os.environ.get(PLUGINS) if variant.plugins is None else variant.plugins
+    wanted = [settings.workspace, named]
+    return bool(json.loads(file.read_text(encoding="utf-8")).get("asked") == wanted)
 
 
 def measure(
@@ -134,6 +149,7 @@ def measure(
         file = one.file(case, mode)
         facts[one.name] = json.loads(file.read_text(encoding="utf-8"))
         names = facts[one.name].pop("names")
+        facts[one.name].pop("asked")
         plan = file.with_suffix(".plan").read_bytes()
         feeds = list(zip(names["inputs"], inputs, strict=True))
         replays[one.name] = Replay(build.library(), plan, feeds, names["outputs"])
@@ -143,7 +159,7 @@ def measure(
     for name, replay in replays.items():
         replay.recorded.once()
         results = replay.results()
-        events = [replay.device_seconds() for _ in range(_LEAST_EVENTS)]
+        events = [replay.device_seconds() for _ in range(_EVENTS)]
         found.append(
             {
                 "variant": name,
@@ -184,7 +200,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     shared += ["--mode", asked.mode, "--workspace", str(asked.workspace)]
     built = []
     for variant in asked.variants:
-        if not variant.file(case, asked.mode).exists():
+        settings = onnx_route.Settings(asked.mode, asked.workspace, **variant.shared)
+        if not is_built(variant, case, settings):
             command = [sys.executable, "-m", "benchmarks.gpu.variants", *shared, variant.name]
             try:
                 code = subprocess.run(command, timeout=asked.limit, check=False).returncode

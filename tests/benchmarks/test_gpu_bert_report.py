@@ -31,7 +31,7 @@ def test_a_chapter_for_each_file_that_is_there(tmp_path: Path) -> None:
     assert "Measured on A GPU, 2026-01-02, driver 1.2, tensorrt 8.6.0.\n" in text
     assert "Kernels" not in text
     cells = "2.000 | 2.000 | 2.000 | 0.500 [0.400, 0.600] | 0.700 [0.600, 0.800] | 0.500000 | 133"
-    assert f"| 32 float16 | 50% | default | {cells} |\n" in text
+    assert f"| 32 float16 | 50% | none | {cells} |\n" in text
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:

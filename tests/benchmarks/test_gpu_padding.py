@@ -24,21 +24,22 @@ def test_routes_are_built(tmp_path: Path) -> None:
     case = Case(tmp_path, "bert_base", 1)
     for route in ("forward", "packed"):
         padding.build_route(route, case, Settings("float16", 256))
-    plans = [case.folder / f"padding-{route}-float16" for route in ("forward", "packed")]
-    names = [json.loads(one.with_suffix(".json").read_text())["names"]["inputs"] for one in plans]
+    plans = [padding.file_of(case, route, "float16") for route in ("forward", "packed")]
+    names = [json.loads(one.read_text())["names"]["inputs"] for one in plans]
     assert names[1] == [*names[0], "packed.rows", "packed.places"]
     assert names[0][padding.MASK] == "attention_mask"
     assert all(one.with_suffix(".plan").stat().st_size > 2**20 for one in plans)
 
 
 def test_routes_with_plugins_have_files_of_their_own(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv(padding.VARIABLE, raising=False)
     case = Case(tmp_path, "bert_base", 1)
     routes = ("packed", "packed with packed", "packed with packed,skip", "onnx")
     files = [padding.file_of(case, route, "float16").name for route in routes]
     assert files == [
-        "padding-packed-float16.json",
+        "padding-packed+packed+packed-skip+packed-fc-float16.json",
         "padding-packed+packed-float16.json",
         "padding-packed+packed+skip-float16.json",
         "padding-onnx-float16.json",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def test_what_a_name_says() -> None:
     }
     case = Case(Path("cases"), "bert_base", 1)
     assert found.file(case, "float16").name == (
-        "variant-forward-level=5-timings=8-plugins=skip-qkv-layers=true-flavour=tensorrt-float16.json"
+        "variant-forward_level=5_timings=8_plugins=skip+qkv_layers=true_flavour=tensorrt-float16.json"
     )
 
 
@@ -60,14 +61,18 @@ def test_variants_are_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         facts = json.loads(variant.file(case, "float16").read_text("utf-8"))
         assert facts["names"]["inputs"] == ["input_ids", "attention_mask"]
         assert facts["build_s"] > 0
+        monkeypatch.delenv(variants.PLUGINS, raising=False)  # which the build of plugins= sets
+        assert variants.is_built(variant, case, settings)
+        monkeypatch.setenv(variants.PLUGINS, "none")
+        assert variants.is_built(variant, case, settings) == ("plugins" in name)
+        monkeypatch.delenv(variants.PLUGINS)
+        assert not variants.is_built(variant, case, replace(settings, workspace=128))
         assert variant.file(case, "float16").with_suffix(".plan").stat().st_size > 2**20
 
 
 @pytest.mark.skipif(device.find()[0] is not None, reason="there is a GPU")
 @pytest.mark.parametrize("main", [variants.main, padding.main])
-def test_a_machine_without_a_gpu_is_told_first(
-    main: Any, tmp_path: Path
-) -> None:
+def test_a_machine_without_a_gpu_is_told_first(main: Any, tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="run this where there is one"):
         main([str(tmp_path), *(["forward"] if main is variants.main else [])])
     assert not list(tmp_path.iterdir())

@@ -19,13 +19,18 @@ import fwd_plugins_bert.pack
 from fwd_core import Builder, core_pack, rewrite
 from fwd_core.backends.tensorrt.features import ROWS
 from fwd_core.errors import GraphError
-from fwd_core.ir import DType, Emitter, Graph, Tensor, Value, ops
+from fwd_core.ir import DType, Emitter, Graph, Tensor, TensorType, Value, ops
 from fwd_core.plugins import Plugins
 from fwd_plugins_bert import fusions
 from fwd_plugins_bert.ops import PackedLinear, PackedSelfAttention, PackedSkipNorm
 from fwd_plugins_bert.packing.attention import FusePackedSelfAttention
 from fwd_plugins_bert.packing.rows import FusePackedLinear, FusePackedSkipNorm
-from fwd_plugins_bert.tensorrt import common, packed_linear, packed_skip_norm
+from fwd_plugins_bert.tensorrt import (
+    common,
+    packed_attention,
+    packed_linear,
+    packed_skip_norm,
+)
 
 HALF, SINGLE = DType.FLOAT16, DType.FLOAT32
 RNG = np.random.default_rng(5)
@@ -174,7 +179,7 @@ LOWERINGS = (packed_linear.packed_linear, packed_skip_norm.packed_skip_norm)
     [
         ({}, [None, None]),
         ({"dtype": SINGLE}, ["attention in float32 is not left to a plugin"] * 2),
-        ({"length": 600}, ["attention is not left to a plugin"] * 2),
+        ({"length": 600}, ["not all attention is left to a plugin"] * 2),
         (
             {"epsilon": 1e-3},
             [None, EPSILON],
@@ -189,7 +194,26 @@ def test_what_is_left_to_tensorrt_8(
     assert [why(lower, op, EIGHT) for lower, op in zip(LOWERINGS, made, strict=True)] == told
 
 
+def test_nothing_is_beside_attention_of_another_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(common, "capability", lambda: 90)
+    made = rows()
+    x = made[0].x.graph.add_input("heads", TensorType(HALF, (2, 2, 5, 4)))
+    x.graph.add(ops.Attention(x, x, x))
+    told = "not all attention is left to a plugin"
+    assert [why(lower, op) for lower, op in zip(LOWERINGS, made, strict=True)] == [told] * 2
+
+
+def test_nothing_is_beside_tensors_of_8_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(common, "capability", lambda: 90)
+    made, bytewise = rows(), SimpleNamespace(features=EIGHT.features, bytewise=True)
+    (attention,) = (one.op for one in made[0].x.graph if isinstance(one.op, PackedSelfAttention))
+    told = why(packed_attention.packed_self_attention, attention, bytewise)
+    assert told == "beside tensors of 8 bits it has not been run"
+    for lower, op in zip(LOWERINGS, made, strict=True):
+        assert why(lower, op, bytewise) == "not all attention is left to a plugin"
+
+
 def test_later_versions_keep_their_layers() -> None:
-    ten = SimpleNamespace(features=ROWS["tensorrt_rtx", "1.7.1.116"])
+    ten = SimpleNamespace(features=ROWS["tensorrt_rtx", "1.7.1.116"], bytewise=False)
     for lower, op in zip(LOWERINGS, rows(), strict=True):
         assert why(lower, op, ten) == "it was quicker on TensorRT 8 and measured nowhere else"

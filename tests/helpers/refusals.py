@@ -12,7 +12,7 @@ from fwd_core.backends.tensorrt.features import ROWS
 from fwd_core.ir import Dim, DType, Graph, Operator, TensorType, Value
 from fwd_core.plugins.markers import lowering_mark
 
-EIGHT = SimpleNamespace(features=ROWS["tensorrt", "8.6.0"])
+EIGHT = SimpleNamespace(features=ROWS["tensorrt", "8.6.0"], bytewise=False)
 
 
 class Operands:

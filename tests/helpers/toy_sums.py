@@ -19,6 +19,11 @@ def sums(x: np.ndarray[Any, Any]) -> Sequence[np.ndarray[Any, Any]]:
     return [x.sum(1, keepdims=True)]
 
 
+def doubled(sums: np.ndarray[Any, Any]) -> Sequence[np.ndarray[Any, Any]]:
+    """What is made of that in turn."""
+    return [sums * 2]
+
+
 class WithSums(BuildOption):
     """Adds the sum of each row, which is made on the host."""
 
@@ -55,3 +60,4 @@ class SumsPack:
     @hookimpl
     def fwd_register_input_makers(self, register: reg.InputMakerRegister) -> None:
         register.add(self._maker, name="toy.sums")
+        register.add(doubled, name="toy.doubled")

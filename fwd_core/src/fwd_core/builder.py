@@ -126,7 +126,7 @@ class Builder:
         Raises:
             ForwardError: A subclass that says which step failed, where and why.
         """
-        self._target()  # an unusable backend or option is told before minutes of import
+        self.require()  # before minutes of import
         check_dynamic(dynamic)
         graph = self.import_model(source, inputs, dynamic=dynamic)
         return self.compile(graph, engine_type=engine_type)
@@ -208,6 +208,16 @@ class Builder:
         )
         engine.graph = embedded
         return engine
+
+    def require(self) -> None:
+        """Refuse what can be refused before a model is read: a backend, a mode, an option.
+
+        Raises:
+            OptionError: There is no such backend or option, or one cannot be honoured here.
+            BuildError: Nothing can be built here.
+            CalibrationError: The calibrator's file cannot be written.
+        """
+        self._target()
 
     def unsupported(self, graph: Graph) -> list[Problem]:
         """Operators of a graph that the backend cannot lower, all of them, without compiling.

@@ -50,7 +50,7 @@ def check(
             builder.importer(model)
             if asked:  # for which a backend is needed, as it is not to tell what is not converted
                 builder.options = options.backend_options(builder, asked)
-                builder.asked.of_backend(builder.backend())
+                builder.require()
         try:
             with inputs.advising(specs):
                 graph = builder.import_model(model, examples, dynamic=dynamic)

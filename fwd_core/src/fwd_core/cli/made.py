@@ -20,11 +20,13 @@ def of(engine: Engine, values: Mapping[str, Any]) -> list[dict[str, Any]]:
     """
     import numpy as np
 
+    if not engine.derived:
+        return []
     arrays = engine.made_inputs([values[port.name] for port in engine.inputs])
-    found = []
+    found, known = [], {**values, **arrays}  # what was made may be read in turn
     for one in engine.derived:
         reads = {
-            name: {"elements": np.size(values[name]), "not_0": int(np.count_nonzero(values[name]))}
+            name: {"elements": np.size(known[name]), "not_0": int(np.count_nonzero(known[name]))}
             for name in one.reads
         }
         gives = {name: f"{arrays[name].dtype}{list(arrays[name].shape)}" for name in one.gives}

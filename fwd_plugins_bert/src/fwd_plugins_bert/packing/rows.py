@@ -14,7 +14,13 @@ from fwd_core.rewrite.base import Refusal
 from fwd_plugins_bert import match
 from fwd_plugins_bert.fusions.base import Fusion
 from fwd_plugins_bert.fusions.skip_norm import FuseSkipNorm
-from fwd_plugins_bert.ops import PackedLinear, PackedSelfAttention, PackedSkipNorm, SkipNorm
+from fwd_plugins_bert.ops import (
+    PackedLinear,
+    PackedSelfAttention,
+    PackedSkipNorm,
+    SelfAttention,
+    SkipNorm,
+)
 from fwd_plugins_bert.packing.maker import NAME, NAME_OF_PADDING
 
 _ELSEWHERE = Refusal("not all attention is between rows of tokens")
@@ -78,6 +84,6 @@ def _are_tokens(value: Value) -> bool:
 
 
 def _between_rows(graph: Graph) -> bool:
-    """Whether there is attention between rows of tokens, and no other that may become such."""
+    """Whether there is attention between rows of tokens, and no other."""
     kinds = {type(node.op) for node in graph}
-    return PackedSelfAttention in kinds and ops.Attention not in kinds
+    return PackedSelfAttention in kinds and kinds.isdisjoint((ops.Attention, SelfAttention))

@@ -15,6 +15,8 @@ from fwd_plugins_bert.tensorrt.counting import counted
 
 def refusal(ctx: Any, op: PackedSelfAttention) -> str | None:
     """Why the plugin does not take it."""
+    if ctx.bytewise:
+        return "beside tensors of 8 bits it has not been run"
     length = op.places.type.shape[1]
     reason = attention.refusal(ctx, op, length) or _mask_refusal(op)
     if reason is not None:

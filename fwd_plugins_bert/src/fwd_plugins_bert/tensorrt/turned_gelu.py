@@ -17,6 +17,8 @@ def gelu(ctx: TensorRTLowering, op: ops.Gelu) -> ITensor:
         return core.gelu(ctx, op)
     kept = ctx[op.x]
     ctx[op.x] = other
-    result = core.gelu(ctx, op)
-    ctx[op.x] = kept
+    try:
+        result = core.gelu(ctx, op)
+    finally:
+        ctx[op.x] = kept
     return turning.handed_on(ctx, result)
