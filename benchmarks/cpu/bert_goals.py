@@ -11,8 +11,10 @@ PEERS = ("openvino", "onnxruntime", "onnxruntime + optimizer", "torch eager", "t
 Judged = tuple[str, str, bool]
 
 
-def goals(latency: dict[str, Any], int8: dict[str, Any]) -> Iterator[Judged]:
-    """Judge the rows of ``latency.json`` and ``int8.json``; what was not measured has no goal."""
+def goals(
+    latency: dict[str, Any], int8: dict[str, Any], fusing: dict[str, Any] | None = None
+) -> Iterator[Judged]:
+    """Judge ``latency.json``, ``int8.json``, ``fusing.json``; what was not measured has no goal."""
     # Which of the median and its interval's bounds counts, by its place.
     for route, told, bound, place in (
         ("openvino", "OpenVINO's own front end, the whole interval", 1.0, 2),
@@ -34,8 +36,14 @@ def goals(latency: dict[str, Any], int8: dict[str, Any]) -> Iterator[Judged]:
         title = f"{mode}: cosine of hidden states with torch in float32 at least {near}"
         yield title, f"{cosine:.6f}", cosine >= near
 
+    if fusing is not None:
+        title = f"recognising an encoder of {fusing['layers']} layers: 1 s at most"
+        yield title, f"{fusing['most']:.2f} s", fusing["most"] <= 1.0
 
-def table(latency: dict[str, Any], int8: dict[str, Any]) -> Iterator[str]:
+
+def table(
+    latency: dict[str, Any], int8: dict[str, Any], fusing: dict[str, Any] | None = None
+) -> Iterator[str]:
     """The goals as a chapter."""
     yield "\n### Goals\n"
     yield (
@@ -45,7 +53,7 @@ def table(latency: dict[str, Any], int8: dict[str, Any]) -> Iterator[str]:
     )
     yield "\n| asked for | reached |"
     yield "|---|---|"
-    for goal, found, met in goals(latency, int8):
+    for goal, found, met in goals(latency, int8, fusing):
         yield f"| {goal} | {'reached' if met else '**not reached**'}: {found} |"
 
 

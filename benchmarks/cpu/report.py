@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cpu import bert_goals
+from benchmarks.cpu import bert_goals, fusing
 from benchmarks.models import MODELS
 
 OURS = "forward float32"
@@ -118,6 +118,12 @@ def padding(document: dict[str, Any]) -> Iterator[str]:
         )
 
 
+def fusing_time(document: dict[str, Any]) -> Iterator[str]:
+    """How long the BERT pack looks at an encoder."""
+    yield "\n### Recognising an encoder\n"
+    yield f"`python -m benchmarks.cpu.fusing`. {fusing.told(document)}"
+
+
 def head(folders: Iterable[Path]) -> str:
     """The head of a page, which names the inputs of the models that were measured."""
     if all(_of_bert(_read(folder)) for folder in folders):
@@ -130,6 +136,7 @@ def head(folders: Iterable[Path]) -> str:
 PARTS = {
     "latency": latency,
     "padding": padding,
+    "fusing": fusing_time,
     "importing": importing,
     "overhead": overhead,
     "kernels": kernels,
@@ -148,7 +155,8 @@ def chapter(folder: Path) -> Iterator[str]:
     if _of_bert(documents):
         int8 = _read(folder, ["int8"])
         rows = int8["int8"]["results"]["models"].get(BERT, {}) if int8 else {}
-        yield from bert_goals.table(documents["latency"]["results"][BERT], rows)
+        found = documents.get("fusing", {}).get("results")
+        yield from bert_goals.table(documents["latency"]["results"][BERT], rows, found)
 
 
 def _read(folder: Path, names: Iterable[str] = tuple(PARTS)) -> dict[str, Any]:

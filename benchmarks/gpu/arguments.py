@@ -50,6 +50,8 @@ def in_words(kind: str, asked: Mapping[str, Any] | None) -> str:
     # Sorted: they are measured in an order that is drawn.
     named = ", ".join(sorted(asked["routes"])) if "routes" in asked else None
     words.append("all routes" if named is None else f"routes: {named}")
+    if "note" in asked:  # by hand, where rows of several machines are put into one file
+        words.append(asked["note"])
     return "; ".join(words)
 
 

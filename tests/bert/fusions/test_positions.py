@@ -61,6 +61,20 @@ def test_a_whole_mask_of_transformers() -> None:
     assert {type(op) for op in left} <= {ops.Reshape, ops.Expand}
 
 
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_whole_mask_of_a_fixed_batch(batch: int) -> None:
+    """Its rows are picked by constants: 0, 1 …, or one 0."""
+
+    def make(graph: Graph, tokens: Value) -> Value:
+        rows = graph.constant(np.arange(batch).reshape(batch, 1, 1, 1))
+        picked = coordinates(graph, rows, positions(graph, (0, 1, 2)), shape=(batch, 1, 1, LENGTH))
+        return graph.add(ops.GatherND(tokens, picked))
+
+    counts, left = compare(make, [KEEP[:batch]], ALL, types=[TensorType(BOOL, (batch, LENGTH))])
+    assert counts == {"gather-all": 1}
+    assert {type(op) for op in left} == {ops.Reshape}
+
+
 @pytest.mark.parametrize(
     ("kind", "number", "truth"),
     [
@@ -168,9 +182,34 @@ def _rows(graph: Graph, tokens: Value) -> Value:
     return graph.add(ops.GatherND(tokens, graph.add(ops.Unsqueeze(positions(graph), (1,)))))
 
 
+def _first_row(graph: Graph, tokens: Value) -> Value:
+    rows, columns = integer(graph, 0), positions(graph)
+    return graph.add(ops.GatherND(tokens, coordinates(graph, rows, columns, shape=(BATCH, LENGTH))))
+
+
+def _first_column(graph: Graph, tokens: Value) -> Value:
+    rows, columns = positions(graph, (1,), BATCH), integer(graph, 0)
+    return graph.add(ops.GatherND(tokens, coordinates(graph, rows, columns, shape=(BATCH, LENGTH))))
+
+
+def _one_row(graph: Graph, tokens: Value) -> Value:
+    rows, columns = integer(graph, 0), positions(graph, (0,))
+    return graph.add(ops.GatherND(tokens, coordinates(graph, rows, columns, shape=(1, LENGTH))))
+
+
+def _backwards(graph: Graph, tokens: Value) -> Value:
+    rows = graph.constant(np.array([[1], [0]]))
+    columns = positions(graph, (0,))
+    return graph.add(ops.GatherND(tokens, coordinates(graph, rows, columns, shape=(2, LENGTH))))
+
+
 @pytest.mark.parametrize(
     ("make", "told"),
     [
+        (_first_row, []),
+        (_first_column, []),
+        (_one_row, ["not all of an axis is picked"]),
+        (_backwards, []),
         (_shifted, []),
         (_fewer, ["not all of an axis is picked"]),
         (_turned, []),

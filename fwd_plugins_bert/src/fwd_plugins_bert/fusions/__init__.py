@@ -6,6 +6,7 @@ from typing import Any
 
 from fwd_core.ir.operator import Operator
 from fwd_plugins_bert import ops
+from fwd_plugins_bert.fusions import positions
 from fwd_plugins_bert.fusions.attention import DropNeutralMask, FuseAttention
 from fwd_plugins_bert.fusions.base import Fusion, Refused, refusals
 from fwd_plugins_bert.fusions.embedding import FuseEmbeddingNorm
@@ -13,7 +14,6 @@ from fwd_plugins_bert.fusions.gelu import FuseGelu
 from fwd_plugins_bert.fusions.gelu_bias import FuseGeluBias
 from fwd_plugins_bert.fusions.layer_norm import FuseLayerNorm, FuseScaleAndShift
 from fwd_plugins_bert.fusions.linear import FuseLinear
-from fwd_plugins_bert.fusions.positions import DecideComparisons, DropDecided, DropGather
 from fwd_plugins_bert.fusions.self_attention import FuseSelfAttention
 from fwd_plugins_bert.fusions.skip_norm import FuseSkipNorm
 
@@ -27,9 +27,7 @@ def written_out() -> list[Fusion[Any]]:
         FuseLayerNorm(),
         FuseScaleAndShift(),
         FuseGelu(),
-        DecideComparisons(),
-        DropDecided(),
-        DropGather(),
+        *positions.plain(),
         FuseAttention(),
         DropNeutralMask(),
     ]

@@ -8,6 +8,10 @@ of [batch, 1, length, length] in the place of one of [batch, 1, 1, length].
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fwd_core.ir import Dim, DType, Emitter, Node, Value, is_equal, ops
 from fwd_core.ir.dims import bounds
@@ -92,10 +96,15 @@ class DropGather(Fusion[Whole]):
             return None
         if columns.axis != op.indices.type.rank - 1 or result.rank != columns.axis:
             return None
-        axes = [_counts_along(column) for column in columns.values]
-        known = [axis for axis in axes if axis is not None]
-        if len(known) != rank or known != sorted(set(known)):
-            return None
+        known: list[int] = []
+        for column in columns.values:
+            axis = _counts_along(column)
+            if axis is None and _is_zero(column):  # counts along an axis of one place
+                after = known[-1] + 1 if known else 0
+                axis = after if result.shape[after : after + 1] == (1,) else None
+            if axis is None or (known and axis <= known[-1]):
+                return None
+            known.append(axis)
         sizes: list[Dim] = [1] * result.rank
         for axis, size in zip(known, op.x.type.shape, strict=True):
             if axis >= result.rank or is_equal(result.shape[axis], size) is not True:
@@ -109,6 +118,11 @@ class DropGather(Fusion[Whole]):
         wanted = emit.at.output.type
         apart = emit(ops.Reshape(found.x, found.shape), "apart")
         return apart if apart.type == wanted else emit(ops.Expand(apart, wanted.shape), "wide")
+
+
+def plain() -> list[Fusion[Any]]:
+    """The rewrites that leave of such masks what they are made of."""
+    return [DecideComparisons(), DropDecided(), DropGather()]
 
 
 def _truth(value: Value) -> bool | None:
@@ -146,11 +160,28 @@ def _computed_range(value: Value, depth: int) -> Range | None:
     return None
 
 
+def _is_zero(value: Value, depth: int = _FARTHEST) -> bool:
+    """Whether a tensor, however it was widened, is made of one constant 0."""
+    op = value.producer.op if value.producer is not None else None
+    if isinstance(op, (ops.Unsqueeze, ops.Expand, ops.Cast)):
+        return depth > 0 and _is_zero(op.x, depth - 1)
+    return value.constant is not None and value.constant.data.size == 1 and match.is_all(value, 0)
+
+
+def _constant_along(data: NDArray[np.generic]) -> int | None:
+    """The axis along which numbers count 0, 1, 2 …, as sizes that are static give them."""
+    axes = [axis for axis, size in enumerate(data.shape) if size > 1]
+    counts = len(axes) == 1 and np.array_equal(data.ravel(), np.arange(data.size))
+    return axes[0] if counts else None
+
+
 def _counts_along(value: Value, depth: int = _FARTHEST) -> int | None:
     """The axis along which a tensor counts 0, 1, 2 …, the same on all others."""
     op = value.producer.op if value.producer is not None else None
     if depth == 0:
         return None
+    if value.constant is not None:
+        return _constant_along(value.constant.data)
     if isinstance(op, ops.Arange):
         return 0 if op.start == 0 and op.step == 1 else None
     if isinstance(op, ops.Add):

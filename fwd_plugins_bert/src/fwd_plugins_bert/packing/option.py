@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from fwd_core import rewrite
 from fwd_core.errors import OptionError
 from fwd_core.ir import Graph
 from fwd_core.plugins import BuildOption
+from fwd_core.rewrite import cleanup
+from fwd_plugins_bert.fusions import positions
 from fwd_plugins_bert.packing.rewrite import remove_padding
 
 #: What ``transformers`` calls it.
@@ -46,5 +49,7 @@ class VariableLength(BuildOption):
             OptionError: The model has no such mask, or no layers that work on tokens alone.
         """
         if value:
+            # Masks of models of dynamic length are recognised in their plain form alone.
+            rewrite.run(graph, [*positions.plain(), *cleanup.all_rewrites()])
             mask = value.removeprefix("~")
             remove_padding(graph, mask, marks_padding=mask != value)
