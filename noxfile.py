@@ -190,7 +190,8 @@ def bench(session: nox.Session) -> None:
     """Latency, import time, call overhead and kernels beside the peers. `-- NAME …` picks some.
 
     `int8` (speed, nearness and calibrating beside the peers), `digits` (accuracy in int8 on real
-    data) and `padding` (BERT without it) are run when they are named. Numbers go to
+    data), `padding` (BERT without it) and `fusing` (how long its pack looks at it) are run when
+    they are named. Numbers go to
     .nox/bench/NAME.json too.
     """
     workspace = Workspace(session, *PEERS)
