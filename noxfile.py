@@ -191,8 +191,7 @@ def bench(session: nox.Session) -> None:
 
     `int8` (speed, nearness and calibrating beside the peers), `digits` (accuracy in int8 on real
     data), `padding` (BERT without it) and `fusing` (how long its pack looks at it) are run when
-    they are named. Numbers go to
-    .nox/bench/NAME.json too.
+    they are named. Numbers go to .nox/bench/NAME.json too.
     """
     workspace = Workspace(session, *PEERS)
     names = session.posargs or ["latency", "importing", "overhead", "kernels"]
