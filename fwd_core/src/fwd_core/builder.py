@@ -233,6 +233,15 @@ class Builder:
         config = BuildConfig(self.mode, options, self.plugins, self.events)
         return backend.unsupported(graph, config)
 
+    def fuse(self, graph: Graph) -> None:
+        """Change a graph as a build does before it lowers it: what packs fuse, and the precision.
+
+        Raises:
+            OptionError: There is no such backend or option.
+            BuildError: Nothing can be built here.
+        """
+        self._prepare(graph, *self._target())
+
     def apply_options(self, graph: Graph, asked: Mapping[str, Any]) -> None:
         """Change a graph as options that packs add ask for; values are as those parsed them.
 

@@ -343,7 +343,7 @@ def test_sensitivity_with_scales_and_of_an_engine() -> None:
         (["--skip", "a"], "--skip: only --sensitivity and --tensors need it"),
         (["--attention"], "--attention: only --sensitivity and --tensors need it"),
         (["--tensors", "--cache", "c"], "--cache: only --sensitivity needs it"),
-        (["--backend", "openvino"], "--backend: only --sensitivity needs it"),
+        (["--backend", "openvino"], "--backend: only --sensitivity and --fused need it"),
     ],
 )
 def test_options_of_inspecting_that_mean_nothing(arguments: list[str], text: str) -> None:
