@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,6 @@ from fwd_core.engine.engine import Engine
 from fwd_core.engine.pool import check_limit
 from fwd_core.errors import (
     CalibrationError,
-    ForwardWarning,
     InputError,
     OptionError,
     PluginError,
@@ -35,6 +33,7 @@ from fwd_core.ir.graph import Graph
 from fwd_core.modes import parse_mode
 from fwd_core.plugins import Plugins
 from fwd_core.plugins.target import Target
+from fwd_core.told import warn
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -314,11 +313,9 @@ class Builder:
             was_there = calibrator.batches is not None and calibrator.has_file()
             calibrator.ranges(graph, self)  # checked, so that no cache of another model passes
             if was_there:
-                warnings.warn(
+                warn(
                     f"{calibrator.cache} is there and is used as it is: delete it to calibrate "
-                    "with these batches",
-                    ForwardWarning,
-                    stacklevel=2,
+                    "with these batches"
                 )
             return
         with self.events.phase("rewrite", detail="int8"):
