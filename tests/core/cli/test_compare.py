@@ -158,6 +158,8 @@ def test_options_that_mean_nothing_for_an_engine(arguments: list[str]) -> None:
     assert result.code == ExitCode.USAGE
     told = f"{arguments[0]}: an engine is built already: only --modes needs it"
     assert told in result.json["error"]["what"]
+    result = fwd("bench", "none.engine", *arguments, "--json")
+    assert result.json["error"]["what"] == "there is no file none.engine"
 
 
 def test_rounds_make_all_runs() -> None:

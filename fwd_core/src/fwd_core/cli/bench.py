@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated, Any, Optional
 
 import typer
@@ -152,10 +151,14 @@ def bench(
 
 
 def _unneeded(file: str) -> str:
-    """Why options of a build mean nothing for a file without ``--modes``."""
+    """Why options of a build mean nothing for a file without ``--modes``.
+
+    Raises:
+        EngineFileError: There is no such file, or it is damaged.
+    """
     from fwd_core import files
 
-    if os.path.isfile(file) and files.format_of(file) is None:
+    if files.format_of(file) is None:
         return (
             f"{file} is a model: --modes builds it in each of its modes to measure that; or build "
             "it with `fwd build`, and measure the engine"
