@@ -247,6 +247,11 @@ def test_an_engine_file_knows_what_to_make(tmp_path: Path) -> None:
                 np.testing.assert_array_equal(found[name], array)
     with pytest.raises(EngineFileError) as told:
         Engine.load(tmp_path / "packed.engine", plugins=Plugins({"core": core_pack}))
+    assert str(told.value).endswith("Hint: install pack 'bert'")
+    with pytest.raises(EngineFileError, match=r"let pack 'bert' in: it is left out by FWD_PACKS"):
+        Engine.load(
+            tmp_path / "packed.engine", plugins=Plugins.discover({"FWD_DISABLE_PACKS": "bert"})
+        )
     assert "packed.rows, packed.places are made by 'bert.packed_rows', of no loaded pack" in str(
         told.value
     )
@@ -316,6 +321,17 @@ def test_a_model_without_the_mask_is_refused(asked: object, told: str) -> None:
         option.apply(graph, option.parse(asked))
     assert told in str(error.value)
     assert "'~NAME' one that marks padding" in str(error.value)
+    assert "%" not in str(error.value), "names as they are typed"
+
+
+def test_the_mask_of_attention_is_named_where_there_is_no_such_input() -> None:
+    graph = Builder(backend="auto").import_model(_bert(), _inputs())
+    with pytest.raises(OptionError) as error:
+        VariableLength().apply(graph, "mask")
+    assert "[batch, length]: one of input_ids, attention_mask" in str(error.value)
+    assert str(error.value).endswith(
+        "Hint: variable_length='attention_mask', by which attention is masked"
+    )
 
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])

@@ -11,6 +11,7 @@ from encoders import HIDDEN, LAYERS
 from packings import LENGTHS, assert_same, batch, bert, built, encoder, program
 from torch import Tensor, nn
 
+import forward
 from fwd_core import Builder
 from fwd_core.errors import OptionError
 from fwd_core.ir import Graph, ops
@@ -81,6 +82,22 @@ def test_tokens_that_two_masks_are_of_are_not_packed(attention: str, told: str) 
     (ids, mask), other = batch(), batch(LENGTHS[::-1])[1]
     with pytest.raises(OptionError, match=f"variable_length: {told}"):
         built(Twice().eval(), (ids, mask, other))
+
+
+def test_a_mask_that_marks_padding_is_named_with_its_sign() -> None:
+    class Marked(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder = encoder()
+
+        def forward(self, x: Tensor, padding: Tensor) -> Tensor:
+            return self.encoder(x, src_key_padding_mask=padding)
+
+    x, padding = torch.randn(2, 5, HIDDEN), torch.arange(5)[None] >= torch.tensor([[3], [5]])
+    for asked in (True, "padding"):
+        with pytest.raises(OptionError) as told:
+            forward.build(Marked().eval(), (x, padding), variable_length=asked)
+        assert "variable_length='~padding'" in str(told.value)
 
 
 class _Translator(nn.Module):

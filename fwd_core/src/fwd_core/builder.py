@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,6 @@ from fwd_core.engine.engine import Engine
 from fwd_core.engine.pool import check_limit
 from fwd_core.errors import (
     CalibrationError,
-    ForwardWarning,
     InputError,
     OptionError,
     PluginError,
@@ -35,6 +33,7 @@ from fwd_core.ir.graph import Graph
 from fwd_core.modes import parse_mode
 from fwd_core.plugins import Plugins
 from fwd_core.plugins.target import Target
+from fwd_core.told import warn
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -233,6 +232,15 @@ class Builder:
         config = BuildConfig(self.mode, options, self.plugins, self.events)
         return backend.unsupported(graph, config)
 
+    def fuse(self, graph: Graph) -> None:
+        """Change a graph as a build does before it lowers it: what packs fuse, and the precision.
+
+        Raises:
+            OptionError: There is no such backend or option.
+            BuildError: Nothing can be built here.
+        """
+        self._prepare(graph, *self._target())
+
     def apply_options(self, graph: Graph, asked: Mapping[str, Any]) -> None:
         """Change a graph as options that packs add ask for; values are as those parsed them.
 
@@ -305,11 +313,9 @@ class Builder:
             was_there = calibrator.batches is not None and calibrator.has_file()
             calibrator.ranges(graph, self)  # checked, so that no cache of another model passes
             if was_there:
-                warnings.warn(
+                warn(
                     f"{calibrator.cache} is there and is used as it is: delete it to calibrate "
-                    "with these batches",
-                    ForwardWarning,
-                    stacklevel=2,
+                    "with these batches"
                 )
             return
         with self.events.phase("rewrite", detail="int8"):

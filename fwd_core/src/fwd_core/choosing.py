@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
+from fwd_core import files
 from fwd_core.backends.base import Backend
-from fwd_core.errors import BuildError, OptionError, UnsupportedModelError
+from fwd_core.engine.file import FORMAT
+from fwd_core.errors import BuildError, EngineFileError, OptionError, UnsupportedModelError
 from fwd_core.importing import Importer, hidden
 from fwd_core.plugins import Plugins
 from fwd_core.plugins.advice import closest, pip_install, to_have_torch
@@ -15,6 +19,7 @@ def importer_of(source: object, plugins: Plugins) -> Importer:
     Raises:
         UnsupportedModelError: None does.
     """
+    _refuse_engine(source)
     importers = sorted(plugins.importers.values(), key=lambda one: -one.priority)
     for importer in importers:
         if importer.accepts(source):
@@ -27,6 +32,21 @@ def importer_of(source: object, plugins: Plugins) -> Importer:
         details=plugins.failures(),
         hint=None if importers else to_have_torch(plugins, "reads PyTorch models"),
     )
+
+
+def _refuse_engine(source: object) -> None:
+    if not isinstance(source, (str, os.PathLike)) or not os.path.isfile(source):
+        return
+    try:
+        found = files.format_of(source)
+    except EngineFileError:
+        return
+    if found == FORMAT:
+        raise UnsupportedModelError(
+            f"{os.fspath(source)} is an engine, which is built already",
+            expected="a model",
+            hint="forward.load(path) loads it, and `fwd run` and `fwd bench` take it",
+        )
 
 
 def backend_of(name: str, plugins: Plugins) -> Backend:

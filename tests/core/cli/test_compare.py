@@ -124,12 +124,18 @@ def test_scales_and_caches() -> None:
     assert not Path("none.cache").exists(), "random ranges are not kept"
 
 
+IS_MODEL = (
+    "model.layers is a model: --modes builds it in each of its modes to measure that; or build it "
+    "with `fwd build`, and measure the engine"
+)
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["--calibrate", "x.npy"], "--calibrate: an engine is built already: only --modes needs"),
-        (["--min-sqnr", "3"], "--min-sqnr: an engine is built already"),
-        (["--backend", "openvino"], "--backend: an engine is built already"),
+        (["--calibrate", "x.npy"], f"--calibrate: {IS_MODEL}"),
+        (["--min-sqnr", "3"], f"--min-sqnr: {IS_MODEL}"),
+        (["--backend", "openvino"], f"--backend: {IS_MODEL}"),
         (["--modes", "float32", "--cache", "c"], "--cache: int8 is not among --modes"),
         (["--modes", "int8", "--layers"], "--layers: it is for engine files"),
         (["--modes", "int8", "--rebuild"], "--rebuild: it is for engine files"),
@@ -141,6 +147,19 @@ def test_options_that_mean_nothing(arguments: list[str], text: str) -> None:
     result = fwd(*BENCH, *arguments, "--json")
     assert result.code == ExitCode.USAGE
     assert text in result.json["error"]["what"]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--calibrate", "x.npy"], ["--min-sqnr", "3"], ["--backend", "openvino"]]
+)
+def test_options_that_mean_nothing_for_an_engine(arguments: list[str]) -> None:
+    assert fwd("build", "model.layers", "-i", "x=2x4", "-o", "m.engine").code == ExitCode.OK
+    result = fwd("bench", "m.engine", *arguments, "--json")
+    assert result.code == ExitCode.USAGE
+    told = f"{arguments[0]}: an engine is built already: only --modes needs it"
+    assert told in result.json["error"]["what"]
+    result = fwd("bench", "none.engine", *arguments, "--json")
+    assert result.json["error"]["what"] == "there is no file none.engine"
 
 
 def test_rounds_make_all_runs() -> None:

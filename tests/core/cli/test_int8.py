@@ -131,6 +131,21 @@ def test_a_cache_is_written_and_then_used() -> None:
     assert "calibrate:" not in result.err
 
 
+def test_a_cache_that_does_not_tell_its_algorithm_is_told() -> None:
+    CalibrationCache({"x": 1.0, "layer1.relu": 70.0}, "mse").save("m.cache")
+    taken = [*BUILD, "--mode", "int8", "--cache", "m.cache"]
+    result = fwd(*taken, "--algorithm", "entropy_2")
+    assert result.code == ExitCode.OK, result.err
+    assert result.err.startswith(
+        "m.cache is taken as one of entropy_2: caches of entropy_2, mse and percentile begin with "
+        "the same word, so one of another of these would not be noticed\n"
+    )
+    assert "is taken as" not in fwd(*taken).err
+    result = fwd(*taken, "--algorithm", "minmax")
+    assert result.code == ExitCode.FAILED
+    assert result.err.startswith("error: m.cache was calibrated by another algorithm\n")
+
+
 def test_scales_that_are_set_by_hand() -> None:
     Path("m.scales").write_text("x:1.0\nlayer1.relu:70.0\n")
     result = fwd(*BUILD, "--mode", "int8", "--scales", "m.scales")
@@ -343,7 +358,7 @@ def test_sensitivity_with_scales_and_of_an_engine() -> None:
         (["--skip", "a"], "--skip: only --sensitivity and --tensors need it"),
         (["--attention"], "--attention: only --sensitivity and --tensors need it"),
         (["--tensors", "--cache", "c"], "--cache: only --sensitivity needs it"),
-        (["--backend", "openvino"], "--backend: only --sensitivity needs it"),
+        (["--backend", "openvino"], "--backend: only --sensitivity and --fused need it"),
     ],
 )
 def test_options_of_inspecting_that_mean_nothing(arguments: list[str], text: str) -> None:

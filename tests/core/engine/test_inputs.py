@@ -162,7 +162,16 @@ class TestCollect:
         [
             ({"a": 1}, "missing 'b'", "a"),
             ({}, "missing 'a', 'b'", "nothing"),
-            ({"a": 1, "b": 1, "c": 1}, "unknown 'c'", "a, b, c"),
+            (
+                {"a": 1, "b": 1, "c": 1},
+                "unknown 'c'",
+                "a, b, c\n  Hint: leave it out, or build the engine with it",
+            ),
+            (
+                {"a": 1, "b": 1, "c": 1, "d": 1},
+                "unknown 'c', 'd'",
+                "a, b, c, d\n  Hint: leave them out, or build the engine with them",
+            ),
             ({"a": 1, "c": 1}, "missing 'b'; unknown 'c'", "a, c"),
             ({"a": 1, 3: 1}, "missing 'b'; unknown 3", "a, 3"),
         ],

@@ -369,7 +369,7 @@ def test_a_cache_that_does_not_fit_is_refused() -> None:
         cache.require(["input0", "relu1", "pool"])
     assert str(caught.value) == (
         "the calibration cache does not fit the model\n"
-        "  expected: ranges of its 3 tensors\n"
+        "  expected: ranges of the 3 tensors that int8 needs, of the model's 3\n"
         "  got:      3 ranges\n"
         "  missing here (2): relu1, pool\n"
         "  not in the model (2): relu_1 (close to relu1), zzz\n"
@@ -395,6 +395,46 @@ def test_a_partial_scale_file_warns(path: Path) -> None:
         cache.require(["input1"])
     assert "  not in the model (1): input0 (close to input1)\n" in str(caught.value)
     assert "missing" not in str(caught.value)
+
+
+def test_a_scale_file_that_does_not_fit_is_not_called_a_cache(path: Path) -> None:
+    path.write_text("input0:1\nrelu_1:2\n")
+    with pytest.raises(CalibrationError) as caught:
+        CalibrationCache.load_scales(path).require(["input0"], known=["relu1", "pool"])
+    assert str(caught.value) == (
+        "the scales, which were set by hand, do not fit the model\n"
+        "  expected: names of its 3 tensors, of which int8 needs 1\n"
+        "  got:      2 scales\n"
+        "  not in the model (1): relu_1 (close to relu1)\n"
+        "  Hint: rename these tensors to those that `fwd inspect MODEL --input … --tensors` "
+        "prints, or leave them out"
+    )
+
+
+def test_scales_that_int8_does_not_need_are_told(path: Path) -> None:
+    names = [f"t{i}" for i in range(7)]
+    path.write_text("".join(f"{name}:1\n" for name in ["input0", *names]))
+    scales = CalibrationCache.load_scales(path)
+    with pytest.warns(ForwardWarning) as told:
+        assert scales.require(["input0"], known=names) == {"input0": 1.0}
+    assert [str(one.message) for one in told] == [
+        "7 of 8 scales are of tensors that int8 does not need, and are not used: t0, t1, t2, t3, "
+        "t4, and 2 more. `fwd inspect MODEL --input … --tensors` says which it needs"
+    ]
+    assert told[0].filename == __file__, "it points at who asked"
+
+
+def test_the_word_that_several_algorithms_share_is_told(path: Path) -> None:
+    CalibrationCache({"x": 1.0}, "mse").save(path)
+    with pytest.raises(CalibrationError) as caught:
+        CalibrationCache.load(path, algorithm="minmax")
+    assert str(caught.value) == (
+        f"{path} was calibrated by another algorithm\n"
+        "  expected: minmax (MinMaxCalibration in the file)\n"
+        "  got:      EntropyCalibration2, which caches of entropy_2, mse and percentile carry\n"
+        "  Hint: ask for the one it was calibrated by, or for none to take the ranges as they "
+        "are, or remove the file to calibrate anew"
+    )
 
 
 def test_a_cache_prints_as_a_table() -> None:

@@ -55,7 +55,7 @@ def test_a_pattern_that_matches_nothing_is_refused() -> None:
         "skip: no node matches 'encodr.layer.11.*'",
         "  Hint: did you mean 'encoder.layer.11' or 'encoder.layer.1' or 'encoder.layer'?",
     ]
-    with pytest.raises(OptionError, match="print the graph to see names"):
+    with pytest.raises(OptionError, match="`fwd inspect MODEL --input … --tensors` prints"):
         quantizable(graph, skip=["0"])
     assert str(graph) == before
 

@@ -228,6 +228,37 @@ def test_options_of_the_backend_and_unknown_ones(model: nn.Module) -> None:
     assert "did you mean 'openvino'" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ({"dynamic_bach": True}, "dynamic_batch"),
+        ({"calibrate": [X]}, "calibrator"),
+        ({"thread": 1, "contxts": 2}, "contexts"),
+    ],
+)
+def test_a_misspelt_argument_is_not_taken_for_an_option(
+    model: nn.Module, given: dict[str, Any], meant: str
+) -> None:
+    with pytest.raises(OptionError, match=r"^build\(\) has no argument '.*', and backend ") as told:
+        forward.build(model, X, backend="openvino", **given)
+    assert "expected: its own arguments, or options: threads" in str(told.value)
+    assert str(told.value).endswith(f"Hint: did you mean {meant!r}?")
+    with pytest.raises(OptionError, match=r"^quantize\(\) has no argument 'max_dro', and ") as told:
+        forward.quantize(model, X, [X], metric=lambda _: 1.0, max_dro=1, backend="openvino")
+    assert str(told.value).endswith("Hint: did you mean 'max_drop'?")
+
+
+def test_an_engine_is_no_model(model: nn.Module, tmp_path: Path) -> None:
+    forward.build(model, X, backend="openvino").save(tmp_path / "m.engine")
+    for path in (tmp_path / "m.engine", str(tmp_path / "m.engine")):
+        with pytest.raises(UnsupportedModelError) as told:
+            forward.build(path, X, backend="openvino")
+        assert str(told.value) == (
+            f"{path} is an engine, which is built already\n  expected: a model\n"
+            "  Hint: forward.load(path) loads it, and `fwd run` and `fwd bench` take it"
+        )
+
+
 def test_progress_is_told_in_order(model: nn.Module, path: str) -> None:
     seen: list[Event] = []
     forward.build(path, X, on_event=seen.append)

@@ -110,6 +110,27 @@ def test_what_is_no_batches(net: Any, batches: Any) -> None:
         forward.quantize(net, X, batches, metric=_near(net), **ON)
 
 
+def test_a_folder_is_no_batches(net: Any, tmp_path: Path) -> None:
+    text = r"Python takes arrays, as \[numpy.load\(file\) for file in files\]; a file or a folder"
+    with pytest.raises(CalibrationError, match=text):
+        forward.calibrate(net, str(tmp_path), **ON)
+    with pytest.raises(OptionError, match=text) as told:
+        forward.build(net, X, mode="int8", calibrator=str(tmp_path), **ON)
+    assert f"got:      a folder, {tmp_path}\n" in str(told.value)
+
+
+@pytest.mark.parametrize("path", [False, True])
+def test_arguments_in_the_wrong_order(net: Any, path: bool) -> None:
+    model = "net.pth" if path else net
+    with pytest.raises(OptionError) as told:
+        forward.calibrate(DATA, model, **ON)
+    assert str(told.value) == (
+        "calibrate() takes the model first, and then the batches\n"
+        "  expected: calibrate(model, batches)\n"
+        f"  got:      calibrate(list, {type(model).__name__})"
+    )
+
+
 def test_bfloat16_is_rounded_and_not_cut_to_its_words() -> None:
     port = Port("x", TensorType(DType.BFLOAT16, (2, 2)))
     numbers = np.array([1.5, -2.0, 0.1, 300.0])

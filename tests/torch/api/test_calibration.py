@@ -285,10 +285,13 @@ def test_a_cache_that_is_there_is_told_where_one_was_to_be_written(
 ) -> None:
     calibrator = Calibrator(_data(), cache=tmp_path / "net.cache")
     forward.build(net, _data(1)[0], mode="int8_calib", backend="openvino", calibrator=calibrator)
-    with pytest.warns(ForwardWarning, match="net.cache is there and is used as it is: delete it"):
+    with pytest.warns(
+        ForwardWarning, match="net.cache is there and is used as it is: delete it"
+    ) as told:
         forward.build(
             net, _data(1)[0], mode="int8_calib", backend="openvino", calibrator=calibrator
         )
+    assert told[0].filename == __file__, "the user's line, not Forward's"
 
 
 def test_batches_alone_are_no_calibrator_of_a_builder() -> None:

@@ -109,9 +109,7 @@ def bench(
     more: dict[str, Any] = {"min-sqnr": min_sqnr, "option": option}
     more |= {"backend": None if backend == "auto" else backend}
     if names := calibration.given({**of_int8, **more}):
-        raise typer.BadParameter(
-            "an engine is built already: only --modes needs it", param_hint=names[0]
-        )
+        raise typer.BadParameter(_unneeded(engine), param_hint=names[0])
     from fwd_core.engine import Engine
 
     with Engine.load(engine, plugins=session.plugins, rebuild=rebuild) as loaded:
@@ -150,6 +148,22 @@ def bench(
     output.print_facts(session.out, _facts(document, found))
     if times is not None:
         layer_times.show(session.out, times)
+
+
+def _unneeded(file: str) -> str:
+    """Why options of a build mean nothing for a file without ``--modes``.
+
+    Raises:
+        EngineFileError: There is no such file, or it is damaged.
+    """
+    from fwd_core import files
+
+    if files.format_of(file) is None:
+        return (
+            f"{file} is a model: --modes builds it in each of its modes to measure that; or build "
+            "it with `fwd build`, and measure the engine"
+        )
+    return "an engine is built already: only --modes needs it"
 
 
 def _facts(document: dict[str, Any], found: Timings) -> dict[str, str]:

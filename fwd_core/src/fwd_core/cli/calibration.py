@@ -107,10 +107,11 @@ def calibrator_of(
     from fwd_core.quantize.algorithms import algorithm_of
     from fwd_core.quantize.calibrate import Calibrator
 
-    if algorithm is not None:
-        algorithm_of(session.plugins, algorithm)  # a misspelt one is told before the import
+    chosen = None
+    if algorithm is not None:  # a misspelt one is told before the import
+        chosen = algorithm_of(session.plugins, algorithm).name
     if cache is not None:
-        _tell_of_cache(session, cache, calibrate)
+        _tell_of_cache(session, cache, calibrate, chosen)
     return Calibrator(
         None if calibrate is None else data(calibrate),
         algorithm=algorithm,
@@ -211,11 +212,22 @@ def _require_sense(mode: str, given: dict[str, Any]) -> None:
         )
 
 
-def _tell_of_cache(session: Session, cache: str, calibrate: str | None) -> None:
-    """Say that a cache that is there takes the place of calibrating."""
+def _tell_of_cache(session: Session, cache: str, calibrate: str | None, name: str | None) -> None:
+    """Say that a cache that is there takes the place of calibrating, and what is not told by it."""
     if not os.path.exists(cache):
         if calibrate is not None:
             output.require_writable(cache)
         return
     if calibrate is not None:
         session.note(f"{cache} is there and is used: delete it to calibrate with {calibrate}")
+    if name is None:
+        return
+    from fwd_core.quantize import CalibrationCache
+    from fwd_core.quantize.cache_text import is_shared, word_of
+
+    CalibrationCache.load(cache, algorithm=name)  # one of another is told before the import
+    if is_shared(word_of(name)):
+        session.note(
+            f"{cache} is taken as one of {name}: caches of entropy_2, mse and percentile begin "
+            "with the same word, so one of another of these would not be noticed"
+        )

@@ -14,7 +14,7 @@ from fwd_core.cli.progress import phases
 from fwd_core.cli.session import Session, session_of
 
 if TYPE_CHECKING:
-    from fwd_core.cli.inputs import InputSpec
+    from fwd_core.builder import Builder
     from fwd_core.ir import Graph
 
 #: Entries of an engine's manifest that have a line of their own or are the backend's internals.
@@ -42,6 +42,14 @@ def inspect(
     tensors: Annotated[
         bool,
         typer.Option("--tensors", help="List the graph's values, and which int8 needs ranges of."),
+    ] = False,
+    fused: Annotated[
+        bool,
+        typer.Option(
+            "--fused",
+            help="Show the graph as a build in float32 for --backend lowers it, with what packs "
+            "fuse.",
+        ),
     ] = False,
     layers: Annotated[
         bool,
@@ -77,6 +85,10 @@ def inspect(
     What an option of a pack makes of the graph, as removing padding:
 
     fwd inspect bert.pth --input … --option variable_length=true
+
+    What packs fuse for a backend, as attention and norms that a model writes out:
+
+    fwd inspect bert.pth --input … --fused
     """
     session = session_of(ctx, json=json)
     specs = inputs.parse_all(input)
@@ -86,11 +98,16 @@ def inspect(
             "names and ranges of int8 are of the model before options change it",
             param_hint="--option",
         )
+    if fused and (tensors or layers):
+        raise typer.BadParameter(
+            "names and ranges of int8 are of the model before packs fuse it",
+            param_hint="--fused",
+        )
     measured = sensitivity.Wanted.of(
         session,
         layers,
         tensors,
-        backend,
+        "auto" if fused else backend,
         calibrate=calibrate,
         algorithm=algorithm,
         cache=cache,
@@ -108,6 +125,10 @@ def inspect(
         raise typer.BadParameter(f"{file} knows its inputs", param_hint="--input")
     if kind == engines.FORMAT and asked:
         raise typer.BadParameter(f"{file} is built already", param_hint="--option")
+    if kind == engines.FORMAT and fused:
+        raise typer.BadParameter(
+            f"{file} is built already: give the model, or a graph file", param_hint="--fused"
+        )
     document: dict[str, Any] = {"file": file, "bytes": os.path.getsize(file)}
     graph: Graph | None = None
     if kind == engines.FORMAT:
@@ -119,14 +140,22 @@ def inspect(
         document |= contents.with_made(*engines.ports_of(stored), derived)
     elif kind is not None:
         with phases(session) as progress:
-            builder = Builder(plugins=session.plugins, on_event=progress)
+            builder = Builder(backend=backend, plugins=session.plugins, on_event=progress)
             changes = options.pack_options(builder, asked)
             graph = serialize.load(file, session.plugins.operators)
-            builder.apply_options(graph, changes)
-        document["kind"] = "graph"
+            document |= {"kind": "graph"} | _changed(builder, graph, changes, fused)
     else:
-        graph = _imported(session, file, specs, dynamic_batch, opt_batch, asked)
-        document["kind"] = "model"
+        examples, dynamic = inputs.examples(specs, dynamic_batch=dynamic_batch, opt_batch=opt_batch)
+        with phases(session) as progress:
+            builder = Builder(backend=backend, plugins=session.plugins, on_event=progress)
+            with builder.events.phase("load", detail="packs"):
+                builder.importer(file)
+                changes = options.pack_options(builder, asked)
+                if fused:  # before minutes of import
+                    builder.require()
+            with inputs.advising(specs):
+                graph = builder.import_model(file, examples, dynamic=dynamic)
+            document |= {"kind": "model"} | _changed(builder, graph, changes, fused)
     if graph is not None:
         document |= contents.of_graph(graph) if kind != engines.FORMAT else {}
         document["graph"] = contents.operators(graph)
@@ -141,26 +170,15 @@ def inspect(
     _print(session, document, graph if shown else None)
 
 
-def _imported(
-    session: Session,
-    model: str,
-    specs: list[InputSpec],
-    dynamic_batch: bool,
-    opt_batch: int | None,
-    asked: Mapping[str, str | int],
-) -> Graph:
-    from fwd_core.builder import Builder
-
-    examples, dynamic = inputs.examples(specs, dynamic_batch=dynamic_batch, opt_batch=opt_batch)
-    with phases(session) as progress:
-        builder = Builder(plugins=session.plugins, on_event=progress)
-        with builder.events.phase("load", detail="packs"):
-            builder.importer(model)
-            changes = options.pack_options(builder, asked)
-        with inputs.advising(specs):
-            graph = builder.import_model(model, examples, dynamic=dynamic)
-        builder.apply_options(graph, changes)
-        return graph
+def _changed(
+    builder: Builder, graph: Graph, changes: Mapping[str, Any], fused: bool
+) -> dict[str, Any]:
+    """Change a graph as is asked for; which backend it is fused for, if for one."""
+    builder.apply_options(graph, changes)
+    if not fused:
+        return {}
+    builder.fuse(graph)
+    return {"fused": builder.backend().name}
 
 
 def _print(session: Session, document: dict[str, Any], graph: Graph | None) -> None:
@@ -219,6 +237,8 @@ def _facts(document: dict[str, Any]) -> dict[str, str]:
         for name, value in manifest.items():
             if name not in _OWN_LINES and not isinstance(value, dict):
                 facts[name] = contents.value_text(value)
+    if "fused" in document:
+        facts["fused"] = f"for {document['fused']} in float32"
     graph = document["graph"]
     if graph is None:
         facts["graph"] = "not kept"

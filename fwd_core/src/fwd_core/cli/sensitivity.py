@@ -54,6 +54,8 @@ class Wanted:
             if names := [one for one in names if not (tensors and one in listing)]:
                 both = "only --sensitivity and --tensors need it"
                 only = both if names[0] in listing else "only --sensitivity needs it"
+                if names[0] == "--backend":
+                    only = "only --sensitivity and --fused need it"
                 raise typer.BadParameter(only, param_hint=names[0])
             return None
         if given["calibrate"] is None:

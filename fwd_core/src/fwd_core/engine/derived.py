@@ -11,6 +11,7 @@ from fwd_core.backends.base import Port
 from fwd_core.engine.inputs import as_array
 from fwd_core.errors import EngineFileError, ForwardError, PluginError
 from fwd_core.ir.derived import Derived
+from fwd_core.plugins.advice import to_have_packs
 
 if TYPE_CHECKING:
     from fwd_core.plugins import Plugins
@@ -101,8 +102,15 @@ class Derivation:
         return as_array(self._by_name[name], given)
 
 
-def makers_of(derived: Sequence[Derived], plugins: Plugins) -> dict[str, Maker]:
+def makers_of(
+    derived: Sequence[Derived], plugins: Plugins, packs: Sequence[str] = ()
+) -> dict[str, Maker]:
     """The functions that inputs need.
+
+    Args:
+        derived: What is made.
+        plugins: Packs in use.
+        packs: Names of those that the engine was built with.
 
     Raises:
         EngineFileError: No loaded pack has one of them.
@@ -115,7 +123,8 @@ def makers_of(derived: Sequence[Derived], plugins: Plugins) -> dict[str, Maker]:
                 f"inputs {', '.join(one.gives)} are made by {one.maker!r}, of no loaded pack",
                 expected=one.maker,
                 got=", ".join(plugins.input_makers) or "no maker of inputs",
-                hint="install the pack that the engine was built with",
+                hint=to_have_packs(packs, plugins)
+                or "install the pack that the engine was built with",
             )
         found[one.maker] = maker
     return found

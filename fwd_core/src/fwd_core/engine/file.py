@@ -75,7 +75,7 @@ def load(
     structures = document["structures"]
     fixed = [FixedArgument(*one) for one in document.get("fixed", ())]
     derived = [Derived.from_json(one) for one in document.get("derived", ())]
-    makers = makers_of(derived, plugins)
+    makers = makers_of(derived, plugins, manifest["packs"])
     try:
         plan = backend.read_plan(document["plan"], tensors[_PLAN].data)
         engine = cls(

@@ -64,10 +64,12 @@ def collect(ports: Sequence[Port], feeds: Mapping[str, Any]) -> list[Any]:
     unknown = [name for name in feeds if name not in names]
     told = [f"missing {', '.join(map(repr, missing))}"] if missing else []
     told += [f"unknown {', '.join(map(repr, unknown))}"] if unknown else []
+    them = "it" if len(unknown) == 1 else "them"
     raise InputError(
         f"inputs by name: {'; '.join(told)}",
         expected=", ".join(map(str, ports)),
         got=", ".join(map(str, feeds)) or "nothing",
+        hint=f"leave {them} out, or build the engine with {them}" if not missing else None,
     )
 
 

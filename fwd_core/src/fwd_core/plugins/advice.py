@@ -42,6 +42,20 @@ def pip_install(extra: str, distribution: str = "fwd-core") -> str:
     return " ".join(["pip install", *(repr(one) for one in found or [f"{distribution}[{extra}]"])])
 
 
+def to_have_packs(names: Iterable[str], plugins: Plugins) -> str | None:
+    """A hint for packs that are needed, of those names that are not in use."""
+    told = []
+    for name in names:
+        pack = plugins.packs.get(name)
+        if pack is None:
+            told.append(f"install pack {name!r}")
+        elif pack.disabled:
+            told.append(f"let pack {name!r} in: it is left out by {ONLY} or {DISABLE}")
+        elif pack.failure:
+            told.append(f"pack {name!r} failed: `fwd plugins` says why")
+    return "; ".join(told) or None
+
+
 def closest(name: str, known: Iterable[str]) -> str | None:
     """A hint for a misspelt name, if one that is known is near it."""
     found = difflib.get_close_matches(name, list(known), 1)

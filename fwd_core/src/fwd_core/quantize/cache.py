@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 import os
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 
-from fwd_core.errors import CalibrationError, EngineFileError, ForwardWarning
+from fwd_core.errors import CalibrationError, EngineFileError
 from fwd_core.files import atomic_path
 from fwd_core.quantize import cache_text
 from fwd_core.quantize.cache_text import DEFAULT_VERSION, HEADER, scale_bits, word_of
+from fwd_core.told import warn
 
 
 class CalibrationCache(Mapping[str, float]):
@@ -84,11 +84,17 @@ class CalibrationCache(Mapping[str, float]):
         version, word, scales = cache_text.parse_cache(path)
         found = cache_text.ALGORITHMS[word]
         if algorithm is not None and word_of(algorithm) != word:
+            shared = cache_text.is_shared(word)
             raise CalibrationError(
                 f"{os.fspath(path)} was calibrated by another algorithm",
                 expected=f"{algorithm} ({word_of(algorithm)} in the file)",
-                got=f"{found} ({word})",
-                hint=f"ask for {found}, or remove the file to calibrate anew",
+                got=f"{word}, which caches of {found}, mse and percentile carry"
+                if shared
+                else f"{found} ({word})",
+                hint="ask for the one it was calibrated by, or for none to take the ranges as they "
+                "are, or remove the file to calibrate anew"
+                if shared
+                else f"ask for {found}, or remove the file to calibrate anew",
             )
         # 127 times a float32 is exact in float64: what is read is what is written again.
         ranges = {name: scale * 127.0 for name, scale in scales.items()}
@@ -169,18 +175,24 @@ class CalibrationCache(Mapping[str, float]):
         everything = {*needed, *known}
         unknown = [name for name in self if name not in everything]
         if unknown or (missing and not self.partial):
-            raise self._unfit(missing, unknown, sorted(everything))
+            raise self._unfit(needed, missing, unknown, sorted(everything))
         if missing:
-            warnings.warn(
+            warn(
                 f"{len(missing)} of {len(needed)} tensors have no scale and stay in float: "
-                f"{listed(missing)}",
-                ForwardWarning,
-                stacklevel=2,
+                f"{listed(missing)}"
+            )
+        wanted = frozenset(needed)
+        unused = [name for name in self if name not in wanted] if self.partial else []
+        if unused:  # caches hold more where others wrote them
+            warn(
+                f"{len(unused)} of {len(self)} scales are of tensors that int8 does not need, and "
+                f"are not used: {listed(unused, 5)}. `fwd inspect MODEL --input … --tensors` says "
+                "which it needs"
             )
         return {name: self[name] for name in needed if self.get(name)}
 
     def _unfit(
-        self, missing: list[str], unknown: list[str], everything: list[str]
+        self, needed: list[str], missing: list[str], unknown: list[str], everything: list[str]
     ) -> CalibrationError:
         details = []
         if missing and not self.partial:
@@ -189,9 +201,20 @@ class CalibrationCache(Mapping[str, float]):
             found = (_with_closest(name, missing or everything) for name in unknown[:_SHOWN])
             more = f", and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
             details.append(f"not in the model ({len(unknown)}): {', '.join(found)}{more}")
+        if self.partial:
+            return CalibrationError(
+                "the scales, which were set by hand, do not fit the model",
+                expected=f"names of its {len(everything)} tensors, of which int8 needs "
+                f"{len(needed)}",
+                got=f"{len(self)} scales",
+                details=details,
+                hint="rename these tensors to those that `fwd inspect MODEL --input … --tensors` "
+                "prints, or leave them out",
+            )
         return CalibrationError(
             "the calibration cache does not fit the model",
-            expected=f"ranges of its {len(everything)} tensors",
+            expected=f"ranges of the {len(needed)} tensors that int8 needs, of the model's "
+            f"{len(everything)}",
             got=f"{len(self)} ranges",
             details=details,
             hint="calibrate anew, or rename the tensors in the file to those that "
@@ -232,10 +255,10 @@ class CalibrationCache(Mapping[str, float]):
 _SHOWN = 10
 
 
-def listed(names: list[str]) -> str:
+def listed(names: list[str], shown: int = _SHOWN) -> str:
     """The first few names, and how many more there are."""
-    more = f", and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
+    more = f", and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more
 
 
 def _with_closest(name: str, known: list[str]) -> str:

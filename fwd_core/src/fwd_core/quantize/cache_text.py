@@ -22,6 +22,7 @@ ALGORITHMS = {
 }
 HEADER = re.compile(r"TRT-(\d+)-(\w+)")
 _WORDS = {algorithm: word for word, algorithm in ALGORITHMS.items()}
+_SHARED = "EntropyCalibration2"
 _HEX = re.compile(r"[0-9a-fA-F]{1,8}")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _LEAST_NORMAL = 0x00800000
@@ -36,7 +37,12 @@ def word_of(algorithm: str) -> str:
     For one that TensorRT does not have, that of its preferred calibrator: TensorRT takes ranges
     from a cache as they are, but ignores a cache with any other word than its calibrator's.
     """
-    return _WORDS.get(algorithm, "EntropyCalibration2")
+    return _WORDS.get(algorithm, _SHARED)
+
+
+def is_shared(word: str) -> bool:
+    """Whether caches of several algorithms have this word."""
+    return word == _SHARED
 
 
 def scale_bits(amax: float) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Union
 from numpy.typing import NDArray
 
 from fwd_core import files
-from fwd_core.errors import CalibrationError, EngineFileError, ForwardWarning, OptionError
+from fwd_core.errors import CalibrationError, EngineFileError, OptionError
 from fwd_core.ir.graph import Graph
 from fwd_core.quantize.algorithms import Algorithm, algorithm_of
 from fwd_core.quantize.cache import CalibrationCache, listed
@@ -19,6 +18,7 @@ from fwd_core.quantize.collect import Batches, watch
 from fwd_core.quantize.histogram import Histogram
 from fwd_core.quantize.placement import place, quantizable
 from fwd_core.quantize.report import Placement
+from fwd_core.told import warn
 
 if TYPE_CHECKING:
     from fwd_core.builder import Builder
@@ -231,10 +231,8 @@ def _warn_of_few(histograms: Mapping[str, Histogram], algorithm: Algorithm) -> N
     found = {name: one.count - one.zeros for name, one in histograms.items()}
     few = [name for name, count in found.items() if 0 < count < algorithm.least_values]
     if few:
-        warnings.warn(
+        warn(
             f"{len(few)} of {len(found)} tensors have had fewer than {algorithm.least_values} "
             f"values that are not 0, too few for {algorithm.name!r}, which then clips more than is "
-            f"good: {listed(few)}. Calibrate with more batches, or by 'mse' or 'minmax'",
-            ForwardWarning,
-            stacklevel=2,
+            f"good: {listed(few)}. Calibrate with more batches, or by 'mse' or 'minmax'"
         )

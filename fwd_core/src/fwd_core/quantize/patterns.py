@@ -55,6 +55,6 @@ def _unmatched(pattern: str, forms: object) -> OptionError:
     hint = (
         f"did you mean {' or '.join(map(repr, close))}?"
         if close
-        else "print the graph to see names"
+        else "`fwd inspect MODEL --input … --tensors` prints names of nodes"
     )
     return OptionError(f"skip: no node matches {pattern!r}", hint=hint)

@@ -20,6 +20,7 @@ from fwd_core.quantize import CalibrationCache
 from fwd_core.quantize.calibrate import Calibrator
 from fwd_ops_torch.api.calibration import IPyBatchStream, calibrator_of
 from fwd_ops_torch.api.engine import TorchEngine
+from fwd_ops_torch.api.keywords import require_spelt
 from fwd_ops_torch.api.progress import shown_in_terminal
 from fwd_ops_torch.api.sizes import dynamic_sizes
 
@@ -258,6 +259,7 @@ def build(
         contexts=contexts,
         calibrator=None if calibrator is None else calibrator_of(calibrator),
     )
+    require_spelt(build, builder)
     if isinstance(example_inputs, Mapping):
         inputs: Any = dict(example_inputs)
     else:

@@ -25,6 +25,10 @@ from fwd_ops_torch.api.progress import shown_in_terminal
 from fwd_ops_torch.api.sizes import dynamic_sizes
 
 PathLike = Union[str, "os.PathLike[str]"]
+_FOLDERS = (
+    "Python takes arrays, as [numpy.load(file) for file in files]; a file or a folder goes to "
+    "`fwd build --calibrate`"
+)
 
 
 class IPyBatchStream:
@@ -128,6 +132,7 @@ def given_batches(batches: Any) -> Batches:
         expected="a DataLoader, a list of tensors, arrays or mappings, an IPyBatchStream, or the "
         "like",
         got=type(batches).__name__,
+        hint=_FOLDERS if isinstance(batches, (str, os.PathLike)) else None,
     )
 
 
@@ -224,6 +229,7 @@ def calibrate(
         ForwardError: Another subclass, as :func:`build`.
     """
     sizes = dynamic_sizes(dynamic, dynamic_batch)
+    _require_order(model, batches)
     items, first = given_batches(batches), None
     if example_inputs is None:
         if callable(items):
@@ -249,6 +255,21 @@ def calibrate(
         raise
     calibrator = Calibrator(items, algorithm=algorithm, skip=skip, attention=attention)
     return calibrator.calibrate(graph, builder)
+
+
+def _require_order(model: Any, batches: Any) -> None:
+    import torch
+
+    kinds = (torch.nn.Module, torch.export.ExportedProgram)
+    paths = (str, os.PathLike)
+    if isinstance(batches, kinds) or (
+        isinstance(batches, paths) and not isinstance(model, (*kinds, *paths))
+    ):
+        raise OptionError(
+            "calibrate() takes the model first, and then the batches",
+            expected="calibrate(model, batches)",
+            got=f"calibrate({type(model).__name__}, {type(batches).__name__})",
+        )
 
 
 def _first_and_all(items: Iterable[Any]) -> tuple[Any, Iterable[Any]]:
@@ -289,6 +310,13 @@ def calibrator_of(
     """
     if isinstance(given, Calibrator):
         return given
+    if isinstance(given, (str, os.PathLike)) and os.path.isdir(given):
+        raise OptionError(
+            "argument 'calibrator'",
+            expected="a calibrator, a calibration cache or its file, batches or a stream of them",
+            got=f"a folder, {os.fspath(given)}",
+            hint=_FOLDERS,
+        )
     if isinstance(given, (CalibrationCache, str, os.PathLike)):
         return Calibrator(cache=given)
     if isinstance(given, Iterable) or hasattr(given, "getNumpyBatch"):

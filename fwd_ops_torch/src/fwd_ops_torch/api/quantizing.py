@@ -16,6 +16,7 @@ from fwd_core.quantize.calibrate import Calibrator
 from fwd_core.quantize.search import Quantized, search
 from fwd_ops_torch.api.calibration import IPyBatchStream, as_inputs, given_batches
 from fwd_ops_torch.api.engine import TorchEngine
+from fwd_ops_torch.api.keywords import require_spelt
 from fwd_ops_torch.api.progress import shown_in_terminal
 from fwd_ops_torch.api.sizes import dynamic_sizes
 
@@ -88,5 +89,6 @@ def quantize(
         on_event=on_event if on_event is not None else shown_in_terminal(),
         calibrator=calibrator,
     )
+    require_spelt(quantize, builder)
     graph = builder.import_model(model, as_inputs(example_inputs), dynamic=sizes)
     return search(graph, builder, metric, max_drop, shown=TorchEngine)

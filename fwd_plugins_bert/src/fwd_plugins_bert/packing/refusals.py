@@ -19,12 +19,15 @@ def mask_of(graph: Graph, name: str) -> Value:
         OptionError: There is none of that name, or it is not [batch, length].
     """
     found = next((value for value in graph.inputs if value.name == name), None)
-    flat = [str(value) for value in graph.inputs if value.type.rank == 2]
+    flat = [value.name for value in graph.inputs if value.type.rank == 2]
     if found is None:
+        seen = [_named(*one) for one in sorted(_seen(graph), key=lambda one: one[0].name)]
         raise OptionError(
             f"variable_length: the model has no input {name!r}",
             expected=f"the padding mask, [batch, length]: one of {', '.join(flat) or 'none here'}",
-            hint="variable_length='NAME' names the mask, '~NAME' one that marks padding",
+            hint=f"variable_length={seen[0]!r}, by which attention is masked"
+            if seen
+            else "variable_length='NAME' names the mask, '~NAME' one that marks padding",
         )
     if found.type.rank != 2:
         raise OptionError(
@@ -41,7 +44,7 @@ def require_used(graph: Graph, mask: Value, marks_padding: bool) -> None:
     Raises:
         OptionError: It is.
     """
-    seen = {one for value in _masks(graph) if (one := _by(value)) is not None}
+    seen = _seen(graph)
     if not seen or (mask, marks_padding) in seen:
         return
     names = sorted(_named(value, marks) for value, marks in seen)
@@ -106,6 +109,11 @@ def nothing(mask: Value, apart: bool) -> OptionError:
 
 def _named(mask: Value, marks_padding: bool) -> str:
     return f"{'~' if marks_padding else ''}{mask.name}"
+
+
+def _seen(graph: Graph) -> set[tuple[Value, bool]]:
+    """Inputs that attention is seen to be masked by, and whether they mark padding."""
+    return {one for value in _masks(graph) if (one := _by(value)) is not None}
 
 
 def _by(mask: Value) -> tuple[Value, bool] | None:
