@@ -77,6 +77,8 @@ def test_blocks_for_a_gpu_are_python() -> None:
 @pytest.mark.filterwarnings(
     "ignore:`torch.jit.:DeprecationWarning"  # the tutorial makes a TorchScript file on purpose
 )
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")  # and so does the guide to BERT
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # tracing reads it
 def test_page(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     text = page.read_text(encoding="utf-8")
