@@ -41,7 +41,7 @@ def commands(text: str) -> Iterator[list[str]]:
 
 
 def unknown(program: Any, arguments: list[str]) -> list[str]:
-    """Options that the program lacks. What stands in text need not be whole, so none is required."""
+    """Options that the program lacks. A command in text need not be whole: none is required."""
     name, *rest = arguments
     assert name in program.commands, f"there is no `fwd {name}`"
     known = {"-h", "--help"}
