@@ -78,6 +78,18 @@ def test_a_few_are_taken_from_all_over_the_file() -> None:
     assert max(np.diff(places)) < 0.5 * len(all_ids)
 
 
+def test_a_stride_beyond_the_window_skips_nothing_and_no_window_is_padding_alone() -> None:
+    beyond = list(BertBatchStream(SQUAD, VOCABULARY, 1, 64, 10_000, doc_stride=10_000))
+    tokenizer = BertTokenizer(VOCABULARY)
+    pieces = 0
+    for one in read_squad_json(SQUAD):
+        pieces += sum(len(tokenizer.tokenize(word)) for word in one.doc_tokens)
+    # Of each window the segments tell its text, and the separator behind it.
+    texts = [int(types.sum()) - 1 for _, _, types in beyond]
+    assert min(texts) > 0
+    assert sum(texts) == pieces
+
+
 def test_it_can_be_gone_through_any_number_of_times() -> None:
     stream = BertBatchStream(SQUAD, VOCABULARY, 8, 64, 20)
     first, second = list(stream), list(stream)

@@ -64,6 +64,16 @@ def test_the_reference_of_what_scripts_import_is_whole() -> None:
     assert not [name for name in forward.__all__ if name not in page and name != "__version__"]
 
 
+def test_pages_that_only_the_site_has_are_said_to_be_made() -> None:
+    pages = {page: page.read_text(encoding="utf-8") for page in ROOT.glob("docs/**/*.md")}
+    made = re.compile(r"\]\([^)\s]*reference/(?:cli|hooks|operators)\.md")
+    linking = [page for page, text in pages.items() if made.search(text)]
+    assert len(linking) > 4
+    silent = [str(page) for page in linking if "made by `nox -s docs`" not in pages[page]]
+    assert not silent
+    assert "made by `nox -s docs`" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
 def test_blocks_for_a_gpu_are_python() -> None:
     found = 0
     for page in ROOT.glob("docs/**/*.md"):
@@ -77,6 +87,8 @@ def test_blocks_for_a_gpu_are_python() -> None:
 @pytest.mark.filterwarnings(
     "ignore:`torch.jit.:DeprecationWarning"  # the tutorial makes a TorchScript file on purpose
 )
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")  # and so does the guide to BERT
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # tracing reads it
 def test_page(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     text = page.read_text(encoding="utf-8")

@@ -36,7 +36,8 @@ class BertBatchStream(forward.IPyBatchStream):
         batch_size: How many windows a batch has.
         max_seq_length: How many tokens a window has, padding counted.
         num_inputs: How many windows there are at most.
-        doc_stride: By how many tokens a window begins after the one before it.
+        doc_stride: By how many tokens a window begins after the one before it: at most by as many
+            as it has of the text, so that no text is skipped.
         max_query_length: How many tokens of a question are kept.
         do_lower_case: For models that are called uncased.
         inputs: What the batches hold: names of ``input_ids``, ``attention_mask`` and

@@ -237,7 +237,15 @@ def test_options_that_mean_nothing(arguments: list[str], text: str) -> None:
         (
             ["--calibrate", "named.npz"],
             "error: named.npz holds other arrays than the model has inputs\n"
-            "  at batch 0 (the first is 0)\n  expected: x: float32[2, 4]\n  got:      z\n",
+            "  at batch 0 (the first is 0)\n  expected: x: float32[2, 4]\n  got:      z\n"
+            "  Hint: write the arrays of the model's inputs alone, by their names: "
+            "numpy.savez(file, NAME=array, …); a stream of text has inputs=[...] for that\n",
+        ),
+        (
+            ["--calibrate", "more.npz"],
+            "error: more.npz holds other arrays than the model has inputs\n"
+            "  at batch 0 (the first is 0)\n  expected: x: float32[2, 4]\n  got:      x, z\n"
+            "  Hint: write the arrays of the model's inputs alone",
         ),
         (
             ["--calibrate", "two.npz"],
@@ -268,6 +276,7 @@ def test_options_that_mean_nothing(arguments: list[str], text: str) -> None:
 def test_data_that_does_not_fit(arguments: list[str], text: str) -> None:
     Path("empty").mkdir()
     np.savez("named.npz", z=_x(2))
+    np.savez("more.npz", x=_x(2), z=_x(2))
     np.savez("two.npz", _x(2), _x(2))
     np.save("wide.npy", np.ones((4, 5), np.float32))
     np.save("double.npy", np.ones((2, 4)))

@@ -92,6 +92,8 @@ def _by_name(file: str, ports: Sequence[Port]) -> dict[str, NDArray[Any]]:
             f"{file} holds other arrays than the model has inputs",
             expected=expected,
             got=", ".join(arrays),
+            hint="write the arrays of the model's inputs alone, by their names: numpy.savez(file, "
+            "NAME=array, …); a stream of text has inputs=[...] for that",
         )
     return {name: arrays[name] for name in names}
 

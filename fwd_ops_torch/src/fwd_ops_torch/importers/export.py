@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from fwd_ops_torch.importers.archives import require_whole
 from fwd_ops_torch.importers.boundary import bind_inputs, finish, input_leaves
 from fwd_ops_torch.importers.failures import failure
 from fwd_ops_torch.importers.fx import FxInterpreter, location_of
+from fwd_ops_torch.importers.hushed import hushed
 from fwd_ops_torch.importers.problems import CannotContinueError
 from fwd_ops_torch.importers.program_inputs import bind_symbols, match_program, user_inputs
 from fwd_ops_torch.importers.pytrees import structure_of
@@ -25,6 +27,10 @@ from fwd_ops_torch.importers.registering import register_for
 from fwd_ops_torch.importers.scan_fx import scan_fx
 from fwd_ops_torch.importers.session import Session
 from fwd_ops_torch.importers.sniff import kind_of
+
+#: Where torch's error says that its log has the reason, and a class that it cannot make again.
+_ABOVE = "check the warnings above"
+_UNREGISTERED = re.compile(r"Deserializing (\S+) in pytree is not registered")
 
 
 class ExportImporter:
@@ -53,16 +59,39 @@ class ExportImporter:
         path = os.fspath(source)
         require_whole(path)
         register_for(path)
-        try:
-            program = torch.export.load(path)
-        except Exception as error:  # noqa: BLE001 - torch raises many kinds for damaged or newer files
-            raise UnsupportedModelError(
-                f"{path} looks like a torch.export program, but torch cannot load it",
-                details=[line for line in str(error).splitlines()[:3] if line.strip()],
-                hint="it may be damaged, or written by a newer torch",
-            ) from None
+        program = _read(path)
         title = os.path.splitext(os.path.basename(path))[0]
         return import_program(program, request, title, owned=True)
+
+
+def _read(path: str) -> torch.export.ExportedProgram:
+    """The program of a file.
+
+    Raises:
+        UnsupportedModelError: Torch cannot load it; what it says beside its error is told too.
+    """
+    heard: list[str] = []
+    try:
+        with hushed() as heard:
+            return torch.export.load(path)
+    except Exception as error:  # noqa: BLE001 - torch raises many kinds for damaged or newer files
+        own = [line for line in str(error).splitlines() if line.strip()]
+        if heard and any(_ABOVE in line for line in own):
+            own = [line for told in heard for line in told.splitlines() if line.strip()]
+        if (missing := _UNREGISTERED.search("\n".join(own))) is not None:
+            name = missing[1]
+            raise UnsupportedModelError(
+                f"{path} takes or gives {name}, a class that torch does not know here",
+                details=own[:3],
+                hint=f"`import {name.rpartition('.')[0]}` before it is built, where that registers "
+                "the class; on the command line: give a file of torch.jit.trace(module, inputs, "
+                "strict=False)",
+            ) from None
+        raise UnsupportedModelError(
+            f"{path} looks like a torch.export program, but torch cannot load it",
+            details=own[:3],
+            hint="it may be damaged, or written by a newer torch",
+        ) from None
 
 
 def import_program(

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import inspect
-import io
-import logging
-import os
-import sys
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -22,6 +17,7 @@ from fwd_ops_torch.importers import jit
 from fwd_ops_torch.importers.batches import elsewhere
 from fwd_ops_torch.importers.boundary import input_leaves, match_arguments
 from fwd_ops_torch.importers.export import import_program
+from fwd_ops_torch.importers.hushed import hushed
 from fwd_ops_torch.importers.locations import locate
 from fwd_ops_torch.importers.refused_exports import refusal, words
 
@@ -79,7 +75,7 @@ def export(module: torch.nn.Module, request: ImportRequest) -> torch.export.Expo
 
     positional, keywords = call()
     try:
-        with _hushed():
+        with hushed():
             return torch.export.export(
                 module,
                 positional,
@@ -91,33 +87,6 @@ def export(module: torch.nn.Module, request: ImportRequest) -> torch.export.Expo
     except Exception as error:  # noqa: BLE001 - export raises many kinds, all of them about the user's model
         require_runs(module, *call())
         raise refusal(module, error, __file__, elsewhere(request.dynamic, sizes)) from None
-
-
-@contextmanager
-def _hushed() -> Iterator[None]:
-    """Keep torch from printing whole graphs and advice on its own logs where an export fails.
-
-    Its words are in the error. Whoever sets TORCH_LOGS asks for more, and gets it.
-    """
-    if os.environ.get("TORCH_LOGS"):
-        yield
-        return
-    named = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "torch"]
-    handlers = {handler for name in named for handler in logging.getLogger(name).handlers}
-    printed = io.StringIO()
-    for handler in handlers:
-        handler.addFilter(_is_error)
-    try:
-        with redirect_stderr(printed):
-            yield
-    finally:
-        for handler in handlers:
-            handler.removeFilter(_is_error)
-    sys.stderr.write(printed.getvalue())  # nothing failed, so it is no dump
-
-
-def _is_error(record: logging.LogRecord) -> bool:
-    return record.levelno >= logging.ERROR
 
 
 def require_runs(

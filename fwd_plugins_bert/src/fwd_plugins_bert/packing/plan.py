@@ -73,7 +73,7 @@ def made(graph: Graph, mask: Value, marks_padding: bool) -> Plan:
         elif first is not None:
             raise refusals.mixed(graph, mask, first)
         else:
-            raise refusals.nothing(mask, bool(loose))
+            raise refusals.nothing(graph, mask, bool(loose))
 
 
 def _candidates(graph: Graph, mask: Value) -> dict[Value, bool]:

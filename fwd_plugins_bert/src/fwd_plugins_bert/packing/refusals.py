@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fwd_core.errors import OptionError
-from fwd_core.ir import Graph, Value, ops
+from fwd_core.ir import Graph, Value, is_equal, ops
 from fwd_plugins_bert.packing.products import MixedError
 from fwd_plugins_bert.padding import padding, source
 
@@ -91,9 +91,18 @@ def mixed(graph: Graph, mask: Value, told: MixedError) -> OptionError:
     )
 
 
-def nothing(mask: Value, apart: bool) -> OptionError:
+def nothing(graph: Graph, mask: Value, apart: bool) -> OptionError:
     """No layer is known to work on tokens of this mask."""
     batch, length = mask.type.shape
+    if other := _of_other_sizes(graph, mask):
+        name = other[0].name
+        return OptionError(
+            f"variable_length: input {mask.name!r} need not have the batch and length of {name!r}",
+            expected="sizes that are fixed in both, or dynamic in both under one name",
+            got=", ".join(f"{one.name}: {one.type}" for one in (mask, *other)),
+            hint=f"dynamic={{{mask.name!r}: sizes, {name!r}: sizes}} gives them the same; "
+            f"or {_LEAVE}",
+        )
     if apart:
         return OptionError(
             f"variable_length: nothing shows that input {mask.name!r} is the mask of these tokens",
@@ -105,6 +114,18 @@ def nothing(mask: Value, apart: bool) -> OptionError:
         expected=f"layers on values of {batch} x {length} tokens",
         hint=_LEAVE,
     )
+
+
+def _of_other_sizes(graph: Graph, mask: Value) -> list[Value]:
+    """Inputs that have the sizes of the mask in some runs, and not in all."""
+    found = []
+    for value in graph.inputs:
+        if value is not mask and value.type.rank >= 2:
+            pairs = zip(value.type.shape[:2], mask.type.shape, strict=True)
+            equal = [is_equal(a, b) for a, b in pairs]
+            if None in equal and False not in equal:
+                found.append(value)
+    return found
 
 
 def _named(mask: Value, marks_padding: bool) -> str:
