@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -327,8 +328,9 @@ class TestImporters:
             UnsupportedModelError, match="no importer takes dict\n  expected: layers$"
         ):
             _builder().build({}, (X,))
-        with pytest.raises(UnsupportedModelError, match=r"no importer takes model\.xyz"):
-            _builder().build("model.xyz", (X,))
+        for path in ("model.xyz", Path("model.xyz")):
+            with pytest.raises(UnsupportedModelError, match=r"no importer takes model\.xyz"):
+                _builder().build(path, (X,))
 
     def test_no_importers_at_all(self) -> None:
         builder = Builder(plugins=Plugins())

@@ -24,7 +24,8 @@ def importer_of(source: object, plugins: Plugins) -> Importer:
     for importer in importers:
         if importer.accepts(source):
             return importer
-    shown = source if isinstance(source, str) else type(source).__name__
+    is_path = isinstance(source, (str, os.PathLike))
+    shown = str(source) if is_path else type(source).__name__
     raise UnsupportedModelError(
         f"no importer takes {shown}",
         expected=", ".join(one.name for one in importers if not hidden(one))
