@@ -14,8 +14,12 @@ from blocks import residual_block, transformer_block
 
 from fwd_core import Builder, Engine, core_pack
 from fwd_core.backends.tensorrt import TensorRTBackend, memory
+from fwd_core.backends.tensorrt.compiling import configure
+from fwd_core.backends.tensorrt.features import HIDES_SOURCES
 from fwd_core.backends.tensorrt.layers import CompiledLayer, half_share
 from fwd_core.backends.tensorrt.library import load
+from fwd_core.backends.tensorrt.logger import listen, logger
+from fwd_core.backends.tensorrt.options import TensorRTOptions
 from fwd_core.backends.tensorrt.runtime import cuda
 from fwd_core.errors import ForwardWarning, InputError
 from fwd_core.ir import DType, Graph, TensorType, ops, symbol
@@ -144,6 +148,21 @@ def test_a_hardware_compatible_plan_runs() -> None:
 def test_tactic_sources(sources: str) -> None:
     with _compile(_linear(), tactic_sources=sources) as engine:
         _assert_right(engine, 3)
+
+
+@pytest.mark.parametrize(("sources", "hidden"), [(None, True), ("cublas_lt", False)])
+def test_libraries_beside_it_are_looked_at_where_they_are_named(
+    sources: str | None, hidden: bool
+) -> None:
+    library = load("tensorrt")
+    if not library.features.sources_hidden:
+        pytest.skip("later versions do as they are told")
+    options = TensorRTOptions(tactic_sources=sources)
+    with listen(library.trt) as record:
+        builder = library.trt.Builder(logger(library.trt))
+        config = configure(library, builder, options, "float32", {}, [], None, record)
+    hides = getattr(library.trt.PreviewFeature, HIDES_SOURCES)
+    assert config.get_preview_feature(hides) is hidden
 
 
 @pytest.mark.parametrize("batch", [4, symbol("batch", 1, 4, 8)], ids=["static", "dynamic"])
