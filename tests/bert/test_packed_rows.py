@@ -152,6 +152,15 @@ def test_gelu_of_what_others_read() -> None:
     assert told == ["others read what GELU is taken of"] * 2
 
 
+def test_operators_of_several_results_are_none_of_it() -> None:
+    graph = packed()
+    (y,) = graph.outputs
+    found = graph.add(ops.TopK(y, 3, 2))
+    graph.set_outputs([y, *found], ["y", "values", "places"])
+    rewrite.run(graph, ALL, verify=True)
+    assert (count(graph, PackedLinear), count(graph, ops.TopK)) == (6, 1)
+
+
 def test_a_graph_with_padding_is_left() -> None:
     graph = encoder(3, True)
     assert fusions.refusals(graph, [FusePackedLinear(), FusePackedSkipNorm()]) == []

@@ -33,7 +33,7 @@ class FusePackedLinear(Fusion[PackedLinear]):
 
     def find(self, node: Node) -> PackedLinear | Refusal | None:
         """Match the product, or the activation of one that was matched before."""
-        op, graph = node.op, node.output.graph
+        op = node.op
         if isinstance(op, ops.Gelu):
             linear = match.made_by(op.x, PackedLinear)
             if linear is None or linear.activation != "identity":
@@ -46,7 +46,7 @@ class FusePackedLinear(Fusion[PackedLinear]):
             return None
         if any(value is not None and value.constant is None for value in (op.weight, op.bias)):
             return Refusal("the weight or the bias is no constant, as where it is quantized")
-        return PackedLinear(op.x, op.weight, op.bias) if _between_rows(graph) else _ELSEWHERE
+        return PackedLinear(op.x, op.weight, op.bias) if _between_rows(op.x.graph) else _ELSEWHERE
 
     def replace(self, found: PackedLinear, emit: Emitter) -> Value:
         """The operator."""
