@@ -155,7 +155,7 @@ def test_gelu_of_what_others_read() -> None:
 def test_operators_of_several_results_are_none_of_it() -> None:
     graph = packed()
     (y,) = graph.outputs
-    found = graph.add(ops.TopK(y, 3, 2))
+    found = graph.add_all(ops.TopK(y, 3, 2))
     graph.set_outputs([y, *found], ["y", "values", "places"])
     rewrite.run(graph, ALL, verify=True)
     assert (count(graph, PackedLinear), count(graph, ops.TopK)) == (6, 1)
