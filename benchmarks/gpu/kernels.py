@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from benchmarks.gpu import build
+from benchmarks.gpu import build, onnx_route
 from benchmarks.gpu.case import Case
 from benchmarks.gpu.replay import Replay
 from benchmarks.gpu.rows import BATCHES, MODELS, MODES
@@ -100,9 +100,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             bound = engine.plan.manifest["bindings"]
         names = (bound["inputs"], bound["outputs"])
     else:
-        inputs, outputs = case.read()
-        names = ([f"input_{i}" for i in range(len(inputs))],
-                 [f"output_{i}" for i in range(len(outputs))])  # fmt: skip
+        parsed = onnx_route.names(case)
+        names = (parsed["inputs"], parsed["outputs"])
     run(case, plan, names)
 
 

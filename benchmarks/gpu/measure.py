@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.gpu import build, host, overhead, rows
+from benchmarks.gpu import build, host, onnx_route, overhead, rows
 from benchmarks.gpu.case import Case, accuracy
 from benchmarks.gpu.replay import Replay
 from benchmarks.gpu.rounds import Call, in_turns
@@ -162,10 +162,7 @@ def measure(row: Row, folder: Path, asked: argparse.Namespace) -> dict[str, Any]
         if "failed" in found[route]:
             continue
         plan = (case.folder / f"{made_by}-{mode}.plan").read_bytes()
-        names = found[route].pop("bindings", None) or {
-            "inputs": [f"input_{i}" for i in range(len(inputs))],
-            "outputs": [f"output_{i}" for i in range(len(expected))],
-        }
+        names = found[route].pop("bindings", None) or onnx_route.names(case)
         feeds = list(zip(names["inputs"], inputs, strict=True))
         try:
             replays[route] = Replay(library, plan, feeds, names["outputs"])

@@ -51,6 +51,15 @@ def narrows(library: Library) -> bool:
     return hasattr(library.trt.BuilderFlag, "FP16")
 
 
+def names(case: Case) -> dict[str, list[str]]:
+    """Names of the inputs and outputs of a case's ONNX file, as it was exported."""
+    inputs, outputs = case.read()
+    return {
+        "inputs": [f"input_{i}" for i in range(len(inputs))],
+        "outputs": [f"output_{i}" for i in range(len(outputs))],
+    }
+
+
 def build(library: Library, path: Path, settings: Settings, case: Case | None = None) -> Any:
     """The engine's bytes, as an ``IHostMemory``.
 

@@ -58,11 +58,7 @@ def build_route(route: str, case: Case, settings: onnx_route.Settings) -> None:
     start, used = time.perf_counter(), list[str]()
     if route == "onnx":
         plan = onnx_route.build(chosen, case.onnx, settings, case)
-        inputs, outputs = case.read()
-        names: dict[str, Any] = {
-            "inputs": [f"input_{i}" for i in range(len(inputs))],
-            "outputs": [f"output_{i}" for i in range(len(outputs))],
-        }
+        names: dict[str, Any] = onnx_route.names(case)
     else:
         if route.startswith(_WITH):
             os.environ[VARIABLE] = route.removeprefix(_WITH)  # before packs are asked

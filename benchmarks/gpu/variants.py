@@ -107,11 +107,7 @@ def make(variant: Variant, case: Case, settings: onnx_route.Settings) -> None:
     chosen, start = build.library(), time.perf_counter()
     if variant.route == "onnx":
         plan = onnx_route.build(chosen, case.onnx, settings, case)
-        inputs, outputs = case.read()
-        names: dict[str, Any] = {
-            "inputs": [f"input_{i}" for i in range(len(inputs))],
-            "outputs": [f"output_{i}" for i in range(len(outputs))],
-        }
+        names: dict[str, Any] = onnx_route.names(case)
     else:
         if settings.mode == "int8":
             build.calibrate(chosen, case, settings)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from encoder_graphs import Mask, encoder, feeds
 from on_openvino import run
-from packed_graphs import change, cleaned, packed
+from packed_graphs import change, cleaned, packed, quantized
 
 import fwd_plugins_bert.pack
 from fwd_core import Builder, core_pack, rewrite
@@ -216,15 +216,6 @@ def _doubled(graph: Graph) -> None:
     change(graph, ops.Gather, twice)
 
 
-def _quantized(graph: Graph) -> None:
-    def narrow(op: ops.Linear, emit: Emitter) -> ops.Linear:
-        scale = emit.constant(Tensor(np.array(0.1, np.float32)), "scale")
-        bytes_ = ops.Quantize(op.weight, scale, None, None, -127, 127, DType.INT8)
-        return replace(op, weight=emit(ops.Dequantize(emit(bytes_), scale, None, None, F32)))
-
-    change(graph, ops.Linear, narrow)
-
-
 def _of_all_places(graph: Graph) -> None:
     def around(op: ops.Attention, emit: Emitter) -> ops.Attention:
         return replace(op, key=emit(ops.Relu(op.key)))
@@ -241,7 +232,7 @@ def _of_all_places(graph: Graph) -> None:
         (_padding_kept, "the mask is not that of the padding that was removed"),
         (_read_twice, "others read the context"),
         (_doubled, "heads are not put side by side, token by token"),
-        (_quantized, "a projection is quantized"),
+        (quantized, "a projection is quantized"),
         (_of_all_places, "a query, key or value is not of tokens alone"),
     ],
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,14 +11,14 @@ import numpy as np
 import pytest
 from encoder_graphs import encoder, feeds
 from on_openvino import run
-from packed_graphs import change, packed
+from packed_graphs import packed, quantized
 from refusals import EIGHT, Operands, why
 
 import fwd_plugins_bert.pack
 from fwd_core import Builder, core_pack, rewrite
 from fwd_core.backends.tensorrt.features import ROWS
 from fwd_core.errors import GraphError
-from fwd_core.ir import DType, Emitter, Graph, Tensor, TensorType, Value, ops
+from fwd_core.ir import DType, Graph, TensorType, Value, ops
 from fwd_core.plugins import Plugins
 from fwd_plugins_bert import fusions
 from fwd_plugins_bert.ops import PackedLinear, PackedSelfAttention, PackedSkipNorm
@@ -109,15 +108,6 @@ def test_it_computes_what_it_replaces() -> None:
     np.testing.assert_allclose(outputs(graph), wanted, rtol=1e-4, atol=1e-5)
 
 
-def _quantized(graph: Graph) -> None:
-    def narrow(op: ops.Linear, emit: Emitter) -> ops.Linear:
-        scale = emit.constant(Tensor(np.array(0.1, np.float32)), "scale")
-        bytes_ = ops.Quantize(op.weight, scale, None, None, -127, 127, DType.INT8)
-        return replace(op, weight=emit(ops.Dequantize(emit(bytes_), scale, None, None, SINGLE)))
-
-    change(graph, ops.Linear, narrow)
-
-
 ELSEWHERE = "not all attention is between rows of tokens"
 CONSTANT = "the weight or the bias is no constant, as where it is quantized"
 
@@ -126,7 +116,7 @@ CONSTANT = "the weight or the bias is no constant, as where it is quantized"
     ("spoil", "first", "told"),
     [
         (lambda graph: None, [], {ELSEWHERE}),
-        (_quantized, [FusePackedSelfAttention()], {CONSTANT, ELSEWHERE}),
+        (quantized, [FusePackedSelfAttention()], {CONSTANT, ELSEWHERE}),
     ],
 )
 def test_what_is_left(spoil: Callable[[Graph], None], first: list[Any], told: set[str]) -> None:

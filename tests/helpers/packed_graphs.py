@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from encoder_graphs import Mask, encoder
 
 from fwd_core import rewrite
-from fwd_core.ir import Emitter, Graph, symbol
+from fwd_core.ir import DType, Emitter, Graph, Tensor, ops, symbol
 from fwd_core.ir.operator import Operator
 from fwd_core.rewrite import cleanup
 from fwd_plugins_bert import fusions
@@ -34,3 +36,16 @@ def change(graph: Graph, kind: type[Operator], make: Callable[[Any, Emitter], Op
     for node in list(graph):
         if isinstance(node.op, kind):
             graph.change_operator(node, make(node.op, Emitter.before(node)))
+
+
+def quantized(graph: Graph) -> None:
+    """Let weights of products be in eight bits, with one scale."""
+
+    def narrow(op: ops.Linear, emit: Emitter) -> ops.Linear:
+        scale = emit.constant(Tensor(np.array(0.1, np.float32)), "scale")
+        bytes_ = ops.Quantize(op.weight, scale, None, None, -127, 127, DType.INT8)
+        return replace(
+            op, weight=emit(ops.Dequantize(emit(bytes_), scale, None, None, DType.FLOAT32))
+        )
+
+    change(graph, ops.Linear, narrow)
