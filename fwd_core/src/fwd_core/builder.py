@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fwd_core import rewrite
-from fwd_core.asked import Asked
+from fwd_core.asked_options import Asked
 from fwd_core.backends.base import Backend, BuildConfig, Options, Port
 from fwd_core.choosing import backend_of, importer_of
 from fwd_core.engine.derived import makers_of
@@ -33,7 +33,7 @@ from fwd_core.ir.graph import Graph
 from fwd_core.modes import parse_mode
 from fwd_core.plugins import Plugins
 from fwd_core.plugins.target import Target
-from fwd_core.told import warn
+from fwd_core.user_warnings import warn
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar

@@ -223,11 +223,11 @@ def _tell_of_cache(session: Session, cache: str, calibrate: str | None, name: st
     if name is None:
         return
     from fwd_core.quantize import CalibrationCache
-    from fwd_core.quantize.cache_text import is_shared, word_of
+    from fwd_core.quantize.cache_text import SHARED_BY, is_shared, word_of
 
     CalibrationCache.load(cache, algorithm=name)  # one of another is told before the import
     if is_shared(word_of(name)):
         session.note(
-            f"{cache} is taken as one of {name}: caches of entropy_2, mse and percentile begin "
+            f"{cache} is taken as one of {name}: caches of {SHARED_BY} begin "
             "with the same word, so one of another of these would not be noticed"
         )

@@ -10,7 +10,7 @@ from fwd_core.errors import CalibrationError, EngineFileError
 from fwd_core.files import atomic_path
 from fwd_core.quantize import cache_text
 from fwd_core.quantize.cache_text import DEFAULT_VERSION, HEADER, scale_bits, word_of
-from fwd_core.told import warn
+from fwd_core.user_warnings import warn
 
 
 class CalibrationCache(Mapping[str, float]):
@@ -88,7 +88,7 @@ class CalibrationCache(Mapping[str, float]):
             raise CalibrationError(
                 f"{os.fspath(path)} was calibrated by another algorithm",
                 expected=f"{algorithm} ({word_of(algorithm)} in the file)",
-                got=f"{word}, which caches of {found}, mse and percentile carry"
+                got=f"{word}, which caches of {cache_text.SHARED_BY} carry"
                 if shared
                 else f"{found} ({word})",
                 hint="ask for the one it was calibrated by, or for none to take the ranges as they "

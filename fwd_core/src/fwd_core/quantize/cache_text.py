@@ -23,6 +23,8 @@ ALGORITHMS = {
 HEADER = re.compile(r"TRT-(\d+)-(\w+)")
 _WORDS = {algorithm: word for word, algorithm in ALGORITHMS.items()}
 _SHARED = "EntropyCalibration2"
+#: Which of our algorithms have that word.
+SHARED_BY = "entropy_2, mse and percentile"
 _HEX = re.compile(r"[0-9a-fA-F]{1,8}")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _LEAST_NORMAL = 0x00800000

@@ -18,7 +18,7 @@ from fwd_core.quantize.collect import Batches, watch
 from fwd_core.quantize.histogram import Histogram
 from fwd_core.quantize.placement import place, quantizable
 from fwd_core.quantize.report import Placement
-from fwd_core.told import warn
+from fwd_core.user_warnings import warn
 
 if TYPE_CHECKING:
     from fwd_core.builder import Builder

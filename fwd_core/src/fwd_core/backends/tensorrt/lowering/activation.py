@@ -32,7 +32,7 @@ def leaky_relu(ctx: TensorRTLowering, op: ops.LeakyRelu) -> ITensor:
 def gelu(ctx: TensorRTLowering, op: ops.Gelu) -> ITensor:
     """An activation where there is one, else the formula; that of half is by tanh.
 
-    Beside tensors of 8 bits it is by ``erf``: there the other has not been run.
+    Beside tensors of 8 bits it is what the model says: there the other has not been run.
     """
     x, dtype, rank = ctx[op.x], op.x.type.dtype, op.x.type.rank
     tanh_form = op.approximate == "tanh"
