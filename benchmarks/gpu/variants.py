@@ -6,6 +6,7 @@ and settings of it behind a colon, separated by commas:
 
 - ``level=5``, ``timings=8`` and ``sources=cublas+cublas_lt`` are for both routes: the optimization
   level, how often each kernel is timed, and where kernels may come from;
+- ``mode=float16`` builds either in another mode than ``--mode``, as to set int8 beside half;
 - ``plugins=skip+qkv`` sets ``FWD_BERT_PLUGINS`` for the build of ``forward``;
 - any other is an option of Forward's backend, as ``empty_sequences=zeros``.
 
@@ -33,7 +34,7 @@ from benchmarks.gpu import build, host, needs, onnx_route
 from benchmarks.gpu.case import Case, accuracy
 from benchmarks.gpu.replay import Replay
 from benchmarks.gpu.rounds import in_turns
-from benchmarks.gpu.rows import BATCHES, MODELS
+from benchmarks.gpu.rows import BATCHES, MODELS, MODES
 from benchmarks.summary import ratio
 
 PLUGINS = "FWD_BERT_PLUGINS"
@@ -48,6 +49,7 @@ class Variant:
         name: As it was written.
         route: ``forward`` or ``onnx``.
         shared: What both routes have.
+        mode: In place of that of the other variants, if it has one.
         options: Of Forward's backend.
         plugins: What the environment says for the build, if anything.
     """
@@ -57,6 +59,7 @@ class Variant:
     shared: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     plugins: str | None = None
+    mode: str | None = None
 
     @classmethod
     def read(cls, name: str) -> Variant:
@@ -79,6 +82,10 @@ class Variant:
                 made.shared[key] = int(value)
             elif key == "sources":
                 made.shared[key] = tuple(value.upper().split(","))
+            elif key == "mode":
+                if value not in MODES:
+                    raise error(f"{name!r}: there is no mode {value!r}: {', '.join(MODES)}")
+                made.mode = value
             elif route == "onnx":
                 raise error(f"{name!r}: the ONNX route has no {key!r}")
             elif key == "plugins":
@@ -87,10 +94,14 @@ class Variant:
                 made.options[key] = _value(value)
         return made
 
+    def settings(self, mode: str, workspace: int) -> onnx_route.Settings:
+        """How it is built, beside variants of a mode; the workspace is in MiB."""
+        return onnx_route.Settings(self.mode or mode, workspace, **self.shared)
+
     def file(self, case: Case, mode: str) -> Path:
         """What is kept of its build; the engine lies beside it."""
         plain = re.sub(r"[^\w=.+-]+", "_", self.name)
-        return case.folder / f"variant-{plain}-{mode}.json"
+        return case.folder / f"variant-{plain}-{self.mode or mode}.json"
 
 
 def _value(text: str) -> Any:
@@ -179,7 +190,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("variants", nargs="+", type=Variant.read)
     parser.add_argument("--model", default="bert_base", choices=MODELS)
     parser.add_argument("--batch", type=int, default=32, choices=BATCHES)
-    parser.add_argument("--mode", default="float16", choices=("float32", "float16", "int8"))
+    parser.add_argument("--mode", default="float16", choices=MODES)
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--workspace", type=int, default=4096, help="MiB")
     parser.add_argument("--limit", type=float, default=300, help="seconds of a build")
@@ -188,7 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     case = Case(asked.folder, asked.model, asked.batch, int8=asked.mode == "int8")
     if asked.build:
         (variant,) = asked.variants
-        make(variant, case, onnx_route.Settings(asked.mode, asked.workspace, **variant.shared))
+        make(variant, case, variant.settings(asked.mode, asked.workspace))
         return
     if told := needs.missing("tensorrt"):
         raise SystemExit(told)
@@ -196,7 +207,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     shared += ["--mode", asked.mode, "--workspace", str(asked.workspace)]
     built = []
     for variant in asked.variants:
-        settings = onnx_route.Settings(asked.mode, asked.workspace, **variant.shared)
+        settings = variant.settings(asked.mode, asked.workspace)
         if not is_built(variant, case, settings):
             command = [sys.executable, "-m", "benchmarks.gpu.variants", *shared, variant.name]
             try:

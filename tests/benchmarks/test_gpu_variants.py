@@ -28,7 +28,10 @@ def test_what_a_name_says() -> None:
     assert Variant.read("onnx:sources=cublas+cublas_lt").shared == {
         "sources": ("CUBLAS", "CUBLAS_LT")
     }
+    half = Variant.read("onnx:mode=float16,level=2")
+    assert half.settings("int8", 64) == onnx_route.Settings("float16", 64, level=2)
     case = Case(Path("cases"), "bert_base", 1)
+    assert half.file(case, "int8").name == "variant-onnx_mode=float16_level=2-float16.json"
     assert found.file(case, "float16").name == (
         "variant-forward_level=5_timings=8_plugins=skip+qkv_layers=true_flavour=tensorrt-float16.json"
     )
@@ -39,6 +42,7 @@ def test_what_a_name_says() -> None:
     [
         ("forwrad", "there is no route 'forwrad': forward, onnx"),
         ("onnx:plugins=skip", "'onnx:plugins=skip': the ONNX route has no 'plugins'"),
+        ("onnx:mode=half", "there is no mode 'half': float16, float32, int8"),
         ("forward:level=high", "'forward:level=high': level is a whole number, not 'high'"),
     ],
 )
@@ -56,7 +60,7 @@ def test_variants_are_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.delenv(variants.PLUGINS, raising=False)
     for name in ("forward", "forward:plugins=packed,layers=true"):
         variant = Variant.read(name)
-        settings = onnx_route.Settings("float16", 256, **variant.shared)
+        settings = variant.settings("float16", 256)
         variants.make(variant, case, settings)
         facts = json.loads(variant.file(case, "float16").read_text("utf-8"))
         assert facts["names"]["inputs"] == ["input_ids", "attention_mask"]
