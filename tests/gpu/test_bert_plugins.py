@@ -45,7 +45,8 @@ NAMES = {
 
 def engine(graph: Graph, mode: str, **options: Any) -> Engine:
     plugins = Plugins({"core": core_pack, "bert": fwd_plugins_bert.pack})
-    options = {"optimization_level": 0, **options}
+    # Truth gives zeros to a sequence of padding alone.
+    options = {"optimization_level": 0, "empty_sequences": "zeros", **options}
     return Builder(backend="tensorrt", mode=mode, plugins=plugins, options=options).compile(graph)
 
 

@@ -107,6 +107,25 @@ def test_beside_bytes_layers_ask_for_float32_alone() -> None:
     assert asked(_node(HALVES["norms"](x), graph), bytewise=True) is None
 
 
+def test_beside_bytes_what_moves_asks_for_what_made_it_did() -> None:
+    graph = Graph()
+    x = graph.add_input("x", X)
+
+    def moved(value: Value) -> Node:
+        turned = graph.add(ops.Transpose(value, (1, 0, 2)))
+        return _node(ops.Squeeze(graph.add(ops.Slice(turned, 0, 0, 1, 1)), (0,)), graph)
+
+    norm = _node(HALVES["norms"](x), graph).output
+    for value, wanted in (
+        (norm, None),
+        (graph.add(ops.Exp(x)), DType.FLOAT32),
+        (x, DType.FLOAT32),
+        (graph.constant(np.ones(X.static_shape(), np.float32)), None),
+    ):
+        assert asked(moved(value), bytewise=True) is wanted
+        assert asked(moved(value)) is DType.FLOAT32
+
+
 def test_squares_of_a_composed_norm_ask_for_float32() -> None:
     graph = Graph()
     node = _node(HALVES["norms"](graph.add_input("x", X)), graph)

@@ -9,7 +9,8 @@ up in float32 whatever their own type, and tensors of half take half the time to
 Convolutions ask for nothing, and neither do means over all pixels: one that asked for half had a
 cast to an output of float32 behind it, a kernel of its own. Where there are tensors of 8 bits,
 layers ask for float32 alone: the compiler for transformers finds no kernels for a part of which
-some layers ask for half.
+some layers ask for half. And there what only moves numbers asks for nothing, unless what made
+them did, since one layer that asks for float32 alone takes its whole part there.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from fwd_core.ir import ops
 from fwd_core.ir.dtypes import DType
 from fwd_core.ir.graph import Node
 from fwd_core.ir.operator import Operator
+from fwd_core.rewrite.precision.rules import Rule, rule_of
 
 #: In float32 by the table of precisions, but safe in kernels of half.
 _ACCUMULATE: tuple[type[Operator], ...] = (
@@ -52,7 +54,20 @@ def asked(
         neither. Never ``float16`` beside tensors of 8 bits.
     """
     wanted = DType.FLOAT32 if squares else _asked(node, wide)
-    return None if bytewise and wanted is DType.FLOAT16 else wanted
+    if not bytewise or wanted is None:
+        return wanted
+    if not (wide or squares) and not _is_made_in_float32(node):
+        return None
+    return None if wanted is DType.FLOAT16 else wanted
+
+
+def _is_made_in_float32(node: Node) -> bool:
+    """Whether a node computes, or moves what comes in or what another asks float32 for."""
+    if rule_of(node.op) is not Rule.FOLLOW:
+        return True
+    floats = [value for value in node.op.operands() if value.type.dtype.is_float]
+    makers = [value.producer for value in floats if value.constant is None]
+    return any(maker is None or asked(maker, bytewise=True) is DType.FLOAT32 for maker in makers)
 
 
 def _asked(node: Node, wide: bool) -> DType | None:
