@@ -1,15 +1,15 @@
-"""The page of BERT on GPUs: ``python -m benchmarks.gpu.bert_report FOLDER gpu-bert.md``.
+"""The page of BERT on GPUs: ``python -m benchmarks.gpu.bert_report FOLDER… gpu-bert.md``.
 
-FOLDER holds what was measured on one device: ``padding.jsonl`` is what
+Each FOLDER holds what was measured on one device and day: ``padding.jsonl`` is what
 :mod:`benchmarks.gpu.padding` printed, and ``bert-kernels.jsonl`` what
-:mod:`benchmarks.gpu.bert_kernels` did. A file that is not there has no chapter.
+:mod:`benchmarks.gpu.bert_kernels` did. Each file is a table; a file that none has, no chapter.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +25,6 @@ _Document = Mapping[str, Any]
 
 def paddings(found: Sequence[_Document]) -> Iterator[str]:
     """The same batch padded and without its padding."""
-    yield "\n## Padding removed\n"
-    yield (
-        "`python -m benchmarks.gpu.padding`: *packed* is `variable_length=True`, with lowerings "
-        "that `FWD_BERT_PLUGINS` names: by default those with `packed-`. `packed` leaves attention "
-        "to NVIDIA's plugin, *none* computes it in padded form, between gathers in every layer. "
-        "[The reference](../reference/encoders.md#nvidias-plugins) has the others. GELU of half is "
-        "by tanh in all engines by now; before, `tanh` named it, and rows that have neither that "
-        "nor `packed-` were without it. Cosines are those "
-        "of real tokens to Forward's padded engine of the same mode. Which rows are tokens is "
-        "found on the host before each run, and not in the milliseconds: the last column says what "
-        "that takes, in a call like any other or in the first of a process.\n"
-    )
     yield (
         "| batch | tokens | lowerings | packed [ms] | padded [ms] | ONNX parser [ms] "
         "| packed / padded | packed / ONNX | cosine | host [µs] |"
@@ -65,13 +53,7 @@ def _padding(one: _Document, name: str) -> Iterator[str]:
 def kernels(found: Sequence[_Document]) -> Iterator[str]:
     """The pack's own kernels beside copies."""
     facts, *measured = found
-    yield "\n## Kernels of the pack's own plugins\n"
-    yield (
-        "`python -m benchmarks.gpu.bert_kernels`: the share that each has of the bandwidth of a "
-        "copy within the device that moves as many bytes, in turns with it: median, least and "
-        f"greatest of the rounds. Sizes are 16 times the cache of {facts['cache MiB']} MiB. What "
-        "stays in the cache is not counted. They run without TensorRT here.\n"
-    )
+    yield f"Sizes are 16 times the cache of {facts['cache MiB']} MiB.\n"
     yield "| kernel | width | type | writes | bias | GB/s | copy GB/s | share |"
     yield "|---|---:|---|---|---|---:|---:|---:|"
     for one in measured:
@@ -83,29 +65,50 @@ def kernels(found: Sequence[_Document]) -> Iterator[str]:
         )
 
 
-def page(folder: Path) -> str:
-    """The page of what a folder holds.
+#: File, title and what the tables mean; and what makes one of what was measured in a folder.
+CHAPTERS: tuple[tuple[str, str, Callable[[Sequence[_Document]], Iterator[str]]], ...] = (
+    (
+        "padding.jsonl",
+        "## Padding removed\n\n"
+        "`python -m benchmarks.gpu.padding`: *packed* is `variable_length=True`, with lowerings "
+        "that `FWD_BERT_PLUGINS` names: by default those with `packed-`. `packed` leaves attention "
+        "to NVIDIA's plugin, *none* computes it in padded form, between gathers in every layer. "
+        "[The reference](../reference/encoders.md#nvidias-plugins) has the others. GELU of half is "
+        "by tanh in all engines by now; before, `tanh` named it, and rows that have neither that "
+        "nor `packed-` were without it. Cosines are those "
+        "of real tokens to Forward's padded engine of the same mode. Which rows are tokens is "
+        "found on the host before each run, and not in the milliseconds: the last column says what "
+        "that takes, in a call like any other or in the first of a process.",
+        paddings,
+    ),
+    (
+        "bert-kernels.jsonl",
+        "## Kernels of the pack's own plugins\n\n"
+        "`python -m benchmarks.gpu.bert_kernels`: the share that each has of the bandwidth of a "
+        "copy within the device that moves as many bytes, in turns with it: median, least and "
+        "greatest of the rounds. What stays in the cache is not counted. They run without TensorRT "
+        "here.",
+        kernels,
+    ),
+)
+
+
+def page(folders: Sequence[Path]) -> str:
+    """The page of what folders hold.
 
     Raises:
-        FileNotFoundError: It holds none of the files.
+        FileNotFoundError: They hold none of the files.
     """
-    chapters = (
-        ("padding.jsonl", paddings),
-        ("bert-kernels.jsonl", kernels),
-    )
-    found = [(_read(folder / name), chapter) for name, chapter in chapters]
-    documents = [one for kept, _ in found for one in kept]
-    if not documents:
-        raise FileNotFoundError(f"{folder} holds none of {', '.join(n for n, _ in chapters)}")
-    # What was measured without TensorRT tells of other versions on the same machine.
-    machines: dict[tuple[str, ...], dict[str, None]] = {}
-    for one in documents:
-        place, versions = _machine(one)
-        machines.setdefault(place, {}).update(dict.fromkeys(versions))
-    told = [", ".join((*place, *versions)) for place, versions in machines.items() if place]
-    lines = [HEAD.rstrip(), "", *(f"Measured on {one}." for one in told)]
-    for kept, chapter in found:
-        lines += chapter(kept) if kept else ()
+    lines = [HEAD.rstrip()]
+    for name, title, table in CHAPTERS:
+        measured = [found for folder in folders if (found := _read(folder / name))]
+        if measured:
+            lines += ["", title]
+        for found in measured:
+            lines += ["", f"Measured on {_machine(found)}.", "", *table(found)]
+    if len(lines) == 1:
+        named, files = ", ".join(map(str, folders)), ", ".join(name for name, *_ in CHAPTERS)
+        raise FileNotFoundError(f"{named}: there is none of {files}")
     return "\n".join(lines) + "\n"
 
 
@@ -115,14 +118,15 @@ def _read(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
 
 
-def _machine(one: _Document) -> tuple[tuple[str, ...], list[str]]:
+def _machine(found: Sequence[_Document]) -> str:
     """A GPU with its day and driver, and versions of libraries."""
-    machine = one.get("machine", one if "gpu" in one else {})
-    named = [machine[key] for key in ("gpu", "date") if machine.get(key)]
-    if machine.get("driver"):
-        named.append(f"driver {machine['driver']}")
-    libraries = ("tensorrt", "cuda-bindings")
-    return tuple(named), [f"{key} {machine[key]}" for key in libraries if machine.get(key)]
+    told: dict[str, None] = {}
+    for one in found:
+        machine = one.get("machine", one if "gpu" in one else {})
+        told |= dict.fromkeys(machine[key] for key in ("gpu", "date") if machine.get(key))
+        libraries = ("driver", "tensorrt", "cuda-bindings")
+        told |= dict.fromkeys(f"{key} {machine[key]}" for key in libraries if machine.get(key))
+    return ", ".join(told)
 
 
 def _ratio(found: Sequence[float]) -> str:
@@ -132,10 +136,10 @@ def _ratio(found: Sequence[float]) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("page", type=Path)
     asked = parser.parse_args(arguments)
-    asked.page.write_text(page(asked.folder), encoding="utf-8")
+    asked.page.write_text(page(asked.folders), encoding="utf-8")
 
 
 if __name__ == "__main__":

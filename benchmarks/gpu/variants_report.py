@@ -20,7 +20,7 @@ names mean, and ran in turns in one process: medians of replays of a CUDA graph,
 95 % bootstrap interval of their median over rounds. Each was built once, and two builds of one
 network choose their kernels by times of their own. Of names that are no more, `plugins=tanh` was
 GELU by tanh, which half has on TensorRT 8 by itself since, and `fc-gelu` products before GELU alone
-as convolutions.
+as convolutions. What stands in brackets was noted by hand: what another version of Forward did.
 """
 _Document = Mapping[str, Any]
 
@@ -45,22 +45,23 @@ def _table(group: Sequence[_Document]) -> Iterator[str]:
     yield "|---|---:|---:|---:|---:|---:|"
     for one in group:
         ratio = "{:.3f} [{:.3f}, {:.3f}]".format(*one["ratio"])
+        note = f" ({one['note']})" if "note" in one else ""
         yield (
-            f"| `{one['variant']}` | {one['median_ms']:.4f} | {one['device_ms']:.4f} | {ratio} "
-            f"| {one['build_s']:.0f} | {one['cosine']:.6f} |"
+            f"| `{one['variant']}`{note} | {one['median_ms']:.4f} | {one['device_ms']:.4f} "
+            f"| {ratio} | {one['build_s']:.0f} | {one['cosine']:.6f} |"
         )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("file", type=Path)
+    parser.add_argument("files", nargs="+", type=Path)
     parser.add_argument("page", type=Path)
     asked = parser.parse_args(arguments)
-    lines = asked.file.read_text(encoding="utf-8").splitlines()
+    lines = [line for file in asked.files for line in file.read_text(encoding="utf-8").splitlines()]
     found = [one for one in map(json.loads, lines) if "failed" not in one]
     if not found:
-        parser.error(f"{asked.file} holds no variant that was measured")
+        parser.error(f"{', '.join(map(str, asked.files))}: no variant that was measured")
     asked.page.write_text(page(found), encoding="utf-8")
 
 

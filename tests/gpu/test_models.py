@@ -19,6 +19,7 @@ import gpu_models
 import numpy as np
 import pytest
 
+from benchmarks.gpu.build import library
 from benchmarks.gpu.packs import plugins
 from benchmarks.summary import difference
 from fwd_core import Builder, Engine
@@ -52,6 +53,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+#: Model, kind and mode that a version of TensorRT computes wrong in most of its builds, by its ONNX
+#: parser too: docs/explanation/limits.md.
+WRONG = {"8.6.0": ("vit_base", "fixed", "float32")}
+
+
 def _build(graph: Graph, mode: str) -> Engine:
     options: dict[str, Any] = {"layers": True}
     if level := os.environ.get("FORWARD_GPU_LEVEL"):
@@ -68,7 +74,11 @@ def _weights(graph: Graph) -> int:
 @pytest.mark.parametrize("mode", ["float16", "float32"])
 @pytest.mark.parametrize("kind", ["dynamic", "fixed"])
 @pytest.mark.parametrize("name", gpu_models.MODELS)
-def test_a_model_gives_what_torch_gives(name: str, kind: str, mode: str, folder: Path) -> None:
+def test_a_model_gives_what_torch_gives(
+    name: str, kind: str, mode: str, folder: Path, request: pytest.FixtureRequest
+) -> None:
+    if WRONG.get(library().version) == (name, kind, mode):
+        request.applymarker(pytest.mark.xfail(reason="TensorRT's own defect", strict=False))
     inputs, expected = gpu_models.read(folder, name)
     sizes: tuple[int, ...] = (gpu_models.FIXED,)
     if kind == "dynamic":
