@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.gpu.kernels FOLDER --model bert_base --batch 32 --mode float16`` runs the
 engine that :mod:`benchmarks.gpu.build` left in FOLDER under ``ncu`` and prints a line for each kind
-of kernel, those that take most first. Clocks are not held, and each kernel runs alone, so the sum
+of kernel, those that take most first; ``--variant forward:level=5`` runs what
+:mod:`benchmarks.gpu.variants` left there. Clocks are not held, and each kernel runs alone, so the sum
 is more than a call takes; shares are what it tells.
 """
 
@@ -21,6 +22,7 @@ from benchmarks.gpu import build, onnx_route
 from benchmarks.gpu.case import Case
 from benchmarks.gpu.replay import Replay
 from benchmarks.gpu.rows import BATCHES, MODELS, MODES
+from benchmarks.gpu.variants import Variant
 
 _METRIC = "gpu__time_duration.sum"
 _UNITS = {"ns": 1e-3, "nsecond": 1e-3, "us": 1.0, "usecond": 1.0, "ms": 1e3, "msecond": 1e3}
@@ -82,16 +84,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--route", default="forward", choices=build.ROUTES)
     parser.add_argument("--plan", type=Path, help="another plan, with --names beside it")
     parser.add_argument("--names", type=json.loads, help="inputs and outputs, as JSON")
+    parser.add_argument("--variant", type=Variant.read, help="an engine of benchmarks.gpu.variants")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args(arguments)
-    case = Case(asked.folder, asked.model, asked.batch)
+    case = Case(asked.folder, asked.model, asked.batch, int8=asked.mode == "int8")
     if not asked.inside:
         given = sys.argv[1:] if arguments is None else list(arguments)
         command = [sys.executable, "-m", "benchmarks.gpu.kernels", *given, "--inside"]
         print(show(table(profile(command))), flush=True)
         return
     plan = asked.plan or case.folder / f"{asked.route}-{asked.mode}.plan"
-    if asked.names:
+    if asked.variant:
+        file = asked.variant.file(case, asked.mode)
+        kept = json.loads(file.read_text(encoding="utf-8"))["names"]
+        plan, names = file.with_suffix(".plan"), (kept["inputs"], kept["outputs"])
+    elif asked.names:
         names = asked.names
     elif asked.route == "forward":
         from fwd_core import Engine
