@@ -3,8 +3,8 @@
 ``python -m benchmarks.gpu.kernels FOLDER --model bert_base --batch 32 --mode float16`` runs the
 engine that :mod:`benchmarks.gpu.build` left in FOLDER under ``ncu`` and prints a line for each kind
 of kernel, those that take most first; ``--variant forward:level=5`` runs what
-:mod:`benchmarks.gpu.variants` left there. Clocks are not held, and each kernel runs alone, so the sum
-is more than a call takes; shares are what it tells.
+:mod:`benchmarks.gpu.variants` left there. Clocks are not held, and each kernel runs alone, so the
+sum is more than a call takes; shares are what it tells.
 """
 
 from __future__ import annotations
