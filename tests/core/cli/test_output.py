@@ -63,6 +63,13 @@ def test_tables_fold_in_a_narrow_terminal() -> None:
     assert file.getvalue() == "name  one two three\n      four\n"
 
 
+def test_names_that_are_copied_are_not_folded() -> None:
+    console, file = _console(20, terminal=True)
+    name = "encoder.layer.0.attention.self.query/linear"
+    output.print_table(console, [], [[name, "float32[1, 4]"], ["x", ""]], indent=2, whole=True)
+    assert file.getvalue() == f"  {name}  float32[1, 4]\n  x\n"
+
+
 def test_facts() -> None:
     console, file = _console()
     output.print_facts(console, {"a": "1\n2", "name": "[b]x[/b]"})

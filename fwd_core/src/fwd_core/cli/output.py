@@ -12,6 +12,8 @@ from fwd_core.errors import EngineFileError
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+#: Columns that no table has.
+_WHOLE = 1 << 16
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -51,6 +53,7 @@ def print_table(
     *,
     indent: int = 0,
     styles: Mapping[str, str] | None = None,
+    whole: bool = False,
 ) -> None:
     """Print aligned columns. In a terminal, cells that do not fit are folded.
 
@@ -60,6 +63,7 @@ def print_table(
         rows: Cells as text.
         indent: Spaces before each row.
         styles: Styles of cells by their text.
+        whole: Fold none, so that names can be copied: the terminal breaks lines itself.
     """
     from rich.table import Table
     from rich.text import Text
@@ -74,7 +78,7 @@ def print_table(
     )
     for row in rows:
         table.add_row(*[Text(cell, (styles or {}).get(cell, ""), overflow="fold") for cell in row])
-    _print(console, table, indent)
+    _print(console, table, indent, width=_WHOLE if whole else None)
 
 
 def print_facts(console: Console, facts: Mapping[str, str], *, indent: int = 2) -> None:
@@ -118,11 +122,14 @@ def wrapped(console: Console, text: str, start: int = 0) -> str:
     return "\n".join(lines)
 
 
-def _print(console: Console, table: RenderableType, indent: int) -> None:
+def _print(
+    console: Console, table: RenderableType, indent: int, *, width: int | None = None
+) -> None:
     from rich.padding import Padding
 
     with console.capture() as captured:
-        console.print(Padding(table, (0, 0, 0, indent), expand=False), soft_wrap=False)
+        padded = Padding(table, (0, 0, 0, indent), expand=False)
+        console.print(padded, soft_wrap=False, width=width, crop=width is None)
     lines = [line.rstrip() for line in captured.get().splitlines()]
     console.file.write("".join(f"{line}\n" for line in lines))
 
