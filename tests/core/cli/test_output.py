@@ -66,7 +66,8 @@ def test_tables_fold_in_a_narrow_terminal() -> None:
 def test_names_that_are_copied_are_not_folded() -> None:
     console, file = _console(20, terminal=True)
     name = "encoder.layer.0.attention.self.query/linear"
-    output.print_table(console, [], [[name, "float32[1, 4]"], ["x", ""]], indent=2, whole=True)
+    output.print_names(console, [[name, "float32[1, 4]"], ["x", ""]], indent=2)
+    output.print_names(console, [])
     assert file.getvalue() == f"  {name}  float32[1, 4]\n  x\n"
 
 

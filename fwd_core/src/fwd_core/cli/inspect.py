@@ -216,8 +216,7 @@ def _print(session: Session, document: dict[str, Any], graph: Graph | None) -> N
         output.print_text(out, str(graph))
     if "tensors" in document:
         output.print_text(out, "tensors")
-        rows = contents.tensor_rows(document["tensors"])
-        output.print_table(out, [], rows, indent=2, whole=True)
+        output.print_names(out, contents.tensor_rows(document["tensors"]), indent=2)
     if "sensitivity" in document:
         sensitivity.show(session, document["sensitivity"])
     if document["graph"] is not None:

@@ -12,8 +12,6 @@ from fwd_core.errors import EngineFileError
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-#: Columns that no table has.
-_WHOLE = 1 << 16
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -53,7 +51,6 @@ def print_table(
     *,
     indent: int = 0,
     styles: Mapping[str, str] | None = None,
-    whole: bool = False,
 ) -> None:
     """Print aligned columns. In a terminal, cells that do not fit are folded.
 
@@ -63,7 +60,6 @@ def print_table(
         rows: Cells as text.
         indent: Spaces before each row.
         styles: Styles of cells by their text.
-        whole: Fold none, so that names can be copied: the terminal breaks lines itself.
     """
     from rich.table import Table
     from rich.text import Text
@@ -78,7 +74,15 @@ def print_table(
     )
     for row in rows:
         table.add_row(*[Text(cell, (styles or {}).get(cell, ""), overflow="fold") for cell in row])
-    _print(console, table, indent, width=_WHOLE if whole else None)
+    _print(console, table, indent)
+
+
+def print_names(console: Console, rows: Sequence[Sequence[str]], *, indent: int = 0) -> None:
+    """Print aligned columns, none folded, so that names can be copied from a narrow terminal."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        console.file.write(" " * indent + "  ".join(cells).rstrip() + "\n")
 
 
 def print_facts(console: Console, facts: Mapping[str, str], *, indent: int = 2) -> None:
@@ -122,14 +126,11 @@ def wrapped(console: Console, text: str, start: int = 0) -> str:
     return "\n".join(lines)
 
 
-def _print(
-    console: Console, table: RenderableType, indent: int, *, width: int | None = None
-) -> None:
+def _print(console: Console, table: RenderableType, indent: int) -> None:
     from rich.padding import Padding
 
     with console.capture() as captured:
-        padded = Padding(table, (0, 0, 0, indent), expand=False)
-        console.print(padded, soft_wrap=False, width=width, crop=width is None)
+        console.print(Padding(table, (0, 0, 0, indent), expand=False), soft_wrap=False)
     lines = [line.rstrip() for line in captured.get().splitlines()]
     console.file.write("".join(f"{line}\n" for line in lines))
 
