@@ -94,14 +94,14 @@ def test_what_moved_is_printed(metric: str) -> None:
     ("function", "text"),
     [
         ("worse_in_int8", "error: int8 does not stay within the bound, whatever is kept in float"),
-        ("fails", "error: the metric failed: ValueError: no labels\n"),
+        ("fails", "error: the metric failed: ValueError: no labels\n  at {file}:13\n"),
         ("accurracy", "has no function 'accurracy'\n  expected: worse_in_int8, equal, second, f"),
     ],
 )
 def test_failures(metric: str, function: str, text: str) -> None:
     result = fwd(f"{metric}:{function}")
     assert (result.code, result.out) == (ExitCode.FAILED, "")
-    assert text in result.err
+    assert text.format(file=Path(f"{metric}.py").resolve()) in result.err
     assert not Path("m.engine").exists()
 
 
@@ -115,10 +115,26 @@ def test_what_was_reached_is_told(metric: str) -> None:
 def test_a_module_that_is_not_there() -> None:
     result = fwd("no_such_module:accuracy")
     assert result.code == ExitCode.FAILED
-    assert "module 'no_such_module' of --metric cannot be imported" in result.err
+    told = "error: module 'no_such_module' of --metric cannot be imported\n  ModuleNotFoundError: "
+    assert told in result.err
     result = fwd("accuracy", "--json")
     assert result.code == ExitCode.USAGE
     assert "'accuracy' is not MODULE:FUNCTION" in result.json["error"]["what"]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("def (", "SyntaxError: invalid syntax"),
+    ],
+)
+def test_a_module_that_fails(folder: Path, metric: str, line: str, reason: str) -> None:
+    Path(f"{metric}.py").write_text(f"import math\n\n{line}\n")
+    err = fwd(f"{metric}:accuracy").err
+    assert f"of --metric cannot be imported\n  at {Path(f'{metric}.py').resolve()}:3\n" in err
+    assert reason in err
 
 
 def test_drops() -> None:

@@ -180,8 +180,10 @@ def test_sums_of_branches_when_one_goes_to_float() -> None:
     ],
 )
 def test_metrics_that_fail(metric: Any, text: str) -> None:
-    with pytest.raises(OptionError, match=text):
+    with pytest.raises(OptionError, match=text) as caught:
         _search(_net(2), 0.1, metric)
+    place = f"{__file__}:{metric.__code__.co_firstlineno}"
+    assert caught.value.where == (place if "ZeroDivisionError" in text else None)
 
 
 def test_arguments_that_are_wrong() -> None:

@@ -18,6 +18,7 @@ from fwd_core.cli.progress import phases
 from fwd_core.cli.sensitivity import decibels
 from fwd_core.cli.session import session_of
 from fwd_core.errors import OptionError
+from fwd_core.user_lines import line_of
 
 
 def quantize(
@@ -154,6 +155,7 @@ def metric_of(text: str) -> Callable[[Any], float]:
     except Exception as error:  # whatever the user's module does
         raise OptionError(
             f"module {name!r} of --metric cannot be imported",
+            where=line_of(error, calls=2),
             details=[f"{type(error).__name__}: {error}"],
             hint="run in its folder, or put that on PYTHONPATH",
         ) from error

@@ -23,6 +23,7 @@ from fwd_core.quantize.placement import quantizable
 from fwd_core.quantize.report import Placement
 from fwd_core.quantize.rules import PRODUCTS
 from fwd_core.quantize.sensitivity import LayerLoss, sensitivity
+from fwd_core.user_lines import line_of
 
 #: What an engine is worth: greater is better.
 Metric = Callable[[Any], float]
@@ -220,6 +221,7 @@ class _Search:
         except Exception as error:
             raise OptionError(
                 f"the metric failed: {type(error).__name__}: {error}",
+                where=line_of(error),
                 expected="a number for the engine that it is called with, greater is better",
             ) from error
         if not math.isfinite(value):
