@@ -124,6 +124,10 @@ def test_beside_bytes_what_moves_asks_for_what_made_it_did() -> None:
     ):
         assert asked(moved(value), bytewise=True) is wanted
         assert asked(moved(value)) is DType.FLOAT32
+    for _ in range(200):  # each twice what the one before is: paths are too many to walk all
+        norm = graph.add(ops.Concat((norm, norm), 0))
+        norm = graph.add(ops.Slice(norm, 0, 0, X.shape[0], 1))
+    assert asked(_node(ops.Squeeze(norm, ()), graph), bytewise=True) is None
 
 
 def test_squares_of_a_composed_norm_ask_for_float32() -> None:

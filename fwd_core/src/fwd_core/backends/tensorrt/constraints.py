@@ -63,11 +63,21 @@ def asked(
 
 def _is_made_in_float32(node: Node) -> bool:
     """Whether a node computes, or moves what comes in or what another asks float32 for."""
-    if rule_of(node.op) is not Rule.FOLLOW:
-        return True
-    floats = [value for value in node.op.operands() if value.type.dtype.is_float]
-    makers = [value.producer for value in floats if value.constant is None]
-    return any(maker is None or asked(maker, bytewise=True) is DType.FLOAT32 for maker in makers)
+    front, seen = [node], {node}
+    while front:
+        one = front.pop()
+        if rule_of(one.op) is not Rule.FOLLOW:
+            return True
+        for value in one.op.operands():
+            if not value.type.dtype.is_float or value.constant is not None:
+                continue
+            maker = value.producer
+            if maker is None:
+                return True
+            if maker not in seen and _asked(maker, wide=False) is DType.FLOAT32:
+                front.append(maker)
+            seen.add(maker)
+    return False
 
 
 def _asked(node: Node, wide: bool) -> DType | None:
