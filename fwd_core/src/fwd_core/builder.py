@@ -63,6 +63,9 @@ class Builder:
         calibrator: Where the int8 modes have ranges from; they need one.
         contexts: How many runs of an engine may be under way at once; by default as many as the
             backend finds worth having. Not kept in the engine's file.
+        self_check: Run the model and the engine on the example inputs after a build, and refuse
+            an engine in float32 whose results are others; in the lower modes warn. What was found
+            is in the manifest, under ``self check``.
 
     Raises:
         OptionError: The mode is unknown, or something is of the wrong type.
@@ -83,10 +86,12 @@ class Builder:
         on_event: Listener | None = None,
         calibrator: Calibrator | None = None,
         contexts: int | None = None,
+        self_check: bool = True,
     ) -> None:
         _require("backend", backend, str, "the name of a backend, or 'auto'")
         _require("options", options, (Mapping, type(None)), "options of the backend by name")
         _require("embed_graph", embed_graph, bool, "True or False")
+        _require("self_check", self_check, bool, "True or False")
         _require("on_event", on_event, (Callable, type(None)), "a function that takes an event")
         if not isinstance(calibrator, (_calibrator(), type(None))):
             raise OptionError(  # not its text, which may be a whole set of data
@@ -105,6 +110,7 @@ class Builder:
         self.events = Events(*listeners)
         self.calibrator = calibrator
         self.contexts = contexts
+        self.self_check = self_check
 
     def build(
         self,
@@ -123,12 +129,21 @@ class Builder:
             engine_type: Class of the engine.
 
         Raises:
-            ForwardError: A subclass that says which step failed, where and why.
+            SelfCheckError: The engine's results are not those of the model.
+            ForwardError: Another subclass that says which step failed, where and why.
         """
         self.require()  # before minutes of import
         check_dynamic(dynamic)
-        graph = self.import_model(source, inputs, dynamic=dynamic)
-        return self.compile(graph, engine_type=engine_type)
+        importer, request = self._asked_of(source, inputs, dynamic)
+        graph = self._imported(source, importer, request)
+        if not self.self_check or not hasattr(importer, "results"):
+            return self.compile(graph, engine_type=engine_type)
+        from fwd_core.self_check import SelfCheck
+
+        check = SelfCheck(self, graph, lambda: importer.results(source, request))
+        engine = self.compile(graph, engine_type=engine_type)
+        check.require(engine, made_up=request.made_up)
+        return engine
 
     def import_model(
         self,
@@ -142,6 +157,14 @@ class Builder:
         Raises:
             ForwardError: A subclass that says what is wrong with the model or the inputs.
         """
+        return self._imported(source, *self._asked_of(source, inputs, dynamic))
+
+    def _asked_of(
+        self,
+        source: object,
+        inputs: tuple[object, ...] | Mapping[str, object],
+        dynamic: DynamicDims | OptBatch | None,
+    ) -> tuple[Importer, ImportRequest]:
         if not isinstance(inputs, (tuple, list, Mapping)):
             raise InputError(
                 "example inputs come together",
@@ -149,7 +172,9 @@ class Builder:
                 got=type(inputs).__name__,
             )
         importer = self.importer(source)
-        request = ImportRequest(inputs, self.plugins, dynamic, self.events)
+        return importer, ImportRequest(inputs, self.plugins, dynamic, self.events)
+
+    def _imported(self, source: object, importer: Importer, request: ImportRequest) -> Graph:
         try:
             with self.events.phase("import", detail=importer.name):
                 graph = importer.load(source, request)

@@ -29,6 +29,7 @@ _OWN_LINES = frozenset(
         "forward",
         "layers",
         "profiles",
+        "self check",
     }
 )
 
@@ -237,6 +238,10 @@ def _facts(document: dict[str, Any]) -> dict[str, str]:
         for name, value in manifest.items():
             if name not in _OWN_LINES and not isinstance(value, dict):
                 facts[name] = contents.value_text(value)
+        if (checked := manifest.get("self check")) is not None:
+            from fwd_core.self_check import told
+
+            facts["self-check"] = told(checked)
     if "fused" in document:
         facts["fused"] = f"for {document['fused']} in float32"
     graph = document["graph"]
