@@ -82,7 +82,8 @@ class Nearness:
         cosine, lengths = None, 1.0
         length, got_length = float(np.sqrt(one @ one)), float(np.sqrt(other @ other))
         if one.size > 1 and length and got_length:
-            cosine, lengths = float(one @ other) / (length * got_length), got_length / length
+            cosine = min(float(one @ other) / (length * got_length), 1.0)
+            lengths = got_length / length
         rounding = error * greatest <= _ROUNDING
         return cls("", cosine, lengths, error, rounding, broken)
 

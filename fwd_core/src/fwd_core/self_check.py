@@ -34,9 +34,7 @@ class SelfCheck:
         results: Runs the model.
     """
 
-    def __init__(
-        self, builder: Builder, graph: Graph, results: Callable[[], ModelResults]
-    ) -> None:
+    def __init__(self, builder: Builder, graph: Graph, results: Callable[[], ModelResults]) -> None:
         self._builder = builder
         self._results = results
         self._names = [value.name for value in graph.inputs]

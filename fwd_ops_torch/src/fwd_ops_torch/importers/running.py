@@ -45,7 +45,8 @@ def unchanged(module: torch.nn.Module) -> Iterator[dict[str, torch.Tensor]]:
         yield {name: buffer.clone() for name, buffer in module.named_buffers()}
     finally:
         for one, attributes in kept:
-            vars(one).clear()
+            for name in set(vars(one)) - set(attributes):
+                del vars(one)[name]
             vars(one).update(attributes)
 
 
@@ -69,7 +70,8 @@ def _as_imported() -> Iterator[None]:
     Gradients are on: without them torch's encoder takes its fast path, which gives other numbers
     in places of padding. Nothing is kept for them.
     """
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    has_cuda = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    devices = range(torch.cuda.device_count()) if has_cuda else ()
     states = random.getstate(), np.random.get_state()  # noqa: NPY002 - the process's own
     with ExitStack() as stack:
         stack.enter_context(torch.random.fork_rng(devices=list(devices)))
