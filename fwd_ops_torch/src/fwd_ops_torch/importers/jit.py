@@ -143,7 +143,7 @@ def method_schema(owner: Any, name: str) -> Any:
 
 def run(owner: Any, method: str, arguments: Mapping[str, Any]) -> Any:
     """What a method gives; as it is written, without the optimizer, which needs warm-up runs."""
-    with quiet(), torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
+    with torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
         return owner._get_method(method)(**arguments)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -78,6 +79,8 @@ def _as_imported() -> Iterator[None]:
         stack.callback(random.setstate, states[0])
         stack.callback(np.random.set_state, states[1])
         stack.enter_context(torch.enable_grad())
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")  # what the model warns of is no news of the build
         hooks = torch.autograd.graph.saved_tensors_hooks(lambda _: None, _never)
         stack.enter_context(hooks)
         yield
