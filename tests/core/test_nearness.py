@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fwd_core.ir import DType, Tensor
-from fwd_core.nearness import EXACT, HALF, INT8, Nearness, summary
+from fwd_core.self_check.nearness import EXACT, HALF, INT8, Nearness, summary
 
 NAN, INF = float("nan"), float("inf")
 RNG = np.random.default_rng(0)

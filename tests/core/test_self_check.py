@@ -16,8 +16,16 @@ from toy_results import Runnable
 
 from fwd_core import Builder, Engine, OptBatch, hookimpl
 from fwd_core.backends import Availability
-from fwd_core.errors import BuildError, ForwardError, ForwardWarning, OptionError, SelfCheckError
+from fwd_core.errors import (
+    BuildError,
+    ForwardError,
+    ForwardWarning,
+    OptionError,
+    PluginError,
+    SelfCheckError,
+)
 from fwd_core.events import Event
+from fwd_core.importing import ImportRequest, ModelResults
 from fwd_core.ir import Graph
 from fwd_core.plugins import BuildOption
 from fwd_core.self_check import KEY, told
@@ -133,7 +141,8 @@ class TestRefusals:
 
         with pytest.raises(
             ForwardError,
-            match="is gone\n  the engine was built, and failed when it was checked against the mod",
+            match="is gone\n  the engine was built, and failed when it was checked against the mod"
+            r"el; self_check=False \(--no-self-check\) leaves that run out",
         ):
             _build(_relu, engine_type=Failing)
         assert Failing.count == 1
@@ -148,7 +157,57 @@ class TestRefusals:
             _build(_relu, self_check="no")
 
 
+class TestImportersThatGiveSomethingElse:
+    @pytest.mark.parametrize(
+        ("given", "text"),
+        [
+            (None, "None"),
+            (ModelResults((), (), ()), "one of 0"),
+        ],
+    )
+    def test_they_are_named(self, given: Any, text: str) -> None:
+        class Wrong(toy_results.RunnableImporter):
+            name = "wrong"
+            priority = 9
+
+            def results(self, source: object, request: ImportRequest) -> Any:
+                return given
+
+        class Pack:
+            @hookimpl
+            def fwd_register_importers(self, register: Any) -> None:
+                register.add(Wrong())
+
+        with pytest.raises(
+            PluginError,
+            match="importer 'wrong': its method 'results' does not fit its graphs\n  expected: a "
+            f"ModelResults of its inputs: x\n  got:      {text}\n  Hint: return what the graph's",
+        ):
+            _build(_relu, plugins=toy_results.plugins(more=Pack()))
+
+    def test_another_number_of_outputs(self) -> None:
+        class Twice(toy_results.RunnableImporter):
+            name = "twice"
+            priority = 9
+
+            def results(self, source: object, request: ImportRequest) -> ModelResults:
+                found = super().results(source, request)
+                return ModelResults(found.inputs, found.outputs * 2, found.again * 2)
+
+        class Pack:
+            @hookimpl
+            def fwd_register_importers(self, register: Any) -> None:
+                register.add(Twice())
+
+        with pytest.raises(SelfCheckError, match="the engine has 1 outputs, and the model 2\n"):
+            _build(_relu, plugins=toy_results.plugins(more=Pack()), mode="float16")
+
+
 class TestModesThatOnlyWarn:
+    def test_no_mode_explains_another_type(self) -> None:
+        with pytest.raises(SelfCheckError, match=r"float32\[2, 3\], and .* float32\[1, 3\]"):
+            _build(lambda x: _relu(x)[:1], mode="float16")
+
     def test_float16(self) -> None:
         with pytest.warns(ForwardWarning) as heard:
             engine = _build(lambda x: -_relu(x), mode="float16")

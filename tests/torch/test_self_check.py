@@ -26,6 +26,7 @@ from fwd_core.errors import ForwardWarning, SelfCheckError
 from fwd_core.ir import TensorType, ops
 from fwd_core.ir.dtypes import DType
 from fwd_core.quantize import Calibrator
+from fwd_ops_torch.importers import jit
 
 X = torch.rand(4, 6, generator=torch.Generator().manual_seed(0)) - 0.5
 
@@ -76,6 +77,20 @@ SOURCES: dict[str, Callable[[Path], Any]] = {
 @pytest.mark.parametrize("kind", SOURCES)
 def test_every_kind_of_source(kind: str, tmp_path: Path) -> None:
     _require_near(_found(SOURCES[kind](tmp_path), X))
+
+
+def test_a_frozen_script() -> None:
+    with jit.quiet():
+        frozen = torch.jit.freeze(scripted(Net()))
+    _require_near(_found(frozen, X))
+
+
+def test_parametrized_weights() -> None:
+    model = nn.Sequential(
+        nn.utils.parametrizations.weight_norm(nn.Linear(6, 8)),
+        nn.utils.parametrizations.spectral_norm(nn.Linear(8, 4)),
+    ).eval()
+    _require_near(_found(model, X))
 
 
 @pytest.mark.parametrize("kind", SOURCES)
@@ -263,6 +278,15 @@ class TestWrongEngines:
             r"  Hint: another backend .*; self_check=False \(--no-self-check\) keeps the engine",
             text,
         ), text
+
+    def test_of_many_outputs_the_first_are_listed(self, wrong: Plugins) -> None:
+        class Module(nn.Module):
+            def forward(self, x: Tensor) -> list[Tensor]:
+                return [torch.tanh(x + i) for i in range(10)] + [x]
+
+        told = r"\(10 of 11 outputs\)\n(.*\n){9}  … and 2 more outputs\n  backend 'openvino'"
+        with pytest.raises(SelfCheckError, match=told):
+            _engine(Module().eval(), wrong)
 
     def test_what_int8_calib_builds_is_refused_too(self, wrong: Plugins, tmp_path: Path) -> None:
         calibrator = Calibrator([(X,)], cache=tmp_path / "c.cache")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fwd_core import rewrite
@@ -140,7 +141,8 @@ class Builder:
             return self.compile(graph, engine_type=engine_type)
         from fwd_core.self_check import SelfCheck
 
-        check = SelfCheck(self, graph, lambda: importer.results(source, request))
+        run_model = partial(importer.results, source, request)
+        check = SelfCheck(self, graph, run_model, importer.name)
         engine = self.compile(graph, engine_type=engine_type)
         check.require(engine, made_up=request.made_up)
         return engine
