@@ -17,6 +17,7 @@ ov = pytest.importorskip("openvino")
 from machine import needs_half
 from openvino import opset16 as opset
 from torch import Tensor, nn
+from torch._higher_order_ops.scan import scan
 from torch_models import installed, scripted, traced
 
 import forward
@@ -224,6 +225,23 @@ def test_the_encoder_of_torch_beside_the_path_that_was_imported() -> None:
             model = Module().eval()
             _require_near(_found(model, torch.rand(2, 5, 8), padding))
             _require_near(_found(scripted(model), torch.rand(2, 5, 8), padding))
+
+
+def test_loops_that_look_at_what_is_kept_for_gradients() -> None:
+    class Module(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.tensor(0.5))
+
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            def step(carry: Tensor, row: Tensor) -> tuple[Tensor, Tensor]:
+                total = carry + row * self.weight
+                return total, total * row
+
+            found: tuple[Tensor, Tensor] = scan(step, torch.zeros(6), x)
+            return found
+
+    _require_near(_found(Module().eval(), X))
 
 
 class TestNotRun:

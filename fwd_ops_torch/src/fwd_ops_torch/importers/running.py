@@ -33,9 +33,16 @@ def run_twice(
     """
     tensors, _ = input_leaves(arguments)
     inputs = tuple(to_host(tensor, copy=True) for tensor in tensors.values())
-    with _as_imported():
-        outputs, again = (_leaves(call(_own(arguments, host)), pytree) for _ in range(2))
-    return ModelResults(inputs, outputs, again)
+
+    def run() -> tuple[Tensor, ...]:
+        return _leaves(call(_own(arguments, host)), pytree)
+
+    try:
+        with _as_imported(), torch.autograd.graph.saved_tensors_hooks(_forget, _remember):
+            return ModelResults(inputs, run(), run())
+    except _NeededError:  # loops of torch.export look at it while they run
+        with _as_imported():
+            return ModelResults(inputs, run(), run())
 
 
 @contextmanager
@@ -69,7 +76,7 @@ def _as_imported() -> Iterator[None]:
     """What importers assume of torch while a model runs; random states stay as they are.
 
     Gradients are on: without them torch's encoder takes its fast path, which gives other numbers
-    in places of padding. Nothing is kept for them.
+    in places of padding.
     """
     has_cuda = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     devices = range(torch.cuda.device_count()) if has_cuda else ()
@@ -81,13 +88,19 @@ def _as_imported() -> Iterator[None]:
         stack.enter_context(torch.enable_grad())
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")  # what the model warns of is no news of the build
-        hooks = torch.autograd.graph.saved_tensors_hooks(lambda _: None, _never)
-        stack.enter_context(hooks)
         yield
 
 
-def _never(_: None) -> torch.Tensor:
-    raise AssertionError("a model asked for gradients while it ran")
+class _NeededError(Exception):
+    """What is kept for gradients is needed before there are any."""
+
+
+def _forget(_: torch.Tensor) -> None:
+    """Keep nothing for gradients, which nobody asks for: it may be a multiple of the model."""
+
+
+def _remember(_: None) -> torch.Tensor:
+    raise _NeededError
 
 
 def _own(arguments: Named, host: bool) -> list[Any]:
