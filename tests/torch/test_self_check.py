@@ -227,18 +227,19 @@ def test_the_encoder_of_torch_beside_the_path_that_was_imported() -> None:
             _require_near(_found(scripted(model), torch.rand(2, 5, 8), padding))
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated")
 def test_loops_that_look_at_what_is_kept_for_gradients() -> None:
     class Module(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.weight = nn.Parameter(torch.tensor(0.5))
+            self.linear = nn.Linear(6, 3)
 
         def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-            def step(carry: Tensor, row: Tensor) -> tuple[Tensor, Tensor]:
-                total = carry + row * self.weight
-                return total, total * row
+            def step(state: Tensor, row: Tensor) -> tuple[Tensor, Tensor]:
+                new = torch.tanh(self.linear(row) + state)
+                return new, new * 2
 
-            found: tuple[Tensor, Tensor] = scan(step, torch.zeros(6), x)
+            found: tuple[Tensor, Tensor] = scan(step, torch.zeros(3), x)
             return found
 
     _require_near(_found(Module().eval(), X))
