@@ -23,6 +23,7 @@ def test_equal_arrays() -> None:
     found = _of(WANTED, WANTED)
     assert (found.error, found.broken, found.equal) == (0.0, 0, None)
     assert found.cosine == pytest.approx(1.0, abs=1e-12)
+    assert found.cosine is not None
     assert found.cosine <= 1.0
     assert not found.wrong(EXACT)
 

@@ -34,7 +34,7 @@ X = np.random.default_rng(0).standard_normal((2, 3)).astype(np.float32)
 RELU = np.maximum(X, 0)
 
 
-def _build(results: Any, layers: Any = (("relu",),), x: Any = X, **more: Any) -> Engine:
+def _build(results: Any, layers: Any = (("relu",),), x: Any = X, **more: Any) -> Any:
     dynamic = more.pop("dynamic", None)
     engine_type = more.pop("engine_type", Engine)
     more.setdefault("plugins", toy_results.plugins())
