@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fwd_core import rewrite
@@ -63,6 +64,9 @@ class Builder:
         calibrator: Where the int8 modes have ranges from; they need one.
         contexts: How many runs of an engine may be under way at once; by default as many as the
             backend finds worth having. Not kept in the engine's file.
+        self_check: Run the model and the engine on the example inputs after a build, and refuse
+            an engine in float32 whose results are others; in the lower modes warn. What was found
+            is in the manifest, under ``self check``.
 
     Raises:
         OptionError: The mode is unknown, or something is of the wrong type.
@@ -83,10 +87,12 @@ class Builder:
         on_event: Listener | None = None,
         calibrator: Calibrator | None = None,
         contexts: int | None = None,
+        self_check: bool = True,
     ) -> None:
         _require("backend", backend, str, "the name of a backend, or 'auto'")
         _require("options", options, (Mapping, type(None)), "options of the backend by name")
         _require("embed_graph", embed_graph, bool, "True or False")
+        _require("self_check", self_check, bool, "True or False")
         _require("on_event", on_event, (Callable, type(None)), "a function that takes an event")
         if not isinstance(calibrator, (_calibrator(), type(None))):
             raise OptionError(  # not its text, which may be a whole set of data
@@ -105,6 +111,7 @@ class Builder:
         self.events = Events(*listeners)
         self.calibrator = calibrator
         self.contexts = contexts
+        self.self_check = self_check
 
     def build(
         self,
@@ -123,12 +130,22 @@ class Builder:
             engine_type: Class of the engine.
 
         Raises:
-            ForwardError: A subclass that says which step failed, where and why.
+            SelfCheckError: The engine's results are not those of the model.
+            ForwardError: Another subclass that says which step failed, where and why.
         """
         self.require()  # before minutes of import
         check_dynamic(dynamic)
-        graph = self.import_model(source, inputs, dynamic=dynamic)
-        return self.compile(graph, engine_type=engine_type)
+        importer, request = self._asked_of(source, inputs, dynamic)
+        graph = self._imported(source, importer, request)
+        if not self.self_check or not hasattr(importer, "results"):
+            return self.compile(graph, engine_type=engine_type)
+        from fwd_core.self_check import SelfCheck
+
+        run_model = partial(importer.results, source, request)
+        check = SelfCheck(self, graph, run_model, importer.name)
+        engine = self.compile(graph, engine_type=engine_type)
+        check.require(engine, made_up=request.made_up)
+        return engine
 
     def import_model(
         self,
@@ -142,6 +159,14 @@ class Builder:
         Raises:
             ForwardError: A subclass that says what is wrong with the model or the inputs.
         """
+        return self._imported(source, *self._asked_of(source, inputs, dynamic))
+
+    def _asked_of(
+        self,
+        source: object,
+        inputs: tuple[object, ...] | Mapping[str, object],
+        dynamic: DynamicDims | OptBatch | None,
+    ) -> tuple[Importer, ImportRequest]:
         if not isinstance(inputs, (tuple, list, Mapping)):
             raise InputError(
                 "example inputs come together",
@@ -149,7 +174,9 @@ class Builder:
                 got=type(inputs).__name__,
             )
         importer = self.importer(source)
-        request = ImportRequest(inputs, self.plugins, dynamic, self.events)
+        return importer, ImportRequest(inputs, self.plugins, dynamic, self.events)
+
+    def _imported(self, source: object, importer: Importer, request: ImportRequest) -> Graph:
         try:
             with self.events.phase("import", detail=importer.name):
                 graph = importer.load(source, request)

@@ -152,6 +152,14 @@ class BuildError(ForwardError):
     """A backend could not turn the graph into an engine. Holds the backend's own words."""
 
 
+class SelfCheckError(BuildError):
+    """An engine was built, and its results are not those that the model itself gives.
+
+    Common causes: a compiler that makes wrong code of this model, or a lowering of a pack that
+    computes something else. The message says how far apart they are.
+    """
+
+
 class InputError(ForwardError):
     """An input of a build or of a run does not fit: name, count, dtype, rank, range or device."""
 

@@ -12,7 +12,8 @@ class Event:
     """One step of progress.
 
     Attributes:
-        phase: What is going on: ``import``, ``rewrite``, ``lower``, ``compile``, ``save`` ….
+        phase: What is going on: ``import``, ``rewrite``, ``lower``, ``compile``,
+            ``self-check``, ``save`` ….
         state: ``start``, ``step`` or ``end`` of the phase.
         step: Steps done.
         total: Steps in all, or ``None`` where that is not known.

@@ -68,7 +68,8 @@ def fwd_register_importers(register: ImporterRegister) -> None:
 
     :param register: ``register.add(importer)`` takes an object of
         :class:`~fwd_core.importing.Importer`. Importers are asked in the order of their
-        ``priority`` whether they accept a source.
+        ``priority`` whether they accept a source. One that has a method ``results`` runs the
+        model too, and builds compare their engines with what it gives.
 
     Example::
 

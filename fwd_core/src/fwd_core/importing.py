@@ -11,6 +11,8 @@ from fwd_core.errors import InputError, OptionError
 from fwd_core.events import Events
 from fwd_core.ir.dims import Dim, symbol
 from fwd_core.ir.graph import Graph
+from fwd_core.ir.tensor import Tensor
+from fwd_core.ir.types import TensorType
 
 if TYPE_CHECKING:
     from fwd_core.plugins import Plugins
@@ -61,6 +63,27 @@ class ImportRequest:
     dynamic: Union[DynamicDims, OptBatch, None] = None
     events: Events = field(default_factory=Events)
 
+    @property
+    def made_up(self) -> bool:
+        """Whether values of inputs are made up, of shapes alone."""
+        given = self.inputs.values() if isinstance(self.inputs, Mapping) else self.inputs
+        return any(isinstance(one, TensorType) for one in given)
+
+
+@dataclass(frozen=True)
+class ModelResults:
+    """What a model itself makes of its example inputs, in the framework that it is of.
+
+    Attributes:
+        inputs: What it ran on, in the order of the graph's inputs; values that were made up too.
+        outputs: Its results, in the order of the graph's outputs.
+        again: Its results of a second run on the same inputs, by which random models are known.
+    """
+
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    again: tuple[Tensor, ...]
+
 
 @runtime_checkable
 class Importer(Protocol):
@@ -68,6 +91,11 @@ class Importer(Protocol):
 
     One that has ``hidden = True`` only tells what is wrong with a source that none reads, and is
     left out where importers are listed.
+
+    One that can also run the model has a method ``results(source, request) -> ModelResults``,
+    which takes what ``load`` does. Builds compare their engine's results with these. It runs the
+    model as ``load`` reads it, so in evaluation mode, changes neither the model nor the random
+    state of the process nor the inputs, and raises what the model raises.
 
     Attributes:
         name: Unique, for example ``torchscript``.

@@ -133,10 +133,19 @@ BAD = [
 @pytest.mark.parametrize("file", ["model.pth", "model.pt2"])
 def test_build_run_and_bench(file: str) -> None:
     result = fwd("build", file, "--input", "x=1x3x8x8:float32", "-b", "openvino", "-o", "m.engine")
-    assert (result.code, result.out) == (
-        ExitCode.OK,
-        "built m.engine: openvino float32, SIZE, T s\n",
-    )
+    assert result.code == ExitCode.OK
+    built, checked = result.out.splitlines()
+    assert built == "built m.engine: openvino float32, SIZE, T s"
+    told = r"cosine 1\.000000 to the model, greatest error \d\.\de-0[678]"
+    assert re.fullmatch(f"self-check: {told}", checked)
+    result = fwd("inspect", "m.engine")
+    assert re.search(rf"\n  self-check +{told}\n", result.out)
+    result = fwd("build", file, "-i", "x=1x3x8x8", "-o", "n.engine", "--no-self-check")
+    assert result.out == "built n.engine: openvino float32, SIZE, T s\n"
+    assert "self-check" not in fwd("inspect", "n.engine").out
+    document = fwd("build", file, "-i", "x=1x3x8x8", "-o", "n.engine", "--json").json
+    assert document["self_check"]["cosine"] > 0.9999
+    assert "self-check" in document["phases"]
     result = fwd("run", "m.engine", "--input", "x=@x.npy", "-o", "out.npz")
     assert (result.code, result.out) == (ExitCode.OK, "wrote out.npz: output float32[1, 5]\n")
     with np.load("out.npz") as outputs:

@@ -46,6 +46,13 @@ def build(
         bool,
         typer.Option("--embed-graph", help="Keep the graph, so that another machine can rebuild."),
     ] = False,
+    no_self_check: Annotated[
+        bool,
+        typer.Option(
+            "--no-self-check",
+            help="Do not compare the engine's results with the model's own on the example inputs.",
+        ),
+    ] = False,
     json: options.Json = False,
 ) -> None:
     """Compile a model to an engine file.
@@ -68,6 +75,7 @@ def build(
         skip=skip,
         attention=attention,
     )
+    from fwd_core import self_check
     from fwd_core.builder import Builder
 
     start = time.perf_counter()
@@ -81,6 +89,7 @@ def build(
             plugins=session.plugins,
             on_event=progress,
             calibrator=calibrator,
+            self_check=not no_self_check,
         )
         options.load(builder, model, asked)
         with inputs.advising(specs), _asking_for_data(calibrator):
@@ -89,14 +98,18 @@ def build(
             engine.save(out)
     spent = time.perf_counter() - start
     count = os.path.getsize(out)
+    checked = engine.manifest.get(self_check.KEY)
     found = calibration.placed(calibrator) if calibrator and mode == "int8" else None
     if session.json:
         document = {"engine": out, **summary(engine), "bytes": count, "seconds": spent}
         document |= {} if found is None else {"int8": found}
+        document |= {} if checked is None else {"self_check": checked}
         session.emit(document | {"phases": progress.seconds})
         return
     text = f"built {out}: {title(engine.manifest)}, {output.size(count)}, {output.seconds(spent)}"
     output.print_text(session.out, text)
+    if checked is not None:
+        output.print_text(session.out, f"self-check: {self_check.told(checked)}")
     if found is not None:
         calibration.show(session, found)
     elif calibrator is not None:

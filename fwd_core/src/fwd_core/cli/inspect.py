@@ -29,6 +29,7 @@ _OWN_LINES = frozenset(
         "forward",
         "layers",
         "profiles",
+        "self check",
     }
 )
 
@@ -228,6 +229,8 @@ def _print(session: Session, document: dict[str, Any], graph: Graph | None) -> N
 def _facts(document: dict[str, Any]) -> dict[str, str]:
     facts: dict[str, str] = {}
     if (manifest := document.get("manifest")) is not None:
+        from fwd_core.self_check import KEY, told
+
         facts["backend"] = title(manifest)
         facts["forward"] = manifest["forward"]
         facts["needs packs"] = ", ".join(manifest["packs"])
@@ -237,6 +240,8 @@ def _facts(document: dict[str, Any]) -> dict[str, str]:
         for name, value in manifest.items():
             if name not in _OWN_LINES and not isinstance(value, dict):
                 facts[name] = contents.value_text(value)
+        if (checked := manifest.get(KEY)) is not None:
+            facts["self-check"] = told(checked)
     if "fused" in document:
         facts["fused"] = f"for {document['fused']} in float32"
     graph = document["graph"]

@@ -34,6 +34,7 @@ class TorchBuilder:
     Args:
         backend: Name of a backend, or ``auto``: TensorRT where it can run, else OpenVINO.
         plugins: Packs to use; by default all that are installed.
+        self_check: Compare engines with their models after they are built, as :func:`build` does.
 
     Example:
         >>> builder = TorchBuilder()
@@ -42,9 +43,12 @@ class TorchBuilder:
         >>> engine = builder.build("model.pth", torch.randn(1, 3, 224, 224))  # doctest: +SKIP
     """
 
-    def __init__(self, *, backend: str = "auto", plugins: Plugins | None = None) -> None:
+    def __init__(
+        self, *, backend: str = "auto", plugins: Plugins | None = None, self_check: bool = True
+    ) -> None:
         self._backend = backend
         self._plugins = plugins
+        self._self_check = self_check
         self._mode = "float32"
         self._dynamic: OptBatch | None = None
         self._options: dict[str, Any] = {}
@@ -158,6 +162,7 @@ class TorchBuilder:
             plugins=self._plugins,
             on_event=None if self._calibrator is None else shown_in_terminal(),
             calibrator=self._calibrator,
+            self_check=self._self_check,
         )
         builder.options = self._options_for(builder)
         return TorchEngine(builder.build(model, inputs, dynamic=self._dynamic))
@@ -203,6 +208,7 @@ def build(
     plugins: Plugins | None = None,
     on_event: Listener | None = None,
     contexts: int | None = None,
+    self_check: bool = True,
     **options: Any,
 ) -> TorchEngine:
     """Build an engine from a PyTorch model in one call.
@@ -232,6 +238,8 @@ def build(
             calibrate.
         contexts: How many runs of the engine may be under way at once; by default as many as the
             backend finds worth having. :func:`load` takes it too.
+        self_check: Run the model and the engine on the example inputs, and refuse an engine in
+            float32 whose results are others than the model's; in the lower modes warn.
         options: Options of the backend, for example ``threads=2`` for OpenVINO.
 
     Raises:
@@ -257,6 +265,7 @@ def build(
         plugins=plugins,
         on_event=on_event,
         contexts=contexts,
+        self_check=self_check,
         calibrator=None if calibrator is None else calibrator_of(calibrator),
     )
     require_spelt(build, builder)

@@ -11,7 +11,7 @@ import torch
 from torch.export.graph_signature import InputKind, OutputKind, OutputSpec
 
 from fwd_core.errors import ForwardError, UnsupportedModelError
-from fwd_core.importing import ImportRequest, resolve_dynamic
+from fwd_core.importing import ImportRequest, ModelResults, resolve_dynamic
 from fwd_core.ir import Graph, Value
 from fwd_core.ir.structure import unflatten
 from fwd_ops_torch.importers.aliasing import TensorRef
@@ -22,8 +22,9 @@ from fwd_ops_torch.importers.fx import FxInterpreter, location_of
 from fwd_ops_torch.importers.hushed import hushed
 from fwd_ops_torch.importers.problems import CannotContinueError
 from fwd_ops_torch.importers.program_inputs import bind_symbols, match_program, user_inputs
-from fwd_ops_torch.importers.pytrees import structure_of
+from fwd_ops_torch.importers.pytrees import call_specs, structure_of
 from fwd_ops_torch.importers.registering import register_for
+from fwd_ops_torch.importers.running import run_twice, split, unchanged
 from fwd_ops_torch.importers.scan_fx import scan_fx
 from fwd_ops_torch.importers.session import Session
 from fwd_ops_torch.importers.sniff import kind_of
@@ -62,6 +63,26 @@ class ExportImporter:
         program = _read(path)
         title = os.path.splitext(os.path.basename(path))[0]
         return import_program(program, request, title, owned=True)
+
+    def results(self, source: object, request: ImportRequest) -> ModelResults:
+        """What the program gives in torch. See :class:`fwd_core.importing.Importer`."""
+        if isinstance(source, torch.export.ExportedProgram):
+            program = source
+        else:
+            assert isinstance(source, (str, os.PathLike))
+            program = _read(os.fspath(source))
+        told = request.dynamic if isinstance(request.dynamic, Mapping) else ()
+        arguments = match_program(program, request.inputs, user_inputs(program), told)
+        positional, keywords = call_specs(program.call_spec.in_spec)
+        names = [*map(str, range(len(positional))), *keywords]
+        module = program.module()
+
+        def call(values: list[Any]) -> Any:
+            given, named = split(values, names, len(positional))
+            with unchanged(module) as buffers:
+                return torch.func.functional_call(module, buffers, given, named)
+
+        return run_twice(call, arguments, pytree=True)
 
 
 def _read(path: str) -> torch.export.ExportedProgram:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -139,6 +139,12 @@ def inlined_graph(owner: Any, name: str) -> Any:
 def method_schema(owner: Any, name: str) -> Any:
     """The schema of a method."""
     return owner._get_method(name).schema
+
+
+def run(owner: Any, method: str, arguments: Mapping[str, Any]) -> Any:
+    """What a method gives; as it is written, without the optimizer, which needs warm-up runs."""
+    with torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
+        return owner._get_method(method)(**arguments)
 
 
 def is_object(value: object) -> bool:

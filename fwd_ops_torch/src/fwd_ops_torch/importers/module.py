@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from fwd_core.errors import InputError, UnsupportedModelError
-from fwd_core.importing import ImportRequest, resolve_dynamic
+from fwd_core.importing import ImportRequest, ModelResults, resolve_dynamic
 from fwd_core.ir import Dim, DimExpr, Frame, Graph
 from fwd_core.ir.dims import multiple
 from fwd_ops_torch.importers import jit
@@ -20,6 +20,7 @@ from fwd_ops_torch.importers.export import import_program
 from fwd_ops_torch.importers.hushed import hushed
 from fwd_ops_torch.importers.locations import locate
 from fwd_ops_torch.importers.refused_exports import refusal, words
+from fwd_ops_torch.importers.running import run_twice, split, unchanged
 
 
 class ModuleImporter:
@@ -48,6 +49,20 @@ class ModuleImporter:
         program = export(source, request)
         return import_program(program, request, type(source).__name__, owned=False)
 
+    def results(self, source: object, request: ImportRequest) -> ModelResults:
+        """What the module itself gives. See :class:`fwd_core.importing.Importer`."""
+        assert isinstance(source, torch.nn.Module)
+        arguments = _arguments(source, request)
+        by_name = isinstance(request.inputs, Mapping)
+        names = [name for name, _ in arguments]
+
+        def call(values: list[Any]) -> Any:
+            positional, keywords = split(values, names, 0 if by_name else len(values))
+            with unchanged(source) as buffers:
+                return torch.func.functional_call(source, buffers, positional, keywords)
+
+        return run_twice(call, arguments, pytree=True)
+
 
 def export(module: torch.nn.Module, request: ImportRequest) -> torch.export.ExportedProgram:
     """``torch.export.export`` with the dynamic dims that were asked for.
@@ -57,12 +72,8 @@ def export(module: torch.nn.Module, request: ImportRequest) -> torch.export.Expo
         InputError: Example inputs or dynamic dims do not fit the model, or the module itself
             fails on the example inputs.
     """
-    names, required, variadic = _parameters(module)
     given = request.inputs
-    if variadic and not isinstance(given, Mapping):
-        names += [f"input_{i}" for i in range(len(names), len(given))]
-        required += [True] * (len(names) - len(required))
-    arguments = match_arguments(given, names, required)
+    arguments = _arguments(module, request)
     tensors, _ = input_leaves(arguments)
     sizes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     shapes = resolve_dynamic(request.dynamic, sizes)
@@ -112,6 +123,16 @@ def require_runs(
             details=words(error),
             hint="call the module with them yourself: PyTorch has to run what is to be built",
         ) from None
+
+
+def _arguments(module: torch.nn.Module, request: ImportRequest) -> list[tuple[str, Any]]:
+    """Example inputs with the names of the module's arguments."""
+    names, required, variadic = _parameters(module)
+    given = request.inputs
+    if variadic and not isinstance(given, Mapping):
+        names += [f"input_{i}" for i in range(len(names), len(given))]
+        required += [True] * (len(names) - len(required))
+    return match_arguments(given, names, required)
 
 
 def _apart(arguments: Sequence[tuple[str, Any]]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from fwd_core.errors import ForwardError, UnsupportedModelError
-from fwd_core.importing import ImportRequest
+from fwd_core.importing import ImportRequest, ModelResults
 from fwd_core.ir import Graph
 from fwd_ops_torch.converting import schemas
 from fwd_ops_torch.converting.schemas import Argument
@@ -23,6 +23,7 @@ from fwd_ops_torch.importers.boundary import (
 from fwd_ops_torch.importers.failures import failure
 from fwd_ops_torch.importers.interpreter import Interpreter, ModuleRef
 from fwd_ops_torch.importers.problems import CannotContinueError
+from fwd_ops_torch.importers.running import in_evaluation, run_twice
 from fwd_ops_torch.importers.scan_script import scan_script
 from fwd_ops_torch.importers.session import Session
 from fwd_ops_torch.importers.sniff import kind_of, refuse, refuse_object
@@ -70,6 +71,21 @@ class TorchScriptImporter:
         except ForwardError as error:
             raise failure(session, error) from None
         return session.graph
+
+    def results(self, source: object, request: ImportRequest) -> ModelResults:
+        """What torch gives, in evaluation mode. See :class:`fwd_core.importing.Importer`."""
+        owned = isinstance(source, (str, os.PathLike))
+        module = jit.load(source) if isinstance(source, (str, os.PathLike)) else source
+        assert isinstance(module, torch.jit.ScriptModule)
+        owner = jit.raw(module)
+        method, _, arguments = _entry(owner, source, request)
+        names = [name for name, _ in arguments]
+
+        def call(values: list[Any]) -> Any:
+            return jit.run(owner, method, dict(zip(names, values, strict=True)))
+
+        with in_evaluation(module):
+            return run_twice(call, arguments, pytree=False, host=owned)
 
 
 def _entry(
