@@ -162,7 +162,7 @@ class TestImportersThatGiveSomethingElse:
         ("given", "text"),
         [
             (None, "None"),
-            (ModelResults((), (), ()), "one of 0"),
+            (ModelResults((), (), tuple), "one of 0"),
         ],
     )
     def test_they_are_named(self, given: Any, text: str) -> None:
@@ -192,7 +192,7 @@ class TestImportersThatGiveSomethingElse:
 
             def results(self, source: object, request: ImportRequest) -> ModelResults:
                 found = super().results(source, request)
-                return ModelResults(found.inputs, found.outputs * 2, found.again * 2)
+                return ModelResults(found.inputs, found.outputs * 2, found.again)
 
         class Pack:
             @hookimpl
@@ -240,6 +240,27 @@ class TestNotRun:
         rng = np.random.default_rng(1)
         engine = _build(lambda x: _relu(x) * np.float32(1 + rng.uniform(-1e-6, 1e-6)))
         assert _told_by(engine)["cosine"] == pytest.approx(1.0)
+        with pytest.raises(SelfCheckError, match="output 'y': cosine 0"):
+            _build(lambda x: np.cos(x) * np.float32(1 + rng.uniform(-1e-6, 1e-6)))
+
+    def test_the_model_runs_again_only_where_the_engine_differs(self) -> None:
+        runs: list[Any] = []
+
+        def counted(x: Any) -> Any:
+            runs.append(x)
+            return _relu(x)
+
+        _build(counted)
+        assert len(runs) == 1
+        with pytest.raises(SelfCheckError):
+            _build(lambda x: counted(x) + x**2)
+        assert len(runs) == 3
+
+    def test_a_model_that_fails_the_second_time(self) -> None:
+        answers = iter([X**2])
+        assert _told_by(_build(lambda x: next(answers))) == {
+            "not run": "the model's own results differ from run to run"
+        }
 
     def test_models_that_fail(self) -> None:
         def fails(x: Any) -> Any:

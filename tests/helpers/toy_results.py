@@ -24,7 +24,7 @@ class Runnable(Layers):
     """Layers, and a function of the input that stands for what their framework makes of them.
 
     Attributes:
-        results: Called twice with the input.
+        results: Called with the input, and once more where the engine gives something else.
     """
 
     results: Callable[[Array], Any] = field(default=np.copy)
@@ -46,8 +46,11 @@ class RunnableImporter(LayersImporter):
         assert isinstance(request.inputs, Sequence)
         (example,) = request.inputs
         assert isinstance(example, np.ndarray)
-        first, again = (Tensor(np.asarray(source.results(example))) for _ in range(2))
-        return ModelResults((Tensor(example),), (first,), (again,))
+
+        def ran() -> tuple[Tensor]:
+            return (Tensor(np.asarray(source.results(example))),)
+
+        return ModelResults((Tensor(example),), ran(), ran)
 
 
 class Pack:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, Union, runtime_checkable
 
@@ -77,12 +77,13 @@ class ModelResults:
     Attributes:
         inputs: What it ran on, in the order of the graph's inputs; values that were made up too.
         outputs: Its results, in the order of the graph's outputs.
-        again: Its results of a second run on the same inputs, by which random models are known.
+        again: Runs it once more on the same inputs, with other random numbers. That is asked where
+            an engine gives something else: a model that draws numbers does too.
     """
 
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
-    again: tuple[Tensor, ...]
+    again: Callable[[], tuple[Tensor, ...]]
 
 
 @runtime_checkable

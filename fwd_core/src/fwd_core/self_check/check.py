@@ -79,8 +79,6 @@ class SelfCheck:
                 line = (str(error).splitlines() or [""])[0]
                 return {NOT_RUN: f"the model itself fails: {type(error).__name__}: {line}"}
             self._require_fit(model)
-            if _is_random(model):
-                return {NOT_RUN: "the model's own results differ from run to run"}
             try:
                 arrays = engine.run(
                     dict(zip(self._names, [one.data for one in model.inputs], strict=True))
@@ -101,6 +99,8 @@ class SelfCheck:
             for name, one in zip(names, found, strict=True)
             if (why := one.wrong(self._needed))
         }
+        if wrong and _is_random(model):
+            return {NOT_RUN: "the model's own results differ from run to run"}
         if wrong:
             self._tell(wrong, len(names), made_up, any(one.types for one in found))
         return summary(found)
@@ -135,7 +135,11 @@ def _needed(mode: str, graph: Graph) -> Needed:
 
 
 def _is_random(model: ModelResults) -> bool:
-    if [one.type for one in model.outputs] != [one.type for one in model.again]:
+    try:
+        again = model.again()
+    except Exception:  # noqa: BLE001 - it is the user's own code, and ran before
         return True
-    pairs = zip(model.outputs, model.again, strict=True)
+    if [one.type for one in model.outputs] != [one.type for one in again]:
+        return True
+    pairs = zip(model.outputs, again, strict=True)
     return any(Nearness.of(*pair).is_noise is False for pair in pairs)

@@ -24,7 +24,7 @@ from fwd_ops_torch.importers.problems import CannotContinueError
 from fwd_ops_torch.importers.program_inputs import bind_symbols, match_program, user_inputs
 from fwd_ops_torch.importers.pytrees import call_specs, structure_of
 from fwd_ops_torch.importers.registering import register_for
-from fwd_ops_torch.importers.running import run_twice, split, unchanged
+from fwd_ops_torch.importers.running import results_of, split, unchanged
 from fwd_ops_torch.importers.scan_fx import scan_fx
 from fwd_ops_torch.importers.session import Session
 from fwd_ops_torch.importers.sniff import kind_of
@@ -82,7 +82,7 @@ class ExportImporter:
             with unchanged(module) as buffers:
                 return torch.func.functional_call(module, buffers, given, named)
 
-        return run_twice(call, arguments, pytree=True)
+        return results_of(call, arguments, pytree=True)
 
 
 def _read(path: str) -> torch.export.ExportedProgram:

@@ -20,7 +20,7 @@ from fwd_ops_torch.importers.export import import_program
 from fwd_ops_torch.importers.hushed import hushed
 from fwd_ops_torch.importers.locations import locate
 from fwd_ops_torch.importers.refused_exports import refusal, words
-from fwd_ops_torch.importers.running import run_twice, split, unchanged
+from fwd_ops_torch.importers.running import results_of, split, unchanged
 
 
 class ModuleImporter:
@@ -61,7 +61,7 @@ class ModuleImporter:
             with unchanged(source) as buffers:
                 return torch.func.functional_call(source, buffers, positional, keywords)
 
-        return run_twice(call, arguments, pytree=True)
+        return results_of(call, arguments, pytree=True)
 
 
 def export(module: torch.nn.Module, request: ImportRequest) -> torch.export.ExportedProgram:

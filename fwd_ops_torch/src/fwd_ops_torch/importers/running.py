@@ -20,7 +20,7 @@ from fwd_ops_torch.importers.pytrees import structure_of
 from fwd_ops_torch.tensors import to_host
 
 
-def run_twice(
+def results_of(
     call: Callable[[list[Any]], Any], arguments: Named, *, pytree: bool, host: bool = False
 ) -> ModelResults:
     """What a model makes of its arguments.
@@ -37,12 +37,15 @@ def run_twice(
     def run() -> tuple[Tensor, ...]:
         return _leaves(call(_own(arguments, host)), pytree)
 
-    try:
-        with _as_imported(), torch.autograd.graph.saved_tensors_hooks(_forget, _remember):
-            return ModelResults(inputs, run(), run())
-    except _NeededError:  # loops of torch.export look at it while they run
-        with _as_imported():
-            return ModelResults(inputs, run(), run())
+    def ran(others: bool) -> tuple[Tensor, ...]:
+        try:
+            with _as_imported(others), torch.autograd.graph.saved_tensors_hooks(_forget, _remember):
+                return run()
+        except _NeededError:  # loops of torch.export look at it while they run
+            with _as_imported(others):
+                return run()
+
+    return ModelResults(inputs, ran(others=False), lambda: ran(others=True))
 
 
 @contextmanager
@@ -72,8 +75,10 @@ def in_evaluation(module: torch.nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def _as_imported() -> Iterator[None]:
+def _as_imported(others: bool) -> Iterator[None]:
     """What importers assume of torch while a model runs; random states stay as they are.
+
+    With ``others`` what it draws are other numbers than those that come next.
 
     Gradients are on: without them torch's encoder takes its fast path, which gives other numbers
     in places of padding.
@@ -85,6 +90,11 @@ def _as_imported() -> Iterator[None]:
         stack.enter_context(torch.random.fork_rng(devices=list(devices)))
         stack.callback(random.setstate, states[0])
         stack.callback(np.random.set_state, states[1])
+        if others:
+            seed = torch.initial_seed() % 2**32 ^ 1
+            torch.manual_seed(seed)
+            np.random.seed(seed)  # noqa: NPY002 - it is put back
+            random.seed(seed)
         stack.enter_context(torch.enable_grad())
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")  # what the model warns of is no news of the build

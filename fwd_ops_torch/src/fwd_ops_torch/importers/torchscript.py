@@ -23,7 +23,7 @@ from fwd_ops_torch.importers.boundary import (
 from fwd_ops_torch.importers.failures import failure
 from fwd_ops_torch.importers.interpreter import Interpreter, ModuleRef
 from fwd_ops_torch.importers.problems import CannotContinueError
-from fwd_ops_torch.importers.running import in_evaluation, run_twice
+from fwd_ops_torch.importers.running import in_evaluation, results_of
 from fwd_ops_torch.importers.scan_script import scan_script
 from fwd_ops_torch.importers.session import Session
 from fwd_ops_torch.importers.sniff import kind_of, refuse, refuse_object
@@ -85,7 +85,7 @@ class TorchScriptImporter:
             return jit.run(owner, method, dict(zip(names, values, strict=True)))
 
         with in_evaluation(module):
-            return run_twice(call, arguments, pytree=False, host=owned)
+            return results_of(call, arguments, pytree=False, host=owned)
 
 
 def _entry(
