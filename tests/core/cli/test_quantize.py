@@ -117,6 +117,7 @@ def test_a_module_that_is_not_there() -> None:
     assert result.code == ExitCode.FAILED
     told = "error: module 'no_such_module' of --metric cannot be imported\n  ModuleNotFoundError: "
     assert told in result.err
+    assert "Hint: run in its folder, or put that on PYTHONPATH\n" in result.err
     result = fwd("accuracy", "--json")
     assert result.code == ExitCode.USAGE
     assert "'accuracy' is not MODULE:FUNCTION" in result.json["error"]["what"]
@@ -135,6 +136,7 @@ def test_a_module_that_fails(folder: Path, metric: str, line: str, reason: str) 
     err = fwd(f"{metric}:accuracy").err
     assert f"of --metric cannot be imported\n  at {Path(f'{metric}.py').resolve()}:3\n" in err
     assert reason in err
+    assert "PYTHONPATH" not in err  # it was found
 
 
 def test_drops() -> None:

@@ -15,7 +15,7 @@ from nets import Net
 
 from fwd_core import Builder
 from fwd_core.builder import copied
-from fwd_core.errors import CalibrationError, OptionError
+from fwd_core.errors import CalibrationError, InputError, OptionError
 from fwd_core.ir import Graph, ops
 from fwd_core.quantize import CalibrationCache
 from fwd_core.quantize.calibrate import Calibrator
@@ -175,7 +175,12 @@ def test_sums_of_branches_when_one_goes_to_float() -> None:
     ("metric", "text"),
     [
         (lambda engine: math.nan, "the metric gave no finite number"),
-        (lambda engine: None, "the metric failed: TypeError"),
+        (
+            lambda engine: None,
+            "the metric gave None\n  expected: a number for the engine that it is",
+        ),
+        (lambda engine: [], r"the metric failed: TypeError: float\(\) argument must be"),
+        (lambda engine: next(iter(())), "the metric failed: StopIteration\n"),
         (lambda engine: 1 / 0, "the metric failed: ZeroDivisionError: division by zero"),
     ],
 )
@@ -183,7 +188,17 @@ def test_metrics_that_fail(metric: Any, text: str) -> None:
     with pytest.raises(OptionError, match=text) as caught:
         _search(_net(2), 0.1, metric)
     place = f"{__file__}:{metric.__code__.co_firstlineno}"
-    assert caught.value.where == (place if "ZeroDivisionError" in text else None)
+    inside = "ZeroDivisionError" in text or "StopIteration" in text
+    assert caught.value.where == (place if inside else None)
+
+
+def test_errors_of_an_engine_in_a_metric_say_where() -> None:
+    def metric(engine: Any) -> float:
+        return float(engine(np.zeros((1, 1), np.float32)))
+
+    place = rf"in the metric, at {__file__}:{metric.__code__.co_firstlineno + 1}$"
+    with pytest.raises(InputError, match=place):
+        _search(_net(2), 0.1, metric)
 
 
 def test_arguments_that_are_wrong() -> None:

@@ -157,7 +157,9 @@ def metric_of(text: str) -> Callable[[Any], float]:
             f"module {name!r} of --metric cannot be imported",
             where=line_of(error, calls=2),
             details=[f"{type(error).__name__}: {error}"],
-            hint="run in its folder, or put that on PYTHONPATH",
+            hint="run in its folder, or put that on PYTHONPATH"
+            if isinstance(error, ModuleNotFoundError) and error.name == name.partition(".")[0]
+            else None,
         ) from error
     found = module
     for part in function.split("."):

@@ -27,6 +27,7 @@ from fwd_core.user_lines import line_of
 
 #: What an engine is worth: greater is better.
 Metric = Callable[[Any], float]
+_NUMBER = "a number for the engine that it is called with, greater is better"
 #: Batches that layers are ranked with.
 BATCHES = 8
 
@@ -215,14 +216,17 @@ class _Search:
     def _measured(self, engine: Any) -> float:
         try:
             found = self.metric(engine)
+            if found is None:
+                raise OptionError("the metric gave None", expected=_NUMBER)
             value = float(found)
-        except ForwardError:
-            raise
+        except ForwardError as error:
+            place = line_of(error)
+            raise error if place is None else error.noted(f"in the metric, at {place}") from None
         except Exception as error:
             raise OptionError(
-                f"the metric failed: {type(error).__name__}: {error}",
+                f"the metric failed: {type(error).__name__}: {error}".rstrip(": "),
                 where=line_of(error),
-                expected="a number for the engine that it is called with, greater is better",
+                expected=_NUMBER,
             ) from error
         if not math.isfinite(value):
             raise OptionError("the metric gave no finite number", got=repr(found))

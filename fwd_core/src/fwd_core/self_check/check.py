@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from fwd_core.engine.engine import Engine
 from fwd_core.errors import ForwardError, PluginError
@@ -12,7 +12,7 @@ from fwd_core.ir import ops
 from fwd_core.ir.dtypes import DType
 from fwd_core.ir.graph import Graph
 from fwd_core.ir.tensor import Tensor
-from fwd_core.self_check.messages import KEY, NOT_RUN, refusal
+from fwd_core.self_check.messages import KEY, NOT_RUN, UNSURE, refusal
 from fwd_core.self_check.nearness import EXACT, HALF, INT8, Nearness, Needed, summary
 from fwd_core.user_warnings import warn
 
@@ -42,6 +42,7 @@ class SelfCheck:
         self._builder = builder
         self._results, self._importer = results, importer
         self._names = [value.name for value in graph.inputs]
+        self._outputs = list(graph.output_names)
         self._needed = _needed(builder.mode, graph)
         self._refuses = builder.mode in ("float32", "int8_calib") and self._needed is not INT8
 
@@ -59,6 +60,7 @@ class SelfCheck:
             PluginError: What ran the model gives something else than results of its inputs.
             ForwardError: The engine cannot run on the example inputs.
         """
+        engine.manifest.pop(KEY, None)
         try:
             engine.manifest[KEY] = self._found(engine, made_up)
         except BaseException:
@@ -76,51 +78,83 @@ class SelfCheck:
             try:
                 model = self._results()
             except Exception as error:  # noqa: BLE001 - it is the user's own code that runs
-                line = (str(error).splitlines() or [""])[0]
-                return {NOT_RUN: f"the model itself fails: {type(error).__name__}: {line}"}
+                return {NOT_RUN: f"the model fails when it is run for this: {_line(error)}"}
             self._require_fit(model)
-            try:
-                arrays = engine.run(
-                    dict(zip(self._names, [one.data for one in model.inputs], strict=True))
-                )
-            except ForwardError as error:
-                raise error.noted(
-                    "the engine was built, and failed when it was checked against the model; "
-                    "self_check=False (--no-self-check) leaves that run out"
-                ) from None
+            return self._compared(engine, model, made_up)
+
+    def _compared(self, engine: Engine, model: ModelResults, made_up: bool) -> dict[str, Any]:
         names = [port.name for port in engine.outputs]
-        got = [Tensor(arrays[port.name], port.type.dtype) for port in engine.outputs]
-        if len(model.outputs) != len(got):
-            told = {"*": f"the engine has {len(got)} outputs, and the model {len(model.outputs)}"}
-            self._tell(told, len(got), made_up, types=True)
-        found = [Nearness.of(*pair) for pair in zip(model.outputs, got, strict=True)]
-        wrong = {
-            name: why
-            for name, one in zip(names, found, strict=True)
-            if (why := one.wrong(self._needed))
+        got = self._run(engine, model)
+        found = {
+            name: Nearness.of(*pair) for name, *pair in zip(names, model.outputs, got, strict=True)
         }
-        if wrong and _is_random(model):
-            return {NOT_RUN: "the model's own results differ from run to run"}
+        wrong = {name: one.wrong(self._needed) or one.unequal for name, one in found.items()}
+        wrong = {name: why for name, why in wrong.items() if why}
+        unsure, notes = _explained(model, found, wrong)
+        for name in unsure:
+            del wrong[name], found[name]
         if wrong:
-            self._tell(wrong, len(names), made_up, any(one.types for one in found))
-        return summary(found)
+            types = any(found[name].types for name in wrong)
+            only_integers = all(found[name].unequal for name in wrong)
+            error = refusal(self._builder, self._needed, wrong, len(names), made_up, notes)
+            if types or (self._refuses and not only_integers):  # no mode explains other types
+                raise error
+            warn(str(error))
+        if unsure and not found:
+            return {NOT_RUN: f"{UNSURE} as much as the engine's are off"}
+        return summary(list(found.values())) | ({"unsure": unsure} if unsure else {})
+
+    def _run(self, engine: Engine, model: ModelResults) -> list[Tensor]:
+        given = zip(self._names, [one.data for one in model.inputs], strict=True)
+        try:
+            arrays = engine.run(dict(given))
+        except ForwardError as error:
+            raise error.noted(
+                "the engine was built, and failed when it was checked against the model; "
+                "self_check=False (--no-self-check) leaves that run out"
+            ) from None
+        return [Tensor(arrays[port.name], port.type.dtype) for port in engine.outputs]
 
     def _require_fit(self, model: object) -> None:
-        got = f"one of {len(model.inputs)}" if isinstance(model, ModelResults) else repr(model)
-        if not isinstance(model, ModelResults) or len(model.inputs) != len(self._names):
-            raise PluginError(
-                f"importer {self._importer!r}: its method 'results' does not fit its graphs",
-                expected=f"a ModelResults of its inputs: {', '.join(self._names)}",
-                got=got,
-                hint="return what the graph's inputs are, in their order",
-            )
+        """Refuse what is not made of tensors for the graph's inputs and outputs."""
+        if not isinstance(model, ModelResults):
+            self._misfit("a ModelResults", repr(model))
+        for kind, given, wanted in (
+            ("inputs", model.inputs, self._names),
+            ("outputs", model.outputs, self._outputs),
+        ):
+            if not all(isinstance(one, Tensor) for one in given):
+                types = ", ".join(type(one).__name__ for one in given)
+                self._misfit(f"{kind} that are fwd_core.ir.Tensor", types)
+            if len(given) != len(wanted):
+                self._misfit(f"{len(wanted)} {kind}: {', '.join(wanted)}", str(len(given)))
 
-    def _tell(self, wrong: dict[str, str], count: int, made_up: bool, types: bool) -> None:
-        """Refuse the engine, or warn; no mode explains other types and shapes."""
-        error = refusal(self._builder, self._needed, wrong, count, made_up)
-        if self._refuses or types:
-            raise error
-        warn(str(error))
+    def _misfit(self, expected: str, got: str) -> NoReturn:
+        raise PluginError(
+            f"importer {self._importer!r}: its method 'results' does not fit its graphs",
+            expected=expected,
+            got=got,
+            hint="return what the graph's inputs and outputs are, in their order",
+        )
+
+
+def _explained(
+    model: ModelResults, found: Mapping[str, Nearness], wrong: Mapping[str, str]
+) -> tuple[list[str], list[str]]:
+    """Which wrong outputs the model explains, whose own change as much; and what is to be said."""
+    if not wrong or all(found[name].types for name in wrong):
+        return [], []
+    try:
+        again = model.again()
+    except Exception as error:  # noqa: BLE001 - it is the user's own code, and ran before
+        return [], [f"the model fails when it is run again: {_line(error)}"]
+    pairs = zip(found, model.outputs, again, strict=False)  # of a strange model fewer may come
+    of = {name: Nearness.of(*pair) for name, *pair in pairs}
+    return [name for name in wrong if name in of and of[name].explains(found[name])], []
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}".rstrip(": ")
 
 
 def _needed(mode: str, graph: Graph) -> Needed:
@@ -132,14 +166,3 @@ def _needed(mode: str, graph: Graph) -> Needed:
     given = [value.type.dtype for value in graph.inputs]
     halves = any(dtype in _HALVES for dtype in [*made, *given])
     return HALF if mode == "float16" or halves else EXACT
-
-
-def _is_random(model: ModelResults) -> bool:
-    try:
-        again = model.again()
-    except Exception:  # noqa: BLE001 - it is the user's own code, and ran before
-        return True
-    if [one.type for one in model.outputs] != [one.type for one in again]:
-        return True
-    pairs = zip(model.outputs, again, strict=True)
-    return any(Nearness.of(*pair).is_noise is False for pair in pairs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fwd_core.errors import SelfCheckError
@@ -16,11 +16,17 @@ if TYPE_CHECKING:
 #: The entry of an engine's manifest.
 KEY = "self check"
 NOT_RUN = "not run"
+UNSURE = "the model's own results, for inputs moved by a rounding, change"
 _SHOWN = 8
 
 
 def refusal(
-    builder: Builder, needed: Needed, wrong: Mapping[str, str], count: int, made_up: bool
+    builder: Builder,
+    needed: Needed,
+    wrong: Mapping[str, str],
+    count: int,
+    made_up: bool,
+    notes: Sequence[str] = (),
 ) -> SelfCheckError:
     """The error for an engine, which is a warning's text in lower modes.
 
@@ -30,6 +36,7 @@ def refusal(
         wrong: What is wrong with outputs, by name.
         count: How many outputs there are.
         made_up: Whether values of the example inputs are no real data.
+        notes: Further lines.
     """
     backend = builder.backend()
     versions = [f"{name} {text}" for name, text in backend.availability().versions.items()]
@@ -37,13 +44,13 @@ def refusal(
     if len(wrong) > _SHOWN:
         lines.append(f"… and {len(wrong) - _SHOWN} more outputs")
     lines.append(f"backend {backend.name!r} ({', '.join(versions)}), mode {builder.mode!r}")
-    lower = builder.mode in ("float16", "int8")
+    lines += notes
     return SelfCheckError(
         "the engine does not give what the model gives on the example inputs "
         f"({len(wrong)} of {count} outputs)",
         expected=str(needed),
         details=lines,
-        hint=("compare on real data, as example inputs; " if made_up and lower else "")
+        hint=("compare on real data, as example inputs; " if made_up else "")
         + _advice(builder.mode, backend),
     )
 
@@ -51,8 +58,8 @@ def refusal(
 def _advice(mode: str, backend: Backend) -> str:
     if mode == "int8":
         return (
-            "another calibration algorithm, or sensitive layers in float (`fwd quantize` finds "
-            "them), keeps more"
+            "calibration data like these inputs, another algorithm, or sensitive layers in float "
+            "(`fwd quantize` finds them) keep more"
         )
     if mode == "float16":
         return "`fwd bench --modes float32,float16` tells what the mode costs; float32 keeps all"
@@ -73,6 +80,7 @@ def told(entry: Mapping[str, Any]) -> str:
     """
     if (reason := entry.get(NOT_RUN)) is not None:
         return f"not run: {reason}"
+    left, unsure = entry.get("not finite", 0), entry.get("unsure", ())
     parts = []
     if entry["cosine"] is not None:
         parts.append(f"cosine {entry['cosine']:.6f} to the model")
@@ -80,4 +88,8 @@ def told(entry: Mapping[str, Any]) -> str:
         parts.append(f"greatest error {entry['error']:.1e}")
     if entry["equal"] is not None:
         parts.append(f"{entry['equal']:.4%} of integers and bools equal")
+    if left:
+        parts.append(f"{left} output{'s' if left > 1 else ''} not compared: NaN or infinite")
+    if unsure:
+        parts.append(f"{', '.join(unsure)} not compared: {UNSURE} as much")
     return ", ".join(parts) or "all outputs are empty"
