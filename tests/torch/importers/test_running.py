@@ -20,6 +20,7 @@ from fwd_core.errors import InputError
 from fwd_core.importing import ImportRequest, ModelResults
 from fwd_core.ir import TensorType
 from fwd_core.ir.dtypes import DType
+from fwd_ops_torch.importers import jit
 from fwd_ops_torch.importers.export import ExportImporter
 from fwd_ops_torch.importers.module import ModuleImporter
 from fwd_ops_torch.importers.torchscript import TorchScriptImporter
@@ -35,7 +36,8 @@ class Net(nn.Module):
         self.body = nn.Linear(6, 8)
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.tanh(self.body(x))
+        result: Tensor = torch.tanh(self.body(x))
+        return result
 
 
 class Same(nn.Module):
@@ -153,6 +155,26 @@ def test_one_thread_at_a_time() -> None:
     assert warnings.filters == before
 
 
+def test_torch_is_quiet_in_one_thread_at_a_time() -> None:
+    """It sets the warnings' filters too."""
+    entered = threading.Event()
+
+    def second() -> None:
+        with jit.quiet():
+            entered.set()
+
+    class Module(Net):
+        def forward(self, x: Tensor) -> Tensor:
+            thread.start()
+            assert not entered.wait(0.2)
+            return super().forward(x)
+
+    thread = threading.Thread(target=second)
+    _results(Module().eval(), X)
+    assert entered.wait(30)
+    thread.join()
+
+
 class TestAgain:
     @pytest.mark.parametrize(
         ("dtype", "far"),
@@ -207,7 +229,7 @@ class TestAgain:
         module = scripted(nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Dropout())).train()
         before = {name: one.clone() for name, one in module.state_dict().items()}
         results = _results(module, X)
-        np.testing.assert_allclose(results.again()[0].data, _array(results), atol=1e-4)
+        np.testing.assert_allclose(_wide(results.again()[0]), _array(results), atol=1e-4)
         assert all(torch.equal(before[name], one) for name, one in module.state_dict().items())
         assert module.training
 
@@ -278,7 +300,8 @@ class TestModelsOfSomeKinds:
     def test_one_that_is_written_for_no_grad(self) -> None:
         class Module(Net):
             def forward(self, x: Tensor) -> Tensor:
-                return torch.from_numpy(super().forward(x).numpy())
+                result: Tensor = torch.from_numpy(super().forward(x).numpy())
+                return result
 
         model = Module().eval()
         with torch.no_grad():
