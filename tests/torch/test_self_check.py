@@ -80,6 +80,20 @@ def test_every_kind_of_source(kind: str, tmp_path: Path) -> None:
     _require_near(_found(SOURCES[kind](tmp_path), X))
 
 
+@pytest.mark.parametrize("kind", ["module", "traced", "scripted", "exported"])
+def test_autocast_around_the_build(kind: str, tmp_path: Path) -> None:
+    source = SOURCES[kind](tmp_path)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        _require_near(_found(source, X))
+
+
+def test_a_compiled_model() -> None:
+    def backend(module: Any, _: Any) -> Any:
+        raise AssertionError("a run that is no user's is not worth it")
+
+    _require_near(_found(torch.compile(Net().eval(), backend=backend), X))
+
+
 def test_a_frozen_script() -> None:
     with jit.quiet():
         frozen = torch.jit.freeze(scripted(Net()))

@@ -118,3 +118,23 @@ def test_who_asks_for_logs_gets_them(logged: list[str], monkeypatch: pytest.Monk
         logging.getLogger("torch.export").warning("of an older format")
         raise ValueError("no")
     assert heard == logged == ["of an older format"]
+
+
+def test_one_thread_at_a_time() -> None:
+    """Else the second puts back what the first put in place of the terminal."""
+    held, entered = threading.Event(), threading.Event()
+
+    def second() -> None:
+        held.wait(30)
+        with hushed():
+            entered.set()
+
+    before = sys.stderr
+    thread = threading.Thread(target=second)
+    thread.start()
+    with hushed():
+        held.set()
+        assert not entered.wait(0.2)
+    thread.join()
+    assert entered.is_set()
+    assert sys.stderr is before

@@ -24,10 +24,12 @@ from fwd_ops_torch.importers.problems import CannotContinueError
 from fwd_ops_torch.importers.program_inputs import bind_symbols, match_program, user_inputs
 from fwd_ops_torch.importers.pytrees import call_specs, structure_of
 from fwd_ops_torch.importers.registering import register_for
-from fwd_ops_torch.importers.running import results_of, split, unchanged
+from fwd_ops_torch.importers.running import results_of, split
 from fwd_ops_torch.importers.scan_fx import scan_fx
 from fwd_ops_torch.importers.session import Session
 from fwd_ops_torch.importers.sniff import kind_of
+from fwd_ops_torch.importers.surroundings import kept_random_states
+from fwd_ops_torch.importers.unchanged import unchanged
 
 #: Where torch's error says that its log has the reason, and a class that it cannot make again.
 _ABOVE = "check the warnings above"
@@ -72,7 +74,8 @@ class ExportImporter:
             assert isinstance(source, (str, os.PathLike))
             program = _read(os.fspath(source))
         told = request.dynamic if isinstance(request.dynamic, Mapping) else ()
-        arguments = match_program(program, request.inputs, user_inputs(program), told)
+        with kept_random_states():  # values that are made up are drawn
+            arguments = match_program(program, request.inputs, user_inputs(program), told)
         positional, keywords = call_specs(program.call_spec.in_spec)
         names = [*map(str, range(len(positional))), *keywords]
         module = program.module()

@@ -10,6 +10,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 
+from fwd_ops_torch.importers.surroundings import PROCESS
+
 
 @contextmanager
 def hushed() -> Iterator[list[str]]:
@@ -17,6 +19,7 @@ def hushed() -> Iterator[list[str]]:
 
     Gives the lines that say what torch logged, which a caller that turns the failure into an error
     may use. Where nothing fails, or not by an error, all of it is printed when the call is over.
+    One thread does so at a time, since all share the terminal and what torch sets while it exports.
     Whoever sets TORCH_LOGS asks for more, and gets it at once.
     """
     at_once = bool(os.environ.get("TORCH_LOGS"))
@@ -28,7 +31,7 @@ def hushed() -> Iterator[list[str]]:
     for handler, keep in kept:
         handler.addFilter(keep)
     try:
-        with redirect_stderr(sys.stderr if at_once else printed):
+        with PROCESS, redirect_stderr(sys.stderr if at_once else printed):
             yield heard
     except Exception:
         failed = True

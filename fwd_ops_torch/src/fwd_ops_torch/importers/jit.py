@@ -18,6 +18,7 @@ from torch.jit._trace import TopLevelTracedModule
 
 from fwd_core.errors import ConversionError, UnsupportedModelError
 from fwd_ops_torch.importers.registering import register_for
+from fwd_ops_torch.importers.surroundings import PROCESS
 
 #: Operators of two tensors that take a number for either.
 _TAKES_NUMBERS = frozenset(
@@ -33,7 +34,7 @@ _TAKES_NUMBERS = frozenset(
 @contextmanager
 def quiet() -> Iterator[None]:
     """Silence torch's announcement that ``torch.jit`` functions are deprecated."""
-    with warnings.catch_warnings():
+    with PROCESS, warnings.catch_warnings():
         warnings.filterwarnings(
             "ignore", message=r"`torch\.jit\.\w+` is (deprecated|not supported)", category=Warning
         )

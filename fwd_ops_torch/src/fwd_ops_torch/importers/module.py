@@ -20,7 +20,9 @@ from fwd_ops_torch.importers.export import import_program
 from fwd_ops_torch.importers.hushed import hushed
 from fwd_ops_torch.importers.locations import locate
 from fwd_ops_torch.importers.refused_exports import refusal, words
-from fwd_ops_torch.importers.running import results_of, split, unchanged
+from fwd_ops_torch.importers.running import results_of, split
+from fwd_ops_torch.importers.surroundings import kept_random_states
+from fwd_ops_torch.importers.unchanged import unchanged
 
 
 class ModuleImporter:
@@ -52,14 +54,16 @@ class ModuleImporter:
     def results(self, source: object, request: ImportRequest) -> ModelResults:
         """What the module itself gives. See :class:`fwd_core.importing.Importer`."""
         assert isinstance(source, torch.nn.Module)
-        arguments = _arguments(source, request)
+        with kept_random_states():  # values that are made up are drawn
+            arguments = _arguments(source, request)
+        module = _bare(source)
         by_name = isinstance(request.inputs, Mapping)
         names = [name for name, _ in arguments]
 
         def call(values: list[Any]) -> Any:
             positional, keywords = split(values, names, 0 if by_name else len(values))
-            with unchanged(source) as buffers:
-                return torch.func.functional_call(source, buffers, positional, keywords)
+            with unchanged(module) as buffers:
+                return torch.func.functional_call(module, buffers, positional, keywords)
 
         return results_of(call, arguments, pytree=True)
 
@@ -110,10 +114,11 @@ def require_runs(
     Raises:
         InputError: It fails; the message holds torch's words and the user's line.
     """
-    buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    bare = _bare(module)
+    buffers = {name: buffer.clone() for name, buffer in bare.named_buffers()}
     try:
         with torch.no_grad():
-            torch.func.functional_call(module, buffers, positional, keywords)
+            torch.func.functional_call(bare, buffers, positional, keywords)
     except Exception as error:  # noqa: BLE001 - it is the user's own code that runs
         frames = traceback.extract_tb(error.__traceback__)[::-1]
         places = [Frame(frame.filename, frame.lineno or 0, frame.name) for frame in frames]
@@ -123,6 +128,11 @@ def require_runs(
             details=words(error),
             hint="call the module with them yourself: PyTorch has to run what is to be built",
         ) from None
+
+
+def _bare(module: torch.nn.Module) -> torch.nn.Module:
+    """A module that torch can call with other buffers, which it refuses for DataParallel."""
+    return module.module if isinstance(module, torch.nn.DataParallel) else module
 
 
 def _arguments(module: torch.nn.Module, request: ImportRequest) -> list[tuple[str, Any]]:

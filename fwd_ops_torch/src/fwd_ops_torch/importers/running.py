@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import random
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-import numpy as np
 import torch
 
 from fwd_core.importing import ModelResults
@@ -17,7 +14,12 @@ from fwd_core.ir.structure import flatten, unflatten
 from fwd_ops_torch.importers.boundary import Named, input_leaves
 from fwd_ops_torch.importers.examples import Read
 from fwd_ops_torch.importers.pytrees import structure_of
+from fwd_ops_torch.importers.surroundings import as_imported
 from fwd_ops_torch.tensors import to_host
+
+#: How far floats of inputs are moved, of themselves: a few times what their types can tell apart.
+_MOVED = {torch.bfloat16: 2.0**-5, torch.float16: 2.0**-7}
+_MOVED_ELSE = 2.0**-15
 
 
 def results_of(
@@ -34,71 +36,22 @@ def results_of(
     tensors, _ = input_leaves(arguments)
     inputs = tuple(to_host(tensor, copy=True) for tensor in tensors.values())
 
-    def run() -> tuple[Tensor, ...]:
-        return _leaves(call(_own(arguments, host)), pytree)
+    def run(others: bool, around: AbstractContextManager[Any]) -> tuple[Tensor, ...]:
+        with as_imported(others), around:
+            return _leaves(call(_own(arguments, host, moved=others)), pytree)
 
     def ran(others: bool) -> tuple[Tensor, ...]:
         try:
-            with _as_imported(others), torch.autograd.graph.saved_tensors_hooks(_forget, _remember):
-                return run()
+            return run(others, torch.autograd.graph.saved_tensors_hooks(_forget, _remember))
         except _NeededError:  # loops of torch.export look at it while they run
-            with _as_imported(others):
-                return run()
+            return run(others, nullcontext())
+        except Exception as error:  # noqa: BLE001 - it is the user's own code that runs
+            try:  # models may be written for no_grad, with x.numpy() for example
+                return run(others, torch.no_grad())
+            except Exception:  # noqa: BLE001 - the first error is that of the model as imported
+                raise error from None
 
     return ModelResults(inputs, ran(others=False), lambda: ran(others=True))
-
-
-@contextmanager
-def unchanged(module: torch.nn.Module) -> Iterator[dict[str, torch.Tensor]]:
-    """Put attributes back that a module sets while it runs; gives buffers to run it with."""
-    kept = [(one, dict(vars(one))) for one in module.modules()]
-    try:
-        yield {name: buffer.clone() for name, buffer in module.named_buffers()}
-    finally:
-        for one, attributes in kept:
-            for name in set(vars(one)) - set(attributes):
-                del vars(one)[name]
-            vars(one).update(attributes)
-
-
-@contextmanager
-def in_evaluation(module: torch.nn.Module) -> Iterator[None]:
-    """Take a module for one in evaluation mode, and leave it as it was."""
-    were = [(one, one.training) for one in module.modules() if hasattr(one, "training")]
-    try:
-        for one, _ in were:
-            one.training = False
-        yield
-    finally:
-        for one, training in were:
-            one.training = training
-
-
-@contextmanager
-def _as_imported(others: bool) -> Iterator[None]:
-    """What importers assume of torch while a model runs; random states stay as they are.
-
-    With ``others`` what it draws are other numbers than those that come next.
-
-    Gradients are on: without them torch's encoder takes its fast path, which gives other numbers
-    in places of padding.
-    """
-    has_cuda = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
-    devices = range(torch.cuda.device_count()) if has_cuda else ()
-    states = random.getstate(), np.random.get_state()  # noqa: NPY002 - the process's own
-    with ExitStack() as stack:
-        stack.enter_context(torch.random.fork_rng(devices=list(devices)))
-        stack.callback(random.setstate, states[0])
-        stack.callback(np.random.set_state, states[1])
-        if others:
-            seed = torch.initial_seed() % 2**32 ^ 1
-            torch.manual_seed(seed)
-            np.random.seed(seed)  # noqa: NPY002 - it is put back
-            random.seed(seed)
-        stack.enter_context(torch.enable_grad())
-        stack.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("ignore")  # what the model warns of is no news of the build
-        yield
 
 
 class _NeededError(Exception):
@@ -113,16 +66,29 @@ def _remember(_: None) -> torch.Tensor:
     raise _NeededError
 
 
-def _own(arguments: Named, host: bool) -> list[Any]:
+def _own(arguments: Named, host: bool, moved: bool) -> list[Any]:
     """Values that are nobody else's: models may write to their inputs."""
+    generator = torch.Generator("cpu").manual_seed(0)
 
     def copy(tensor: torch.Tensor) -> torch.Tensor:
         own = tensor.detach().clone()
+        if moved and own.is_floating_point():
+            own = _moved(own, generator)
         return own.cpu() if host else own
 
     values = [value.seen if isinstance(value, Read) else value for _, value in arguments]
     own: list[Any] = torch.utils._pytree.tree_map_only(torch.Tensor, copy, values)
     return own
+
+
+def _moved(tensor: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Floats by another rounding, as if they had come from elsewhere."""
+    far = _MOVED.get(tensor.dtype, _MOVED_ELSE)
+    drawn = torch.rand(tensor.shape, dtype=torch.float64, device="cpu", generator=generator)
+    factor = (1 + far * (2 * drawn - 1)).to(tensor.device, tensor.dtype)
+    result = tensor * factor
+    # The greatest number, with which masks are made, must not become infinite.
+    return torch.where(result.isfinite(), result, tensor)
 
 
 def _leaves(result: Any, pytree: bool) -> tuple[Tensor, ...]:

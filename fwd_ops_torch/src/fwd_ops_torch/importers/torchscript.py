@@ -23,10 +23,12 @@ from fwd_ops_torch.importers.boundary import (
 from fwd_ops_torch.importers.failures import failure
 from fwd_ops_torch.importers.interpreter import Interpreter, ModuleRef
 from fwd_ops_torch.importers.problems import CannotContinueError
-from fwd_ops_torch.importers.running import in_evaluation, results_of
+from fwd_ops_torch.importers.running import results_of
 from fwd_ops_torch.importers.scan_script import scan_script
 from fwd_ops_torch.importers.session import Session
 from fwd_ops_torch.importers.sniff import kind_of, refuse, refuse_object
+from fwd_ops_torch.importers.surroundings import kept_random_states
+from fwd_ops_torch.importers.unchanged import in_evaluation
 
 
 class TorchScriptImporter:
@@ -78,14 +80,15 @@ class TorchScriptImporter:
         module = jit.load(source) if isinstance(source, (str, os.PathLike)) else source
         assert isinstance(module, torch.jit.ScriptModule)
         owner = jit.raw(module)
-        method, _, arguments = _entry(owner, source, request)
+        with kept_random_states():  # values that are made up are drawn
+            method, _, arguments = _entry(owner, source, request)
         names = [name for name, _ in arguments]
 
         def call(values: list[Any]) -> Any:
-            return jit.run(owner, method, dict(zip(names, values, strict=True)))
+            with in_evaluation(module):
+                return jit.run(owner, method, dict(zip(names, values, strict=True)))
 
-        with in_evaluation(module):
-            return results_of(call, arguments, pytree=False, host=owned)
+        return results_of(call, arguments, pytree=False, host=owned)
 
 
 def _entry(
