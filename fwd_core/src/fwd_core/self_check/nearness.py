@@ -112,7 +112,7 @@ class Nearness:
         found = cls(error=error, greatest=greatest, broken=broken)
         if found.rounding and error > _SAME:
             return found  # what is left of zeros points anywhere
-        return dataclasses.replace(found, **_angles(*sums))
+        return dataclasses.replace(found, **_angles(*map(float, sums)))
 
     @property
     def difference(self) -> float:
