@@ -199,6 +199,8 @@ class TestWhatExplains:
         types = Nearness.of(Tensor(np.zeros(1)), Tensor(np.zeros(2)))
         assert not _of([1.0], [2.0]).explains(types)
         assert types.explains(off)
+        assert types.explains(types)
+        assert not _of([1.0, 2.0], [INF, 2.0]).explains(types)
 
 
 def test_the_worst_of_several_outputs() -> None:

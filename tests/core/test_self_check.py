@@ -26,7 +26,7 @@ from fwd_core.errors import (
 )
 from fwd_core.events import Event
 from fwd_core.importing import ImportRequest, ModelResults
-from fwd_core.ir import Graph, Tensor
+from fwd_core.ir import DType, Graph, Tensor, TensorType
 from fwd_core.plugins import BuildOption
 from fwd_core.self_check import KEY, told
 
@@ -365,3 +365,12 @@ def _backend(one: Any) -> Any:
             register.add(one)
 
     return Pack()
+
+
+def test_values_that_are_made_up_are_found_in_nested_inputs() -> None:
+    plugins = toy_results.plugins()
+    shape = TensorType(DType.FLOAT32, (2,))
+    for inputs in ((shape,), {"x": {"y": [X, shape]}}, (X, (X, [shape]))):
+        assert ImportRequest(inputs, plugins).made_up
+    assert not ImportRequest((X, {"y": [X]}), plugins).made_up
+    assert not ImportRequest((), plugins).made_up

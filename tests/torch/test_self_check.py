@@ -14,14 +14,14 @@ import pytest
 torch = pytest.importorskip("torch")
 ov = pytest.importorskip("openvino")
 
+import wrong_lowerings
 from machine import needs_half
-from openvino import opset16 as opset
 from torch import Tensor, nn
 from torch._higher_order_ops.scan import scan
 from torch_models import installed, scripted, traced
 
 import forward
-from fwd_core import Builder, Plugins, hookimpl, lowering
+from fwd_core import Builder, Plugins
 from fwd_core.engine import Engine
 from fwd_core.errors import ForwardWarning, SelfCheckError
 from fwd_core.ir import TensorType, ops
@@ -282,23 +282,9 @@ class TestNotRun:
         assert _found(Module().eval(), X) == {"not run": told}
 
 
-class WrongTanh:
-    """A pack whose lowering computes something else."""
-
-    @hookimpl
-    def fwd_register_lowerings(self, register: Any) -> None:
-        @lowering("openvino", ops.Tanh, override=True)
-        def tanh(ctx: Any, op: ops.Tanh) -> Any:
-            return opset.cos(ctx[op.x]).output(0)
-
-        register.add(tanh)
-
-
 @pytest.fixture(scope="module")
 def wrong() -> Plugins:
-    plugins = Plugins.discover()
-    plugins.register("wrong", WrongTanh())
-    return plugins
+    return wrong_lowerings.plugins(ops.Tanh)
 
 
 class TestWrongEngines:

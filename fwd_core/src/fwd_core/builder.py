@@ -137,12 +137,12 @@ class Builder:
         check_dynamic(dynamic)
         importer, request = self._asked_of(source, inputs, dynamic)
         graph = self._imported(source, importer, request)
-        if not self.self_check or not hasattr(importer, "results"):
+        results = getattr(importer, "results", None)  # those of strangers need not have it
+        if not self.self_check or not callable(results):
             return self.compile(graph, engine_type=engine_type)
         from fwd_core.self_check import SelfCheck
 
-        run_model = partial(importer.results, source, request)
-        check = SelfCheck(self, graph, run_model, importer.name)
+        check = SelfCheck(self, graph, partial(results, source, request), importer.name)
         engine = self.compile(graph, engine_type=engine_type)
         check.require(engine, made_up=request.made_up)
         return engine

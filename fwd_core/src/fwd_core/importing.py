@@ -11,6 +11,7 @@ from fwd_core.errors import InputError, OptionError
 from fwd_core.events import Events
 from fwd_core.ir.dims import Dim, symbol
 from fwd_core.ir.graph import Graph
+from fwd_core.ir.structure import flatten
 from fwd_core.ir.tensor import Tensor
 from fwd_core.ir.types import TensorType
 
@@ -66,8 +67,7 @@ class ImportRequest:
     @property
     def made_up(self) -> bool:
         """Whether values of inputs are made up, of shapes alone."""
-        given = self.inputs.values() if isinstance(self.inputs, Mapping) else self.inputs
-        return any(isinstance(one, TensorType) for one in given)
+        return any(isinstance(one, TensorType) for one in flatten(self.inputs)[0])
 
 
 @dataclass(frozen=True)

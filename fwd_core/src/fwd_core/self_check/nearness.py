@@ -152,10 +152,10 @@ class Nearness:
 
     def explains(self, other: Nearness) -> bool:
         """Whether a model that is so far from itself explains an engine that is so far from it."""
-        if self.types or self.broken:
-            return True
-        if other.types or other.broken:
-            return False
+        if other.types or self.types:
+            return bool(self.types)
+        if other.broken or self.broken:
+            return bool(self.broken)
         if self.equal is not None and other.equal is not None:
             return 1 - self.equal >= _EXPLAINED * (1 - other.equal)
         return self.difference >= _EXPLAINED * other.difference
