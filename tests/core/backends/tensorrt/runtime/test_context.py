@@ -231,8 +231,10 @@ class TestMemory:
 
     def test_a_buffer_takes_what_lies_idle(self) -> None:
         with host_cuda(room=3 << 20) as gpus, loopback(contexts=1) as engine:
+            given = Raw(_rows(4096))
             for _ in range(6):  # the outputs of one size lie idle
-                engine.run({"x0": Raw(_rows(4096))})
+                engine.run({"x0": given})
+            del given
             assert engine.executable.blocks.held == 1 << 20  # type: ignore[attr-defined]
             assert engine.executable._contexts  # type: ignore[attr-defined]
             room = gpus.room - gpus.used(0)
