@@ -74,6 +74,23 @@ def test_a_recorder_tells_what_tensorrt_reports_to_it() -> None:
     assert recorder.told() == []
 
 
+def test_tensorrt_can_ask_a_recorder_how_many_errors_it_has(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    recorder = new_recorder(TRT)
+    code = TRT.ErrorCodeTRT.INVALID_CONFIG
+
+    def asked() -> int:  # as TensorRT does: by the class, past what Python looks up first
+        return int(TRT.IErrorRecorder.num_errors(recorder))
+
+    assert asked() == 0
+    recorder.report_error(code, "bad layer")
+    assert asked() == recorder.num_errors() == 1
+    recorder.clear()
+    assert asked() == 0
+    assert "pure virtual" not in capfd.readouterr().err
+
+
 def test_one_thread_listens_at_a_time() -> None:
     order: list[str] = []
 

@@ -77,8 +77,10 @@ class _Log:
             def clear(self) -> None:
                 self.reported.clear()
 
-            def num_errors(self) -> int:
+            def get_num_errors(self) -> int:  # what the bindings call; they document num_errors
                 return len(self.reported)
+
+            num_errors = get_num_errors
 
             def get_error_code(self, index: int) -> Any:
                 return self.reported[index][0]
