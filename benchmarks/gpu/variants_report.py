@@ -28,7 +28,7 @@ _Document = Mapping[str, Any]
 def page(found: Sequence[_Document]) -> str:
     """The page of what was printed."""
     lines = [HEAD]
-    for told, group in groupby(found, _title):
+    for (told, _), group in groupby(found, lambda one: (_title(one), one["over"])):
         lines += [f"## {told}", "", *_table(list(group)), ""]
     return "\n".join(lines)
 

@@ -98,13 +98,32 @@ def test_what_reads_or_makes_bytes_asks_for_nothing() -> None:
     assert asked(_node(ops.Neg(after.output), graph)) is DType.FLOAT16
 
 
-def test_beside_bytes_layers_ask_for_float32_alone() -> None:
+def test_beside_bytes_other_layers_ask_for_float32_alone() -> None:
     graph = Graph()
     x, half = graph.add_input("x", X), graph.add_input("half", HALF)
     assert asked(_node(ops.Exp(x), graph), bytewise=True) is DType.FLOAT32
     assert asked(_node(ops.Exp(half), graph), wide=True, bytewise=True) is DType.FLOAT32
     assert asked(_node(ops.Exp(half), graph), bytewise=True) is None
     assert asked(_node(HALVES["norms"](x), graph), bytewise=True) is None
+
+
+def test_beside_bytes_attention_of_floats_asks_for_half() -> None:
+    graph = Graph()
+
+    def attention(x: Value) -> Node:
+        return _node(ops.Attention(x, x, x), graph)
+
+    kind = TensorType(DType.FLOAT16, (1, 2, 8, 16))
+    half = graph.add_input("half", kind)
+    assert asked(attention(half), bytewise=True) is DType.FLOAT16
+    assert asked(attention(half), wide=True, bytewise=True) is DType.FLOAT32
+    assert asked(attention(half), squares=True, bytewise=True) is DType.FLOAT32
+    single = graph.add_input("single", TensorType(DType.FLOAT32, kind.shape))
+    assert asked(attention(single), bytewise=True) is DType.FLOAT32
+    scale = graph.constant(np.array(0.1, np.float32))
+    whole = graph.add(ops.Quantize(half, scale))
+    stepped = graph.add(ops.Dequantize(whole, scale, dtype=DType.FLOAT16))
+    assert asked(attention(stepped), bytewise=True) is None
 
 
 def test_beside_bytes_what_moves_asks_for_what_made_it_did() -> None:

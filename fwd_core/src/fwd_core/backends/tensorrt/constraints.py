@@ -7,10 +7,12 @@ precision if few of its layers ask, and one that asks for float32 alone takes al
 which is ten times slower. Norms, softmax and means ask for half in any case: their kernels add
 up in float32 whatever their own type, and tensors of half take half the time to move.
 Convolutions ask for nothing, and neither do means over all pixels: one that asked for half had a
-cast to an output of float32 behind it, a kernel of its own. Where there are tensors of 8 bits,
-layers ask for float32 alone: the compiler for transformers finds no kernels for a part of which
-some layers ask for half. And there what only moves numbers asks for nothing, unless what made
-them did, since one layer that asks for float32 alone takes its whole part there.
+cast to an output of float32 behind it, a kernel of its own.
+
+Where there are tensors of 8 bits, attention asks for half, which has a kernel of its own then, and
+else layers ask for float32 alone: the compiler for transformers finds no kernels for a part of
+which norms ask for half, and is slower where more layers than attention do. And there what only
+moves numbers asks for nothing, unless what made them did.
 """
 
 from __future__ import annotations
@@ -51,14 +53,22 @@ def asked(
     Returns:
         ``float16`` or ``float32``; ``None`` for what TensorRT is to choose: convolutions, and
         layers that read or make tensors of 8 bits or come right after one, whose kernels are
-        neither. Never ``float16`` beside tensors of 8 bits.
+        neither. Beside tensors of 8 bits ``float16`` for attention alone.
     """
+    if bytewise and not (wide or squares) and _is_half_beside_bytes(node):
+        return DType.FLOAT16
     wanted = DType.FLOAT32 if squares else _asked(node, wide)
     if not bytewise or wanted is None:
         return wanted
     if not (wide or squares) and not _is_made_in_float32(node):
         return None
     return None if wanted is DType.FLOAT16 else wanted
+
+
+def _is_half_beside_bytes(node: Node) -> bool:
+    """Whether it is attention of floats."""
+    half = any(value.type.dtype is DType.FLOAT16 for value in node.outputs)
+    return isinstance(node.op, ops.Attention) and half and not _reads_bytes(node)
 
 
 def _is_made_in_float32(node: Node) -> bool:

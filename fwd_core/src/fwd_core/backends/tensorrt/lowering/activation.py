@@ -30,15 +30,12 @@ def leaky_relu(ctx: TensorRTLowering, op: ops.LeakyRelu) -> ITensor:
 
 @lowering("tensorrt", ops.Gelu)
 def gelu(ctx: TensorRTLowering, op: ops.Gelu) -> ITensor:
-    """An activation where there is one, else the formula; that of half is by tanh.
-
-    Beside tensors of 8 bits it is what the model says: there the other has not been run.
-    """
+    """An activation where there is one, else the formula; that of half is by tanh."""
     x, dtype, rank = ctx[op.x], op.x.type.dtype, op.x.type.rank
     tanh_form = op.approximate == "tanh"
     if ctx.features.gelu:
         return activation(ctx, "GELU_TANH" if tanh_form else "GELU_ERF", x)
-    if dtype is DType.FLOAT16 and not ctx.bytewise:
+    if dtype is DType.FLOAT16:
         return half_gelu(ctx, x, rank)
 
     def times(tensor: ITensor, factor: float) -> ITensor:
