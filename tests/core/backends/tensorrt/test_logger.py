@@ -50,10 +50,23 @@ def test_problems_are_errors_then_warnings_each_once() -> None:
 
 def test_the_absence_of_a_gpu_is_no_problem() -> None:
     with listen(TRT) as record:
-        for text in ("CUDA initialization failure with error: cudaError 35", "catchCudaError: 35"):
+        for text in (
+            "CUDA initialization failure with error: cudaError 35",
+            "[checkMacros.cpp::catchCudaError::250] Error Code 1: Cuda Runtime (In catchCudaError "
+            "at checkMacros.cpp:250 (cudaError 100: no CUDA-capable device is detected))",
+        ):
             logger(TRT).log(SEVERITY.ERROR, text)
             record.recorder.report_error(TRT.ErrorCodeTRT.INTERNAL_ERROR, text)
     assert record.problems() == []
+
+
+def test_what_a_gpu_fails_by_is_told() -> None:
+    text = "[checkMacros.cpp::catchCudaError::250] Error Code 1: Cuda Runtime (cudaError 1001: no)"
+    with listen(TRT) as record:
+        logger(TRT).log(SEVERITY.ERROR, text)
+        record.recorder.report_error(TRT.ErrorCodeTRT.INTERNAL_ERROR, text)
+        assert record.failed
+    assert record.problems() == [text]
 
 
 def test_a_recorder_tells_what_tensorrt_reports_to_it() -> None:

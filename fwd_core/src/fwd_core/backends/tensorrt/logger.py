@@ -7,6 +7,7 @@ hints, only the logger. Both are read together here, and lines that mean nothing
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,8 +18,8 @@ from typing import Any
 
 #: Numbers of the severities; TensorRT's own enum does not compare with integers.
 ERROR, WARNING, VERBOSE = 1, 2, 4
-#: Builds ahead of time look for a GPU and say that there is none.
-_NOISE = ("cudaError 35", "catchCudaError", "Unable to determine GPU memory usage")
+#: Builds ahead of time look for a GPU and say that there is none, or no driver for it.
+_NOISE = re.compile(r"cudaError (35|100)\b|Unable to determine GPU memory usage")
 
 
 @dataclass(frozen=True)
@@ -167,4 +168,4 @@ def new_recorder(trt: ModuleType) -> Any:
 
 
 def _is_noise(text: str) -> bool:
-    return any(noise in text for noise in _NOISE)
+    return _NOISE.search(text) is not None
