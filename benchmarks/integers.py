@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 _PRODUCTS = ("Convolution", "Deconvolution", "FullyConnected", "MatMul")
-#: Names of operators by which a generated kernel shows that it multiplies.
-_INSIDE = ("matmul", "scaled_dot_product_attention")
+#: What the products of attention are named by; what works on its mask has names that go on.
+_ATTENTION = "scaled_dot_product_attention"
 _BYTES = ("i8", "u8")
 _KEYS = ("layerType", "runtimePrecision", "originalLayersNames")
 
@@ -23,10 +23,19 @@ def counted(model: Any) -> tuple[int, int]:
         if (count := _count(kind, layers.lower())) == 0:
             continue
         products += count
-        # A generated kernel may make the integers that it multiplies.
-        made = kind == "Subgraph" and "DequantizationMultiply" in layers
-        integers += count if dtype in _BYTES or made else 0
+        whole = _reads_integers(node, layers) if kind == "Subgraph" else dtype in _BYTES
+        integers += count if whole else 0
     return integers, products
+
+
+def _reads_integers(node: Any, layers: str) -> bool:
+    """Whether a generated kernel multiplies integers; it may make them itself.
+
+    One input of bytes may be a mask, and OpenVINO tells that as the kernel's type if it comes
+    first.
+    """
+    read = [one.get_element_type().get_type_name() for one in node.inputs()]
+    return "DequantizationMultiply" in layers or sum(one in _BYTES for one in read) > 1
 
 
 def _count(kind: str, layers: str) -> int:
@@ -35,7 +44,8 @@ def _count(kind: str, layers: str) -> int:
         return 1
     if kind == "ScaledDotProductAttention":
         return 2
-    if kind != "Subgraph" or not any(name in layers for name in _INSIDE):
+    attention = any(one.endswith(_ATTENTION) for one in layers.split(","))
+    if kind != "Subgraph" or not (attention or "matmul" in layers):
         return 0
     return 2 if "softmax" in layers else 1
 

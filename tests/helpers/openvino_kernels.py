@@ -22,6 +22,7 @@ class Kernel(NamedTuple):
     kind: str
     dtype: str
     layers: str
+    reads: tuple[str, ...]
 
     @property
     def is_product(self) -> bool:
@@ -30,9 +31,11 @@ class Kernel(NamedTuple):
 
     @property
     def is_of_integers(self) -> bool:
-        """A generated kernel says what it reads first: its integers may be made inside it."""
-        inside = self.kind == "Subgraph" and "DequantizationMultiply" in self.layers
-        return self.dtype in BYTES or inside
+        """The type of a generated kernel is that of what it reads first, which may be a mask."""
+        if self.kind != "Subgraph":
+            return self.dtype in BYTES
+        made = "DequantizationMultiply" in self.layers
+        return made or sum(dtype in BYTES for dtype in self.reads) > 1
 
 
 def products(engine: Engine) -> list[Kernel]:
@@ -40,6 +43,11 @@ def products(engine: Engine) -> list[Kernel]:
     plan: Any = engine.plan
     nodes = plan.compiled.get_runtime_model().get_ordered_ops()
     keys = ("layerType", "runtimePrecision", "originalLayersNames")
-    infos = [node.get_rt_info() for node in nodes]
-    found = [Kernel(*(info[key].astype(str) for key in keys)) for info in infos]
+
+    def kernel(node: Any) -> Kernel:
+        told = (node.get_rt_info()[key].astype(str) for key in keys)
+        reads = (one.get_element_type().get_type_name() for one in node.inputs())
+        return Kernel(*told, tuple(reads))
+
+    found = [kernel(node) for node in nodes]
     return [kernel for kernel in found if kernel.is_product]

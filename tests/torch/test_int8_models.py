@@ -26,13 +26,14 @@ pytestmark = integer_kernels
 NUMBERS = torch.Generator().manual_seed(1)
 
 
-def _built(model: Any, data: Sequence[Any], **more: Any) -> tuple[Placement, Any]:
+def _built(model: Any, data: Sequence[Any], *others: Any, **more: Any) -> tuple[Placement, Any]:
+    batches = [(one, *others) for one in data]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of transformers' Python conditions, for the tracer
-        made = traced(model.eval(), (data[0],))
-    calibrator = Calibrator([(one,) for one in data], algorithm="minmax", **more)
+        made = traced(model.eval(), batches[0])
+    calibrator = Calibrator(batches, algorithm="minmax", **more)
     engine = forward.build(
-        made, data[0], mode="int8", calibrator=calibrator, backend="openvino"
+        made, batches[0], mode="int8", calibrator=calibrator, backend="openvino"
     ).engine
     assert calibrator.placement is not None
     return calibrator.placement, engine
@@ -60,9 +61,12 @@ def test_every_product_of_resnet_50_is_of_integers() -> None:
     assert told(engine) == f"int8 54 of 54 products, {beside_int8()}"
 
 
-@pytest.mark.parametrize("written", ["eager", "sdpa"])
-def test_linear_layers_of_bert_are_of_integers_and_attention_if_asked(written: str) -> None:
-    """Six linear layers and two products of attention a layer, and the pooler."""
+def _ids() -> list[Any]:
+    return [torch.randint(0, 200, (1, 32), generator=NUMBERS) for _ in range(2)]
+
+
+def _bert(written: str) -> tuple[Any, int, int]:
+    """A model, how many linear layers it has, and how many products of attention."""
     layers = 2
     torch.manual_seed(0)
     config = transformers.BertConfig(
@@ -74,9 +78,24 @@ def test_linear_layers_of_bert_are_of_integers_and_attention_if_asked(written: s
         attn_implementation=written,
         return_dict=False,
     )
-    model = transformers.BertModel(config)
-    data = [torch.randint(0, 200, (1, 32), generator=NUMBERS) for _ in range(2)]
-    linear, scores = 6 * layers + 1, 2 * layers
+    return transformers.BertModel(config), 6 * layers + 1, 2 * layers
+
+
+@pytest.mark.parametrize("attention", [False, True])
+def test_a_mask_of_bytes_makes_no_attention_of_integers(attention: bool) -> None:
+    """Attention with a mask stays in floats on OpenVINO, whatever is asked for."""
+    model, linear, scores = _bert("sdpa")
+    mask = torch.ones(1, 32, dtype=torch.int64)
+    mask[:, 20:] = 0
+    _, engine = _built(model, _ids(), mask, attention=attention)
+    assert counted(engine.plan.compiled) == (linear, linear + scores)
+
+
+@pytest.mark.parametrize("written", ["eager", "sdpa"])
+def test_linear_layers_of_bert_are_of_integers_and_attention_if_asked(written: str) -> None:
+    """Six linear layers and two products of attention a layer, and the pooler."""
+    model, linear, scores = _bert(written)
+    data = _ids()
     placement, engine = _built(model, data)
     assert placement.title == f"{linear} of {linear} products, and 4 products of attention in float"
     kernels = _kernels(engine)
