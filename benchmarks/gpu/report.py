@@ -134,8 +134,8 @@ def notes(halves: Sequence[tuple[rows.Row, _Document, _Document]]) -> Iterator[s
     """What words beside the seconds of builds mean, and what is not alike in older rows."""
     yield (
         "\n*again*, and *warm* where the first build was on another day: a build with the times "
-        "of all its kernels kept by an earlier one. *At once*: both builds ran at the same time on "
-        "one GPU and disturbed each other, so they took longer than alone."
+        "of all its kernels kept by an earlier one (*mixed*: of some). *At once*: both builds ran "
+        "at the same time on one GPU and disturbed each other, so they took longer than alone."
     )
     if any(ours and "asked" not in ours for _, ours, _ in halves):
         yield "Of rows whose arguments were not kept it is not known whether their builds ran so."
@@ -305,7 +305,8 @@ def _build(half: _Document, route: str) -> str:
         text += " *at once*"
     if "again_s" in found:
         return f"{text}, again {found['again_s']:.0f}"
-    return f"{text} *warm*" if found.get("timing cache") == "warm" else text
+    cache = found.get("timing cache")
+    return f"{text} *{cache}*" if cache in ("warm", "mixed") else text
 
 
 def _ratio(found: Sequence[float] | None) -> str:

@@ -74,11 +74,7 @@ def _weights(graph: Graph) -> int:
 @pytest.mark.parametrize("mode", ["float16", "float32"])
 @pytest.mark.parametrize("kind", ["dynamic", "fixed"])
 @pytest.mark.parametrize("name", gpu_models.MODELS)
-def test_a_model_gives_what_torch_gives(
-    name: str, kind: str, mode: str, folder: Path, request: pytest.FixtureRequest
-) -> None:
-    if WRONG.get(library().version) == (name, kind, mode):
-        request.applymarker(pytest.mark.xfail(reason="TensorRT's own defect", strict=False))
+def test_a_model_gives_what_torch_gives(name: str, kind: str, mode: str, folder: Path) -> None:
     inputs, expected = gpu_models.read(folder, name)
     sizes: tuple[int, ...] = (gpu_models.FIXED,)
     if kind == "dynamic":
@@ -100,6 +96,8 @@ def test_a_model_gives_what_torch_gives(
     share = half_share(layers)
     told = f"{share}, {bulk:.2f} x the weights"
     print(f"{name} {kind} {mode}: error {error:.2e}, cosine {cosine:.6f}, {told}")
+    if error > BOUNDS[mode][0] and WRONG.get(library().version) == (name, kind, mode):
+        pytest.xfail("TensorRT's own defect")
     assert error <= BOUNDS[mode][0]
     assert cosine >= BOUNDS[mode][1]
     if mode != "float16":

@@ -7,12 +7,13 @@ precision if few of its layers ask, and one that asks for float32 alone takes al
 which is ten times slower. Norms, softmax and means ask for half in any case: their kernels add
 up in float32 whatever their own type, and tensors of half take half the time to move.
 Convolutions ask for nothing, and neither do means over all pixels: one that asked for half had a
-cast to an output of float32 behind it, a kernel of its own.
+cast to an output of float32 behind it, a kernel of its own. Squares that a composed norm adds up
+ask for float32.
 
 Where there are tensors of 8 bits, attention asks for half, which has a kernel of its own then, and
 else layers ask for float32 alone: the compiler for transformers finds no kernels for a part of
 which norms ask for half, and is slower where more layers than attention do. And there what only
-moves numbers asks for nothing, unless what made them did.
+moves numbers asks for nothing, unless they come from an input or what made them did ask.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def asked(
     Returns:
         ``float16`` or ``float32``; ``None`` for what TensorRT is to choose: convolutions, and
         layers that read or make tensors of 8 bits or come right after one, whose kernels are
-        neither. Beside tensors of 8 bits ``float16`` for attention alone.
+        neither. Beside tensors of 8 bits ``float16`` for attention alone, where it reads none.
     """
     if bytewise and not (wide or squares) and _is_half_beside_bytes(node):
         return DType.FLOAT16

@@ -114,6 +114,21 @@ def test_one_of_many_threads_is_told_that_it_was_the_last() -> None:
     assert told.count(True) == 1
 
 
+def test_the_graph_that_was_used_least_recently_goes() -> None:
+    with host_cuda():
+        graphs = Graphs(Written, Policy(), capacity=2)
+        for number in (1, 2):
+            for _ in range(2):  # seen, then recorded
+                graphs.run(_key(number), 0)
+        graphs.run(_key(1), 0)
+        for _ in range(2):
+            graphs.run(_key(3), 0)
+        assert graphs.count == 2
+        assert [graphs.knows(_key(number)) for number in (1, 2, 3)] == [True, False, True]
+        assert graphs.replays == 1
+        graphs.close()
+
+
 class Refusing(Written):
     """Cannot be recorded, but for the captures that are let through."""
 
