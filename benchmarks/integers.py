@@ -18,22 +18,29 @@ def counted(model: Any) -> tuple[int, int]:
     """
     integers = products = 0
     for node in model.get_runtime_model().get_ordered_ops():
-        info = node.get_rt_info()
-        kind, dtype, layers = (info[key].astype(str) for key in _KEYS)
-        if (count := _count(kind, layers.lower())) == 0:
-            continue
+        kind, _, layers = described(node)
+        count = _count(kind, layers.lower())
         products += count
-        whole = _reads_integers(node, layers) if kind == "Subgraph" else dtype in _BYTES
-        integers += count if whole else 0
+        integers += count if count and multiplies_integers(node) else 0
     return integers, products
 
 
-def _reads_integers(node: Any, layers: str) -> bool:
-    """Whether a generated kernel multiplies integers; it may make them itself.
+def described(node: Any) -> tuple[str, str, str]:
+    """What kind of kernel a node of a runtime model is, its type, and the layers in it."""
+    info = node.get_rt_info()
+    kind, dtype, layers = (info[key].astype(str) for key in _KEYS)
+    return kind, dtype, layers
 
-    One input of bytes may be a mask, and OpenVINO tells that as the kernel's type if it comes
-    first.
+
+def multiplies_integers(node: Any) -> bool:
+    """Whether the products of a kernel are of integers.
+
+    The type of a generated kernel is that of what it reads first, which may be a mask. It may make
+    the integers that it multiplies.
     """
+    kind, dtype, layers = described(node)
+    if kind != "Subgraph":
+        return dtype in _BYTES
     read = [one.get_element_type().get_type_name() for one in node.inputs()]
     return "DequantizationMultiply" in layers or sum(one in _BYTES for one in read) > 1
 

@@ -34,11 +34,11 @@ float32 result over that of the error, in dB: more is nearer. Machines are share
 compare ratios and not milliseconds.
 
 Products are counted in OpenVINO's execution graph: 90 % of convolutions and linear layers were to
-be of integers, and all are. The two products of attention stay in floats unless they are asked for,
-with a mask in any case. SQNR and cosine are over eight inputs. `forward int8` calibrates by `mse`,
-the default. Batch normalization has the statistics of random images, and residual branches a gain
-of 0.2, without which networks of random weights amplify any error to the size of the signal. SQNR
-compares routes and promises nothing of trained networks: for those, see the tables of the digits.
+be of integers, and all are. The two products of attention stay in floats unless they are asked for.
+SQNR and cosine are over eight inputs. `forward int8` calibrates by `mse`, the default. Batch
+normalization has the statistics of random images, and residual branches a gain of 0.2, without
+which networks of random weights amplify any error to the size of the signal. SQNR compares routes
+and promises nothing of trained networks: for those, see the tables of the digits.
 """
 
 

@@ -83,7 +83,7 @@ def _bert(written: str) -> tuple[Any, int, int]:
 
 @pytest.mark.parametrize("attention", [False, True])
 def test_a_mask_of_bytes_makes_no_attention_of_integers(attention: bool) -> None:
-    """Attention with a mask stays in floats on OpenVINO, whatever is asked for."""
+    """OpenVINO's operator of attention with a mask stays in floats, whatever is asked for."""
     model, linear, scores = _bert("sdpa")
     mask = torch.ones(1, 32, dtype=torch.int64)
     mask[:, 20:] = 0
