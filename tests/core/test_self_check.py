@@ -265,7 +265,13 @@ class TestNotRun:
         assert len(runs) == 1
         with pytest.raises(SelfCheckError):
             _build(lambda x: counted(x) + x**2)
-        assert len(runs) == 3
+        assert len(runs) == 1 + 1 + 3
+
+    def test_numbers_that_are_near_by_chance_once(self) -> None:
+        drawn = iter([1.0, 1.0, 1.01, 3.0])
+        engine = _build(lambda x: x + np.float32(next(drawn)))
+        assert _told_by(engine) == {"not run": MOVES}
+        assert next(drawn, None) is None
 
     def test_a_model_that_fails_the_second_time(self) -> None:
         answers = iter([X**2])
