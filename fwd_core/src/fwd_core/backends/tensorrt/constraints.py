@@ -54,22 +54,15 @@ def asked(
     Returns:
         ``float16`` or ``float32``; ``None`` for what TensorRT is to choose: convolutions, and
         layers that read or make tensors of 8 bits or come right after one, whose kernels are
-        neither. Beside tensors of 8 bits ``float16`` for attention alone, where it reads none.
+        neither. Beside tensors of 8 bits ``float16`` for attention alone.
     """
-    if bytewise and not (wide or squares) and _is_half_beside_bytes(node):
-        return DType.FLOAT16
     wanted = DType.FLOAT32 if squares else _asked(node, wide)
     if not bytewise or wanted is None:
         return wanted
     if not (wide or squares) and not _is_made_in_float32(node):
         return None
-    return None if wanted is DType.FLOAT16 else wanted
-
-
-def _is_half_beside_bytes(node: Node) -> bool:
-    """Whether it is attention of floats."""
-    half = any(value.type.dtype is DType.FLOAT16 for value in node.outputs)
-    return isinstance(node.op, ops.Attention) and half and not _reads_bytes(node)
+    is_attention = isinstance(node.op, ops.Attention)
+    return None if wanted is DType.FLOAT16 and not is_attention else wanted
 
 
 def _is_made_in_float32(node: Node) -> bool:
