@@ -8,6 +8,7 @@ after each and names our node, the user's line and TensorRT's own words.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -85,6 +86,11 @@ class TensorRTLowering(LoweringContext[ITensor]):
         self._squares = False
         self.bytewise = any(isinstance(node.op, ops.Dequantize) for node in graph)
         self.sizes = shapes.Sizes(self)
+
+    @cached_property
+    def attends(self) -> bool:
+        """Whether the graph has attention as one operator, once what is fused is decomposed."""
+        return any(isinstance(node.op, ops.Attention) for node in self.graph)
 
     # --- values -----------------------------------------------------------------------------------
 

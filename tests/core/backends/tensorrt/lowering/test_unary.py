@@ -114,20 +114,34 @@ def test_angles_are_brought_within_half_a_turn_for_short_sines(
 
 
 @pytest.mark.parametrize(
-    ("dtype", "quantized", "by_erf"),
-    [("float16", False, False), ("float16", True, False), ("float32", False, True)],
+    ("dtype", "shape", "beside", "by_erf"),
+    [
+        ("float16", (6,), "", False),
+        ("float32", (6,), "", True),
+        ("float16", (2, 4, 8), "bytes", True),
+        ("float16", (2, 4, 8), "bytes and attention", False),
+        ("float16", (8, 8), "bytes and attention", True),
+        ("float16", (2, 4, 8, 8), "bytes and attention", True),
+        ("float32", (2, 4, 8), "bytes and attention", True),
+    ],
 )
-def test_gelu_of_half_is_by_tanh_for_tensorrt_8(dtype: str, quantized: bool, by_erf: bool) -> None:
+def test_gelu_of_half_is_by_tanh_for_tensorrt_8(
+    dtype: str, shape: tuple[int, ...], beside: str, by_erf: bool
+) -> None:
     kind = DType.of(dtype)
 
-    def make(x: Value) -> Value | ops.Gelu:
-        if not quantized:
+    def make(x: Value, queries: Value) -> ops.Gelu:
+        add = x.graph.add
+        if "attention" in beside:
+            add(ops.Attention(queries, queries, queries))
+        if not beside:
             return ops.Gelu(x)
         scale = x.graph.constant(np.array(0.1, np.float32))
-        narrow = x.graph.add(ops.Quantize(x, scale, None, None, -128, 127, DType.INT8))
-        return ops.Gelu(x.graph.add(ops.Dequantize(narrow, scale, None, None, kind)))
+        narrow = add(ops.Quantize(x, scale, None, None, -128, 127, DType.INT8))
+        return ops.Gelu(add(ops.Dequantize(narrow, scale, None, None, kind)))
 
-    graph, _ = graph_of(make, TensorType(kind, (6,)))
+    queries = TensorType(kind, (2, 2, 4, 8))
+    graph, _ = graph_of(make, TensorType(kind, shape), queries)
     # Layers of TensorRT-RTX, which stands in, are given the type that they make.
     with network(graph, replace(LIKE_8, typed_quantization=True)) as ctx:
         erfs = [one for one in layers(ctx, "IUnaryLayer") if one.op.name == "ERF"]

@@ -9,6 +9,9 @@ from fwd_core.backends.tensorrt.numbers import activation, number
 from fwd_core.ir import DType, ops
 from fwd_core.plugins.markers import lowering
 
+#: Axes of tokens: of the batch, of the sequence, of features.
+_TOKENS = 3
+
 
 @lowering("tensorrt", ops.Sigmoid)
 def sigmoid(ctx: TensorRTLowering, op: ops.Sigmoid) -> ITensor:
@@ -30,12 +33,17 @@ def leaky_relu(ctx: TensorRTLowering, op: ops.LeakyRelu) -> ITensor:
 
 @lowering("tensorrt", ops.Gelu)
 def gelu(ctx: TensorRTLowering, op: ops.Gelu) -> ITensor:
-    """An activation where there is one, else the formula; that of half is by tanh."""
+    """An activation where there is one, else the formula; that of half is by tanh.
+
+    Beside tensors of 8 bits only that of tokens beside attention is, as in BERT: with linear layers
+    alone TensorRT 8.6 failed on it (docs/explanation/limits.md), and there it is what the model
+    says.
+    """
     x, dtype, rank = ctx[op.x], op.x.type.dtype, op.x.type.rank
     tanh_form = op.approximate == "tanh"
     if ctx.features.gelu:
         return activation(ctx, "GELU_TANH" if tanh_form else "GELU_ERF", x)
-    if dtype is DType.FLOAT16:
+    if dtype is DType.FLOAT16 and (not ctx.bytewise or (ctx.attends and rank == _TOKENS)):
         return half_gelu(ctx, x, rank)
 
     def times(tensor: ITensor, factor: float) -> ITensor:
