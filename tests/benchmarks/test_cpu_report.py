@@ -16,7 +16,7 @@ from benchmarks.cpu.bert_goals import goals
 
 DOCS = Path(__file__).parents[2] / "docs" / "benchmarks"
 OF_BERT = DOCS / "data" / "xeon-amx-2026-11-28"
-OF_A_GPU = DOCS / "data" / "h200-2026-11-28"
+OF_A_GPU = DOCS / "data" / "h200-2026-11-29"
 
 
 def _row(float32: float, float16: float, high: float = 0.0) -> dict[str, Any]:
