@@ -81,7 +81,8 @@ class Steps:
             routes = ["--device", asked.device, "--routes", *asked.routes]
             done = self._run(torch, "torch_routes", *common, *routes)
         else:
-            extra = ["--timing-cache", str(self.output), "--workspace", str(asked.workspace)]
+            extra = ["--workspace", str(asked.workspace)]
+            extra += [] if asked.no_timing_cache else ["--timing-cache", str(self.output)]
             bert = row.model == "bert_base" and row.batch == 1
             first = row.batch == 1 and row.mode == "float16"
             extra += ["--overhead"] if first else []
@@ -104,9 +105,10 @@ class Steps:
         for python in dict.fromkeys(steps.values()):
             its = [step for step, other in steps.items() if other == python]
             command = [*shlex.split(python), "-m", "benchmarks.gpu.needs", *its]
+            command += ["--device", asked.device, *([] if asked.no_timing_cache else ["--times"])]
             try:
                 done = subprocess.run(
-                    [*command, "--device", asked.device], cwd=_ROOT, env=_environment(),
+                    command, cwd=_ROOT, env=_environment(),
                     timeout=min(self.left / 2, _PATIENCE), capture_output=True, text=True,
                     check=False,
                 )  # fmt: skip
@@ -211,6 +213,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--unasked", action="store_true", help="one more route in int8")
     parser.add_argument("--images", type=int, default=64, help="to calibrate int8 with")
     parser.add_argument("--together", action="store_true", help="build both sides at once")
+    parser.add_argument("--no-timing-cache", action="store_true",
+                        help="keep no times of kernels: TensorRT 8 needs cuDNN to")  # fmt: skip
     parser.add_argument("--layers", type=int, help="of transformers, for a quick try")
     parser.add_argument("--again", action="store_true",
                         help="measure rows again of which the ONNX route failed")  # fmt: skip

@@ -94,8 +94,8 @@ def build_forward(chosen: Library, case: Case, settings: Settings, **more: Any) 
     return builder.compile(load_graph(case.graph, packs.operators))
 
 
-def calibrate(chosen: Library, case: Case, settings: Settings) -> float:
-    """Let Forward find ranges, if it has not; returns the seconds that it took.
+def calibrate(chosen: Library, case: Case, settings: Settings) -> float | None:
+    """Let Forward find ranges; returns the seconds that it took, ``None`` if it had found them.
 
     On the GPU if there is one, else on a backend that runs here. What runs is float32, built
     quickly: it runs a few times.
@@ -103,7 +103,7 @@ def calibrate(chosen: Library, case: Case, settings: Settings) -> float:
     from fwd_core.ir.serialize import load as load_graph
 
     if case.cache("forward").exists():
-        return 0.0
+        return None
     packs = plugins()
     options = forward_options(chosen, dataclasses.replace(settings, level=0, timing_cache=None))
     builder = Builder(backend="tensorrt", options=options, plugins=packs)
@@ -150,7 +150,8 @@ def run(route: str, case: Case, settings: Settings) -> dict[str, Any]:
     del first, packs
     facts: dict[str, Any] = {}
     if settings.mode == "int8" and route != "onnx":
-        facts["calibrate_s"] = calibrate(chosen, case, settings)
+        took = calibrate(chosen, case, settings)
+        facts |= {} if took is None else {"calibrate_s": took}
     elif settings.mode == "int8":
         facts["calibrates"] = not case.cache("onnx").exists()  # inside the build
     if route == UNASKED:

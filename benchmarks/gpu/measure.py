@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.gpu import build, host, onnx_route, overhead, rows
+from benchmarks.gpu import build, host, needs, onnx_route, overhead, rows
 from benchmarks.gpu.case import Case, accuracy
 from benchmarks.gpu.replay import Replay
 from benchmarks.gpu.rounds import Call, in_turns
@@ -252,6 +252,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         done = rows.read(asked.output)
         chosen = [row for row in chosen if not rows.has(done, "tensorrt", row)]
     library = build.library()
+    if asked.timing_cache is not None and (told := needs.missing_for_times(library)):
+        parser.error(f"--timing-cache: {told}")
     facts = host.facts(
         **{library.flavour: library.version, "cuda-bindings": host.version("cuda-bindings")}
     )

@@ -10,6 +10,10 @@ import argparse
 import importlib.util
 import sys
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fwd_core.backends.tensorrt.library import Library
 
 #: Exit code for what is missing; others are those of a Python that does not start.
 MISSING = 4
@@ -23,12 +27,13 @@ _MODULES = {
 _ALL = {one: one for one in ("numpy", "safetensors", "pluggy", "sympy")}
 
 
-def missing(step: str, device: str = "cuda") -> str:
+def missing(step: str, device: str = "cuda", *, times: bool = False) -> str:
     """What a step misses here, and what brings it; nothing if all is there.
 
     Args:
         step: ``prepare``, or a kind of routes.
         device: Of torch's routes.
+        times: Whether TensorRT's routes keep the times of kernels.
     """
     names = [
         package for module, package in {**_ALL, **_MODULES[step]}.items() if not _is_there(module)
@@ -36,7 +41,26 @@ def missing(step: str, device: str = "cuda") -> str:
     if names:
         listed = " ".join(names)
         return f"{sys.executable} has no {', '.join(names)}: {_INSTALL} {listed}"
-    return _GPU[step](device)
+    told = _GPU[step](device)
+    if not told and step == "tensorrt" and times:
+        from benchmarks.gpu import build
+
+        told = missing_for_times(build.library())
+    return told
+
+
+def missing_for_times(library: Library) -> str:
+    """Why a flavour cannot keep times of kernels in a file; nothing if it can.
+
+    TensorRT 8 asks cuDNN for its version when it writes them, and ends the process if it is not
+    there: at the end of a build of minutes.
+    """
+    from fwd_core.backends.tensorrt import tactics
+
+    told = tactics.missing_for_times() if library.features.cudnn_in_times else None
+    if told is None:
+        return ""
+    return f"no times of kernels can be kept: {told}: {tactics.CUDNN_HINT}, or keep none"
 
 
 def _is_there(module: str) -> bool:
@@ -89,9 +113,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("steps", nargs="+", choices=list(_GPU))
     parser.add_argument("--device", default="cuda", help="of torch's routes")
+    parser.add_argument("--times", action="store_true", help="of kernels are to be kept")
     asked = parser.parse_args(arguments)
     for step in asked.steps:
-        if told := missing(step, asked.device):
+        if told := missing(step, asked.device, times=asked.times):
             print(f"{step}: {told}", flush=True)
             return MISSING
     return 0

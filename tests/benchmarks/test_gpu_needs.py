@@ -5,11 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from benchmarks.gpu import __main__ as program
 from benchmarks.gpu import needs
+from fwd_core.backends.tensorrt import tactics
+from fwd_core.backends.tensorrt.features import ROWS
+from fwd_core.backends.tensorrt.library import Library
 from fwd_core.backends.tensorrt.runtime import device
 
 GPU = device.find()[0] is not None
@@ -64,6 +68,19 @@ def test_torch_on_the_processor_needs_no_gpu() -> None:
     command = [sys.executable, "-m", "benchmarks.gpu.needs", "prepare", "torch", "--device", "cpu"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_times_are_not_kept_without_the_cudnn_that_tensorrt_8_asks() -> None:
+    if tactics.missing_for_times() is None:
+        pytest.skip("cuDNN 8 is there")
+    trt = SimpleNamespace(__version__="8.6.0")
+    eight = Library(trt, ROWS["tensorrt", "8.6.0"], "8.6.0")
+    told = needs.missing_for_times(eight)
+    assert told.startswith("no times of kernels can be kept: libcudnn")
+    assert told.endswith(f": {tactics.CUDNN_HINT}, or keep none")
+    assert "nvidia-cudnn-cu12<9" in told
+    eleven = Library(trt, ROWS["tensorrt_rtx", "1.7.1.116"], "1.7.1.116")
+    assert needs.missing_for_times(eleven) == ""
 
 
 def test_a_tensorrt_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
