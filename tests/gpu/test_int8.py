@@ -31,9 +31,8 @@ from benchmarks.gpu.looks import products
 from benchmarks.gpu.packs import plugins
 from fwd_core import Builder, Engine, Plugins, core_pack
 from fwd_core.backends.tensorrt.layers import CompiledLayer
-from fwd_core.builder import copied
 from fwd_core.ir import DType, Graph
-from fwd_core.ir.serialize import load
+from fwd_core.ir.serialize import copied, load
 from fwd_core.quantize import CalibrationCache, Calibrator, Histogram, algorithm_of
 from fwd_core.quantize.calibrate import DEFAULT_ALGORITHM
 from fwd_core.quantize.collect import watch
@@ -273,7 +272,7 @@ def test_half_of_resnet_is_what_its_pairs_say(algorithm: str, case: Case, ranges
     placed = load(case.graph, PACKS.operators)
     _calibrated(ranges, algorithm).quantize(placed, _builder("float32"))
     placed.set_outputs([placed.value(HALF_OF_RESNET)], ["half"])
-    with _compile(emulated(copied(placed, PACKS)), "float32") as engine:
+    with _compile(emulated(copied(placed, PACKS.operators)), "float32") as engine:
         wanted = engine.run_list(inputs)
     with _compile(placed, "int8") as engine:
         found = accuracy(engine.run_list(inputs), wanted)

@@ -31,7 +31,7 @@ from fwd_core import Builder, OptBatch
 from fwd_core.backends.tensorrt.layers import CompiledLayer
 from fwd_core.importing import ImportRequest
 from fwd_core.ir import Graph, text
-from fwd_core.ir.serialize import from_parts, to_parts
+from fwd_core.ir.serialize import copied
 from fwd_core.ir.structure import flatten
 from fwd_ops_torch.importers import jit
 from fwd_ops_torch.importers.module import export
@@ -138,12 +138,6 @@ def errors(result: Any, expected: Any) -> Iterator[tuple[float, float]]:
 def eager(model: nn.Module, inputs: Sequence[Any]) -> Any:
     with torch.no_grad():
         return model(*inputs)
-
-
-def copied(graph: Graph) -> Graph:
-    """A graph to be compiled: compiling changes it."""
-    document, tensors = to_parts(graph)
-    return from_parts(document, {key: tensor.data for key, tensor in tensors.items()})
 
 
 @dataclass(frozen=True)

@@ -314,12 +314,18 @@ class TestWrongEngines:
             _engine(Module().eval(), wrong)
 
     def test_what_int8_calib_builds_is_refused_too(self, wrong: Plugins, tmp_path: Path) -> None:
-        calibrator = Calibrator([(X,)], cache=tmp_path / "c.cache")
-        with pytest.raises(SelfCheckError, match="mode 'int8_calib'"):
+        cache = tmp_path / "c.cache"
+        calibrator = Calibrator([(X,)], cache=cache)
+        with pytest.raises(SelfCheckError, match="mode 'int8_calib'") as caught:
             forward.build(
                 Net().eval(), X, mode="int8_calib", calibrator=calibrator, backend="openvino",
                 plugins=wrong,
             )  # fmt: skip
+        assert cache.exists()
+        told = (
+            f"\n  {cache} was written, from what such engines give: keep it only if this engine is"
+        )
+        assert told in str(caught.value)
 
     def test_it_is_kept_where_that_is_asked(self, wrong: Plugins) -> None:
         model = Net().eval()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from fwd_core import rewrite
+from fwd_core import stages
 from fwd_core.asked_options import Asked
 from fwd_core.backends.base import Backend, BuildConfig, Options, Port
 from fwd_core.choosing import backend_of, importer_of
@@ -18,7 +18,6 @@ from fwd_core.errors import (
     CalibrationError,
     InputError,
     OptionError,
-    PluginError,
     Problem,
 )
 from fwd_core.events import Events, Listener
@@ -31,17 +30,17 @@ from fwd_core.importing import (
 )
 from fwd_core.ir import ops
 from fwd_core.ir.graph import Graph
+from fwd_core.ir.serialize import copied
 from fwd_core.modes import parse_mode
 from fwd_core.plugins import Plugins
 from fwd_core.plugins.target import Target
+from fwd_core.used_packs import used_packs
 from fwd_core.user_warnings import warn
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
-    from fwd_core.plugins.registers import StagedRewrite
     from fwd_core.quantize.calibrate import Calibrator
-    from fwd_core.rewrite import Rewrite
 
     # With the default, type checkers know what is built where no class is asked for.
     EngineType = TypeVar("EngineType", bound=Engine, default=Engine)
@@ -183,7 +182,7 @@ class Builder:
         finally:  # where an operator is unknown, the reason may be the pack that failed
             self.plugins.warn_of_failures()
         with self.events.phase("rewrite", detail="clean-up"):
-            rewrite.run(graph, self._rewrites("clean-up"))
+            stages.clean_up(graph, self.plugins)
         return graph
 
     def compile(
@@ -196,7 +195,7 @@ class Builder:
         backend, options = self._target()
         if self.mode in _INT8:  # before fusions, so that names are the same with any packs
             self._quantize(graph)
-        embedded = copied(graph, self.plugins) if self.embed_graph else None
+        embedded = copied(graph, self.plugins.operators) if self.embed_graph else None
         asked = self.asked.of_packs(backend)
         self.apply_options(graph, asked)
         self._prepare(graph, backend, options)
@@ -216,7 +215,7 @@ class Builder:
                 item.name: getattr(options, item.name) for item in dataclasses.fields(options)
             },
             **({"build options": asked} if asked else {}),
-            "packs": sorted({*self._packs_used(graph, backend), *self._owners_of(asked, graph)}),
+            "packs": used_packs(graph, backend, asked, self.plugins),
             **plan.manifest,
         }
         engine = engine_type(
@@ -277,7 +276,7 @@ class Builder:
         for name, value in asked.items():
             with self.events.phase("rewrite", detail=name):
                 self.plugins.build_options[name].apply(graph, value)
-                rewrite.run(graph, self._rewrites("clean-up"))
+                stages.clean_up(graph, self.plugins)
 
     def importer(self, source: object) -> Importer:
         """The importer that accepts a source.
@@ -314,16 +313,7 @@ class Builder:
         return Builder(backend=name, options=options, plugins=self.plugins)
 
     def _prepare(self, graph: Graph, backend: Backend, options: Options) -> None:
-        target = Target(backend, self.mode, options, self.plugins)
-        with self.events.phase("rewrite", detail="fusion"):
-            rewrite.run(graph, self._rewrites("fusion", target))
-            rewrite.run(graph, self._rewrites("clean-up"))
-        if self.mode in ("float16", "int8") and backend.precision == "typed":
-            from fwd_core.rewrite.precision import to_half
-
-            with self.events.phase("rewrite", detail="precision"):
-                to_half(graph)
-                rewrite.run(graph, self._rewrites("clean-up"))
+        stages.prepare(graph, Target(backend, self.mode, options, self.plugins), self.events)
 
     def _quantize(self, graph: Graph) -> None:
         """Calibrate, and in mode ``int8`` write it into the graph."""
@@ -347,7 +337,7 @@ class Builder:
             return
         with self.events.phase("rewrite", detail="int8"):
             calibrator.quantize(graph, self)
-            rewrite.run(graph, self._rewrites("clean-up"))
+            stages.clean_up(graph, self.plugins)
 
     def _target(self) -> tuple[Backend, Options]:
         backend = self.backend()
@@ -357,43 +347,6 @@ class Builder:
         if self.mode == "int8_calib" and self.calibrator is not None:
             self.calibrator.require_file()
         return backend, options
-
-    def _rewrites(self, stage: str, target: Target | None = None) -> list[Rewrite]:
-        return [
-            staged.rewrite
-            for staged in self.plugins.rewrites.values()
-            if staged.stage == stage
-            and (staged.when is None or target is None or self._wants(staged, target))
-        ]
-
-    def _wants(self, staged: StagedRewrite, target: Target) -> bool:
-        assert staged.when is not None
-        try:
-            return bool(staged.when(target))
-        except Exception as error:  # a stranger's condition may raise anything
-            name = staged.rewrite.name
-            raise PluginError(
-                f"pack {self.plugins.rewrites.owner(name)!r}: the condition of rewrite {name!r} "
-                f"failed for backend {target.backend.name!r}",
-                details=[f"{type(error).__name__}: {error}"],
-            ) from error
-
-    def _owners_of(self, asked: Mapping[str, Any], graph: Graph) -> set[str]:
-        """Packs that the options and the made inputs are of."""
-        makers = {one.maker for one in graph.derived}
-        return {self.plugins.build_options.owner(name) for name in asked} | {
-            self.plugins.input_makers.owner(name) for name in makers
-        }
-
-    def _packs_used(self, graph: Graph, backend: Backend) -> set[str]:
-        from fwd_core.plugins.registers import lowering_key
-
-        used = {self.plugins.backends.owner(backend.name)}
-        for node in graph.walk():
-            key = lowering_key(backend.name, type(node.op))
-            if key in self.plugins.lowerings:
-                used.add(self.plugins.lowerings.owner(key))
-        return used
 
 
 def _calibrator() -> type[Calibrator]:
@@ -406,15 +359,6 @@ def _require(name: str, value: object, kind: Any, expected: str) -> None:
     """Refuse an argument of another type."""
     if not isinstance(value, kind):
         raise OptionError(f"argument {name!r}", expected=expected, got=repr(value))
-
-
-def copied(graph: Graph, plugins: Plugins) -> Graph:
-    """The same graph again, with the same arrays: compiling changes one."""
-    from fwd_core.ir.serialize import from_parts, to_parts
-
-    document, tensors = to_parts(graph)
-    arrays = {key: tensor.data for key, tensor in tensors.items()}
-    return from_parts(document, arrays, plugins.operators)
 
 
 def _version() -> str:

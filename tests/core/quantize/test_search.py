@@ -14,9 +14,9 @@ pytest.importorskip("openvino")
 from nets import Net
 
 from fwd_core import Builder
-from fwd_core.builder import copied
 from fwd_core.errors import CalibrationError, InputError, OptionError
 from fwd_core.ir import Graph, ops
+from fwd_core.ir.serialize import copied
 from fwd_core.quantize import CalibrationCache
 from fwd_core.quantize.calibrate import Calibrator
 from fwd_core.quantize.fidelity import Fidelity
@@ -65,7 +65,7 @@ def _metric(graph: Graph) -> Any:
 
 
 def _again(graph: Graph) -> Graph:
-    return copied(graph, Builder(backend="openvino").plugins)
+    return copied(graph, Builder(backend="openvino").plugins.operators)
 
 
 def _search(graph: Graph, max_drop: float, metric: Any = None, **more: Any) -> Quantized:

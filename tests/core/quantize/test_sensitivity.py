@@ -14,9 +14,9 @@ from nets import Net
 from values import kind
 
 from fwd_core import Builder
-from fwd_core.builder import copied
 from fwd_core.errors import CalibrationError
 from fwd_core.ir import Graph, ops, symbol
+from fwd_core.ir.serialize import copied
 from fwd_core.quantize.calibrate import Calibrator
 from fwd_core.quantize.fidelity import Fidelity, decibels
 from fwd_core.quantize.sensitivity import LayerLoss, _with_twins, sensitivity
@@ -72,8 +72,8 @@ def _at_the_output(graph: Graph, data: list[Any], only: str, names: list[str]) -
     """Signal to noise of the model's output when only one product is in int8."""
     calibrator = Calibrator(data, algorithm="minmax", skip=[name for name in names if name != only])
     builder = Builder(backend="openvino", mode="int8", calibrator=calibrator)
-    small = builder.compile(copied(graph, builder.plugins))
-    exact = _builder().compile(copied(graph, builder.plugins))
+    small = builder.compile(copied(graph, builder.plugins.operators))
+    exact = _builder().compile(copied(graph, builder.plugins.operators))
     found = Fidelity()
     for x in data:
         found.add(exact.run_list([x])[0], small.run_list([x])[0])

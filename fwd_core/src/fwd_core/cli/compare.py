@@ -111,7 +111,7 @@ class Comparison:
 
     def run(self, model: str, specs: list[InputSpec], runs: Runs) -> dict[str, Any]:
         """Everything that is to be told, as JSON; numbers that do not exist are infinite."""
-        from fwd_core.builder import copied
+        from fwd_core.ir.serialize import copied
 
         examples, dynamic = inputs.examples(specs, dynamic_batch=False, opt_batch=None)
         with phases(self.session) as progress, ExitStack() as stack:
@@ -124,7 +124,7 @@ class Comparison:
                 first.importer(model)
             with inputs.advising(specs):
                 graph = first.import_model(model, examples, dynamic=dynamic)
-            exact = stack.enter_context(first.compile(copied(graph, first.plugins)))
+            exact = stack.enter_context(first.compile(copied(graph, first.plugins.operators)))
             engines: dict[str, Engine] = {}
             rows: dict[str, dict[str, Any]] = {}
             for mode in self.modes:
@@ -134,7 +134,7 @@ class Comparison:
                 if mode == "float32":
                     engines[mode] = exact
                 else:
-                    compiled = one.compile(copied(graph, one.plugins))
+                    compiled = one.compile(copied(graph, one.plugins.operators))
                     engines[mode] = stack.enter_context(compiled)
                 rows[mode] = {"mode": mode, **_size(engines[mode])}
             with first.events.phase("compare", detail=f"with float32, {self.source}") as phase:

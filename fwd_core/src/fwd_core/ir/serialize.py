@@ -48,6 +48,18 @@ def load(
     return from_parts(document, arrays, operators)
 
 
+def copied(graph: Graph, operators: Mapping[str, type[Operator]] | None = None) -> Graph:
+    """The same graph again, with the same arrays, for what changes one.
+
+    Args:
+        graph: What is copied.
+        operators: As for :func:`load`.
+    """
+    document, tensors = to_parts(graph)
+    arrays = {key: tensor.data for key, tensor in tensors.items()}
+    return from_parts(document, arrays, operators)
+
+
 def to_parts(graph: Graph) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """The graph as a JSON document and the constants it names."""
     tensors: dict[str, Tensor] = {}

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from fwd_core.backends.base import Port
-from fwd_core.builder import Builder, copied
+from fwd_core.builder import Builder
 from fwd_core.engine.engine import Engine
 from fwd_core.errors import CalibrationError, ForwardError, OptionError
 from fwd_core.ir.graph import Graph
+from fwd_core.ir.serialize import copied
 from fwd_core.quantize.algorithms import algorithm_of
 from fwd_core.quantize.batches import Counted, count_of
 from fwd_core.quantize.cache import CalibrationCache
@@ -306,7 +307,7 @@ class _Search:
         return made
 
     def _copy(self) -> Graph:
-        return copied(self.graph, self.builder.plugins)
+        return copied(self.graph, self.builder.plugins.operators)
 
     def _unreached(self) -> CalibrationError:
         best = min(self.attempts, key=lambda one: one.drop)

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from fwd_core.builder import copied
 from fwd_core.ir import ops
 from fwd_core.ir.graph import Graph, Node, Value
+from fwd_core.ir.serialize import copied
 from fwd_core.quantize import rules
 from fwd_core.quantize.collect import watch
 from fwd_core.quantize.fidelity import decibels
@@ -105,7 +105,7 @@ def _with_twins(
     Returns:
         The graph, and names of the sums of signal and noise by node of the graph that was given.
     """
-    exact, placed = (copied(graph, builder.plugins) for _ in range(2))
+    exact, placed = (copied(graph, builder.plugins.operators) for _ in range(2))
     FoldBatchNorm(frozenset(matching(graph, skip))).apply(exact)
     kernels = builder.backend()
     quantized = place(

@@ -45,6 +45,11 @@ def refusal(
         lines.append(f"… and {len(wrong) - _SHOWN} more outputs")
     lines.append(f"backend {backend.name!r} ({', '.join(versions)}), mode {builder.mode!r}")
     lines += notes
+    if builder.mode == "int8_calib" and builder.calibrator is not None:
+        lines.append(
+            f"{builder.calibrator.cache} was written, from what such engines give: keep it only if "
+            "this engine is right"
+        )
     return SelfCheckError(
         "the engine does not give what the model gives on the example inputs "
         f"({len(wrong)} of {count} outputs)",
