@@ -134,17 +134,36 @@ class Builder:
         """
         self.require()  # before minutes of import
         check_dynamic(dynamic)
+        graph, check = self.import_with_check(source, inputs, dynamic=dynamic)
+        engine = self.compile(graph, engine_type=engine_type)
+        if check is not None:
+            check(engine)
+        return engine
+
+    def import_with_check(
+        self,
+        source: object,
+        inputs: tuple[object, ...] | Mapping[str, object],
+        *,
+        dynamic: DynamicDims | OptBatch | None = None,
+    ) -> tuple[Graph, Callable[[Engine], None] | None]:
+        """The model as a graph, and what compares an engine of that graph with the model.
+
+        What compares is ``None`` without ``self_check``, and where the importer cannot run models.
+        It raises :class:`~fwd_core.errors.SelfCheckError` as :meth:`build` does.
+
+        Raises:
+            ForwardError: As :meth:`import_model` does.
+        """
         importer, request = self._asked_of(source, inputs, dynamic)
         graph = self._imported(source, importer, request)
         results = getattr(importer, "results", None)  # those of strangers need not have it
         if not self.self_check or not callable(results):
-            return self.compile(graph, engine_type=engine_type)
+            return graph, None
         from fwd_core.self_check import SelfCheck
 
         check = SelfCheck(self, graph, partial(results, source, request), importer.name)
-        engine = self.compile(graph, engine_type=engine_type)
-        check.require(engine, made_up=request.made_up)
-        return engine
+        return graph, lambda engine: check.require(engine, made_up=request.made_up)
 
     def import_model(
         self,

@@ -16,6 +16,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("openvino")
 
+import wrong_lowerings
 from torch import Tensor, nn
 from torch_models import scripted, traced
 from toy_program import Result, normalized
@@ -23,6 +24,7 @@ from toy_program import fwd as run_program
 
 from fwd_core import Plugins
 from fwd_core.cli.codes import ExitCode
+from fwd_core.ir import ops
 
 
 class Small(nn.Module):
@@ -153,6 +155,32 @@ def test_build_run_and_bench(file: str) -> None:
     result = fwd("bench", "m.engine", "--iterations", "5")
     assert result.code == ExitCode.OK
     assert "  inputs      x float32[1, 3, 8, 8]\n" in result.out
+
+
+def test_modes_are_beside_an_engine_that_was_checked() -> None:
+    command = ["bench", "model.pth", "-i", "x=1x3x8x8", "--modes", "float32,int8"]
+    command += ["-b", "openvino", "--iterations", "3"]
+    result = fwd(*command)
+    assert result.code == ExitCode.OK, result.err
+    told = r"cosine 1\.000000 to the model, greatest error \d\.\de-0[678]"
+    assert re.search(rf"\n  compared on  random\n  float32 +{told}\n", result.out)
+    assert fwd(*command, "--json").json["self_check"]["cosine"] > 0.9999
+    wrong = wrong_lowerings.plugins(ops.Softmax)
+    result = run_program(*command, packs=wrong)
+    assert result.code == ExitCode.FAILED, result.err
+    assert "error: the engine does not give what the model gives on the example inp" in result.err
+    result = run_program(*command, "--no-self-check", packs=wrong)
+    assert result.code == ExitCode.OK, result.err
+    assert "to the model" not in result.out
+    assert "self_check" not in run_program(*command, "--no-self-check", "--json", packs=wrong).json
+
+
+def test_a_check_is_of_models_alone() -> None:
+    assert fwd("build", "model.pth", "-i", "x=1x3x8x8", "-o", "m.engine").code == ExitCode.OK
+    result = fwd("bench", "m.engine", "--no-self-check")
+    assert result.code == ExitCode.USAGE
+    assert "--no-self-check" in result.err
+    assert "only --modes" in result.err
 
 
 def test_values_of_a_file_as_the_example() -> None:

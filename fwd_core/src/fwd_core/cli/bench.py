@@ -75,6 +75,7 @@ def bench(
     scales: calibration.Scales = None,
     skip: calibration.Skip = None,
     attention: calibration.Attention = False,
+    no_self_check: options.NoSelfCheck = False,
     backend: options.BackendName = "auto",
     option: options.BackendOptions = None,
     json: options.Json = False,
@@ -100,7 +101,7 @@ def bench(
                 "it is for engine files", param_hint="--layers" if layers else "--rebuild"
             )
         least = compare.MIN_SQNR if min_sqnr is None else min_sqnr
-        runs = compare.Runs(limit, iterations, warmup, threads, batch, least)
+        runs = compare.Runs(limit, iterations, warmup, threads, batch, least, not no_self_check)
         asked = options.given_options(option)
         compared = compare.Comparison(session, compare.modes_of(modes), backend, asked, of_int8)
         document = compared.run(engine, specs, runs)
@@ -108,6 +109,7 @@ def bench(
         return
     more: dict[str, Any] = {"min-sqnr": min_sqnr, "option": option}
     more |= {"backend": None if backend == "auto" else backend}
+    more |= {"no-self-check": no_self_check}
     if names := calibration.given({**of_int8, **more}):
         raise typer.BadParameter(_unneeded(engine), param_hint=names[0])
     from fwd_core.engine import Engine

@@ -46,13 +46,7 @@ def build(
         bool,
         typer.Option("--embed-graph", help="Keep the graph, so that another machine can rebuild."),
     ] = False,
-    no_self_check: Annotated[
-        bool,
-        typer.Option(
-            "--no-self-check",
-            help="Do not compare the engine's results with the model's own on the example inputs.",
-        ),
-    ] = False,
+    no_self_check: options.NoSelfCheck = False,
     json: options.Json = False,
 ) -> None:
     """Compile a model to an engine file.

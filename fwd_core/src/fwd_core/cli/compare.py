@@ -42,6 +42,7 @@ class Runs:
     threads: int
     batch: int | None
     min_sqnr: float = MIN_SQNR
+    self_check: bool = True
 
     def of_round(self, index: int) -> tuple[int | None, float]:
         """How many runs, or for how long."""
@@ -112,19 +113,22 @@ class Comparison:
     def run(self, model: str, specs: list[InputSpec], runs: Runs) -> dict[str, Any]:
         """Everything that is to be told, as JSON; numbers that do not exist are infinite."""
         from fwd_core.ir.serialize import copied
+        from fwd_core.self_check import KEY
 
         examples, dynamic = inputs.examples(specs, dynamic_batch=False, opt_batch=None)
         with phases(self.session) as progress, ExitStack() as stack:
 
             def builder(mode: str) -> Builder:
-                return self._builder(mode, progress)
+                return self._builder(mode, progress, runs.self_check)
 
             first = builder("float32")
             with first.events.phase("load", detail="packs"):
                 first.importer(model)
             with inputs.advising(specs):
-                graph = first.import_model(model, examples, dynamic=dynamic)
+                graph, check = first.import_with_check(model, examples, dynamic=dynamic)
             exact = stack.enter_context(first.compile(copied(graph, first.plugins.operators)))
+            if check is not None:  # the others are compared with it
+                check(exact)
             engines: dict[str, Engine] = {}
             rows: dict[str, dict[str, Any]] = {}
             for mode in self.modes:
@@ -152,6 +156,7 @@ class Comparison:
             "shapes": {name: f"{one.dtype}{list(one.shape)}" for name, one in feeding.items()},
             "made": made.of(exact, feeding),
             "data": self.source,
+            **({"self_check": exact.manifest[KEY]} if KEY in exact.manifest else {}),
             "threads": runs.threads,
             "min_sqnr": runs.min_sqnr,
             "modes": list(rows.values()),
@@ -159,7 +164,7 @@ class Comparison:
             "advice": words,
         }
 
-    def _builder(self, mode: str, progress: Any) -> Builder:
+    def _builder(self, mode: str, progress: Any, self_check: bool) -> Builder:
         from fwd_core.builder import Builder
 
         builder = Builder(
@@ -168,6 +173,7 @@ class Comparison:
             plugins=self.session.plugins,
             on_event=progress,
             calibrator=self.calibrator if mode == "int8" else None,
+            self_check=self_check,
         )
         builder.options = options.backend_options(builder, self.asked)
         return builder
@@ -201,10 +207,14 @@ class Comparison:
 
 def show(session: Session, document: Mapping[str, Any]) -> None:
     """Print a row for each mode, and what to choose."""
+    from fwd_core.self_check import told
+
     out = session.out
     output.print_text(out, f"{document['model']}: {document['backend']}")
     shapes = ", ".join(f"{name} {text}" for name, text in document["shapes"].items())
     facts = {"inputs": shapes, **made.facts(document["made"]), "compared on": document["data"]}
+    if (checked := document.get("self_check")) is not None:
+        facts["float32"] = told(checked)
     output.print_facts(out, facts)
     header = ["mode", "computes in", "median", "p99", "size", "SQNR", "cosine"]
     rows = [row for row in document["modes"] if "reason" not in row]

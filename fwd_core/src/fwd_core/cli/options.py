@@ -102,6 +102,14 @@ Rebuild = Annotated[
         help="If the plan is of another machine, compile the graph that --embed-graph kept.",
     ),
 ]
+NoSelfCheck = Annotated[
+    bool,
+    typer.Option(
+        "--no-self-check",
+        help="Do not compare the engine's results with the model's own on the example inputs; "
+        "of `fwd bench --modes`, those of the engine in float32.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Write one JSON document to standard output.")]
 
 
