@@ -132,6 +132,17 @@ def further_inputs(name: str, count: int = 7) -> list[Inputs]:
     return calibration_data(name, 64 + count)[64:]
 
 
+def of_tokens(name: str, inputs: Inputs, hidden: Any) -> Any:
+    """Hidden states of real tokens alone, [tokens, features]; results of other models as they are.
+
+    What a model gives for padding is of no interest, and not what routes agree on.
+    """
+    if not name.startswith("bert_base"):
+        return hidden
+    _, mask = inputs
+    return hidden[mask.numpy().astype(bool)]
+
+
 def _another(tensor: torch.Tensor, drawn: torch.Generator) -> torch.Tensor:
     if tensor.is_floating_point():
         return torch.randn(tensor.shape, generator=drawn)

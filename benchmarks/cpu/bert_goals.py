@@ -49,7 +49,7 @@ def table(
     yield (
         "Those that this project set itself for BERT-base on OpenVINO, 2 threads, 128 tokens. A "
         "time is held to its bound by its median, unless the goal names the interval. Int8 is of "
-        "[the page of int8](int8.md). Cosines are over all places, padding among them."
+        "[the page of int8](int8.md). Cosines are of real tokens."
     )
     yield "\n| asked for | reached |"
     yield "|---|---|"

@@ -19,7 +19,7 @@ import torch
 from benchmarks.cpu.int8_routes import ROUTES as INT8_ROUTES
 from benchmarks.cpu.int8_routes import MissingPeerError
 from benchmarks.cpu.routes import ROUTES
-from benchmarks.models import Inputs, further_inputs, make, settle
+from benchmarks.models import Inputs, further_inputs, make, of_tokens, settle
 from benchmarks.summary import difference, sqnr
 from fwd_core.errors import ForwardError
 
@@ -49,14 +49,21 @@ def main() -> None:
     except MissingPeerError as error:  # a peer that is not installed
         answer({"failed": str(error)})
         return
-    first = np.array(call())
+
+    def found() -> Any:
+        return of_tokens(model_name, inputs, np.array(call()))
+
+    def wanted() -> Any:
+        return of_tokens(model_name, inputs, _reference(model, inputs))
+
+    results = [found()]
     build = time.perf_counter() - begin
     kept = [tensor.clone() for tensor in inputs]
-    results, references = [first], [_reference(model, inputs)]
+    references = [wanted()]
     for another in further_inputs(model_name):
         _set(inputs, another)
-        results.append(np.array(call()))
-        references.append(_reference(model, inputs))
+        results.append(found())
+        references.append(wanted())
     _set(inputs, kept)
     result, expected = np.stack(results), np.stack(references)
     distance, cosine = difference(result, expected)

@@ -15,7 +15,7 @@ from benchmarks.cpu import int8_report, report
 from benchmarks.cpu.bert_goals import goals
 
 DOCS = Path(__file__).parents[2] / "docs" / "benchmarks"
-OF_BERT = DOCS / "data" / "xeon-amx-2026-11-28"
+OF_BERT = DOCS / "data" / "xeon-amx-2026-11-29"
 OF_A_GPU = DOCS / "data" / "h200-2026-11-29"
 
 

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("transformers")
 torch = pytest.importorskip("torch")
 
-from benchmarks.models import calibration_data, further_inputs, make, settle
+from benchmarks.models import calibration_data, further_inputs, make, of_tokens, settle
 from benchmarks.summary import sqnr
 
 
@@ -47,3 +47,12 @@ def test_a_settled_cnn_does_not_let_noise_grow_without_end() -> None:
     with torch.inference_mode():
         exact, found = (model(one)[0].numpy() for one in (images, images + noise))
     assert sqnr(found, exact) > 30  # 24 if branches had gains of 1
+
+
+def test_hidden_states_are_those_of_real_tokens() -> None:
+    ids, mask = torch.zeros(1, 4), torch.tensor([[1, 1, 0, 1]])
+    hidden = np.arange(8.0).reshape(1, 4, 2)
+    found = of_tokens("bert_base", (ids, mask), hidden)
+    np.testing.assert_array_equal(found, [[0, 1], [2, 3], [6, 7]])
+    assert of_tokens("bert_base eager", (ids, mask), hidden).shape == (3, 2)
+    assert of_tokens("vit_base", (ids,), hidden) is hidden
