@@ -39,8 +39,7 @@ SQNR and cosine are over eight inputs, for BERT over their real tokens. `forward
 `mse`, the default. Batch normalization has the statistics of random images, and residual branches a
 gain of 0.2, without which networks of random weights amplify any error to the size of the signal.
 SQNR compares routes and promises nothing of trained networks: for those, see the tables of the
-digits. What calibrating takes beside float32 hangs on the machine too: on 2026-11-28 it was 2.89
-times as long on another one of this kind, and the code of that day took 3.45 to 3.68 on this one.
+digits.
 """
 
 
@@ -131,6 +130,8 @@ def chapter(folder: Path) -> Iterator[str]:
         if "calibrating" in results:
             yield "\n### Calibrating\n"
             yield calibrating.told(results["calibrating"])
+            if note := results["calibrating"].get("note"):
+                yield f"(Noted by hand: {note})"
             yield from _table(TITLES, _judged(calibrating_goals(results["calibrating"])))
     if "digits" in documents:
         yield from digits(documents["digits"]["results"])

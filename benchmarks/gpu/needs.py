@@ -45,7 +45,8 @@ def missing(step: str, device: str = "cuda", *, times: bool = False) -> str:
     if not told and step == "tensorrt" and times:
         from benchmarks.gpu import build
 
-        told = missing_for_times(build.library())
+        if told := missing_for_times(build.library()):
+            told += ", or give --no-timing-cache"
     return told
 
 
@@ -60,7 +61,7 @@ def missing_for_times(library: Library) -> str:
     told = tactics.missing_for_times() if library.features.cudnn_in_times else None
     if told is None:
         return ""
-    return f"no times of kernels can be kept: {told}: {tactics.CUDNN_HINT}, or keep none"
+    return f"no times of kernels can be kept: {told}: {tactics.CUDNN_HINT}"
 
 
 def _is_there(module: str) -> bool:

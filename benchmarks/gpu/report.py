@@ -162,7 +162,8 @@ def int8(halves: Sequence[tuple[rows.Row, _Document, _Document]]) -> Iterator[st
         "the statistics of what comes in, and residual branches end in a gain of 0.2, so that "
         "results depend on the inputs. *In int8* are products (convolutions and matrix products) "
         "of those that the engine tells of; a layer of TensorRT's second compiler tells nothing of "
-        "those inside it (*opaque*).\n"
+        "those inside it (*opaque*). Calibrating has no time (–) where an earlier run had found "
+        "the ranges.\n"
     )
     yield (
         "| | Forward [ms] | Forward float16 | int8 / float16 [95 %] | ONNX parser int8 "

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +27,19 @@ _Document = Mapping[str, Any]
 def page(found: Sequence[_Document]) -> str:
     """The page of what was printed."""
     lines = [HEAD]
-    for (told, _), group in groupby(found, lambda one: (_title(one), one["over"])):
-        lines += [f"## {told}", "", *_table(list(group)), ""]
+    for group in _runs(found):
+        lines += [f"## {_title(group[0])}", "", *_table(group), ""]
     return "\n".join(lines)
+
+
+def _runs(found: Sequence[_Document]) -> list[list[_Document]]:
+    """What ran together: each begins with what the others are compared with."""
+    runs: list[list[_Document]] = []
+    for one in found:
+        if one["variant"] == one["over"] or not runs:
+            runs.append([])
+        runs[-1].append(one)
+    return runs
 
 
 def _title(one: _Document) -> str:

@@ -67,3 +67,15 @@ def test_a_file_without_measurements_has_no_page(
     with pytest.raises(SystemExit):
         variants_report.main([str(tmp_path / "variants.jsonl"), str(tmp_path / "page.md")])
     assert "variants.jsonl: no variant that was measured" in capsys.readouterr().err
+
+
+def test_runs_of_one_case_stay_apart() -> None:
+    one = {"model": "m", "layers": None, "batch": 1, "mode": "int8", "machine": MACHINE}
+    one |= {"median_ms": 1.0, "device_ms": 1.0, "build_s": 2.0, "cosine": 1.0}
+    runs = [
+        {**one, "variant": name, "over": "onnx", "ratio": [ratio] * 3}
+        for name, ratio in (("onnx", 1.0), ("forward", 0.5), ("onnx", 1.0), ("forward", 2.0))
+    ]
+    text = variants_report.page(runs)
+    assert text.count("## m, batch 1, int8: A GPU, 2026-01-02\n\n| variant ") == 2
+    assert text.index("| 0.500 [0.500, 0.500] |") < text.rindex("## ") < text.index("| 2.000 [")

@@ -131,6 +131,23 @@ def test_a_step_that_fails_is_told_and_the_next_begun(
     assert capsys.readouterr().out.count("prepare failed with exit code 1") == 2  # two modes
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_times_are_kept_unless_told_otherwise(tmp_path: Path, kept: bool) -> None:
+    told = tmp_path / "told"
+    python = tmp_path / "python"  # notes how it is called, and fails
+    python.write_text(f'#!/bin/sh\necho "$@" >> {told}\nexit 1\n')
+    python.chmod(0o755)
+    command = ["--output", str(tmp_path), "--work", str(tmp_path / "work"), "--kinds", "tensorrt"]
+    command += ["--only", "resnet50", "--batch", "1", "--mode", "float16"]
+    command += ["--torch-python", "true", "--tensorrt-python", str(python)]
+    assert program.main(command if kept else [*command, "--no-timing-cache"]) == 1
+    needed, measured = told.read_text().splitlines()
+    assert needed.startswith("-m benchmarks.gpu.needs tensorrt")
+    assert ("--times" in needed) == kept
+    assert measured.startswith("-m benchmarks.gpu.measure")
+    assert (f"--timing-cache {tmp_path}" in measured) == kept
+
+
 def test_a_step_is_ended_with_the_budget(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -323,7 +323,7 @@ class TestWrongEngines:
             )  # fmt: skip
         assert cache.exists()
         told = (
-            f"\n  {cache} was written, from what such engines give: keep it only if this engine is"
+            f"\n  if this build wrote {cache}, its ranges are of what such engines give: delete it"
         )
         assert told in str(caught.value)
 

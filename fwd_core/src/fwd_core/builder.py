@@ -150,7 +150,9 @@ class Builder:
         """The model as a graph, and what compares an engine of that graph with the model.
 
         What compares is ``None`` without ``self_check``, and where the importer cannot run models.
-        It raises :class:`~fwd_core.errors.SelfCheckError` as :meth:`build` does.
+        It writes what it found into the engine's manifest. In float32 it raises
+        :class:`~fwd_core.errors.SelfCheckError` and closes the engine where results are others;
+        in the lower modes it warns.
 
         Raises:
             ForwardError: As :meth:`import_model` does.

@@ -163,7 +163,7 @@ def test_modes_are_beside_an_engine_that_was_checked() -> None:
     result = fwd(*command)
     assert result.code == ExitCode.OK, result.err
     told = r"cosine 1\.000000 to the model, greatest error \d\.\de-0[678]"
-    assert re.search(rf"\n  compared on  random\n  float32 +{told}\n", result.out)
+    assert re.search(rf"\n  compared on  random\n  self-check +float32: {told}\n", result.out)
     assert fwd(*command, "--json").json["self_check"]["cosine"] > 0.9999
     wrong = wrong_lowerings.plugins(ops.Softmax)
     result = run_program(*command, packs=wrong)

@@ -119,9 +119,10 @@ class Comparison:
         with phases(self.session) as progress, ExitStack() as stack:
 
             def builder(mode: str) -> Builder:
-                return self._builder(mode, progress, runs.self_check)
+                return self._builder(mode, progress)
 
             first = builder("float32")
+            first.self_check = runs.self_check
             with first.events.phase("load", detail="packs"):
                 first.importer(model)
             with inputs.advising(specs):
@@ -164,7 +165,7 @@ class Comparison:
             "advice": words,
         }
 
-    def _builder(self, mode: str, progress: Any, self_check: bool) -> Builder:
+    def _builder(self, mode: str, progress: Any) -> Builder:
         from fwd_core.builder import Builder
 
         builder = Builder(
@@ -173,7 +174,6 @@ class Comparison:
             plugins=self.session.plugins,
             on_event=progress,
             calibrator=self.calibrator if mode == "int8" else None,
-            self_check=self_check,
         )
         builder.options = options.backend_options(builder, self.asked)
         return builder
@@ -214,7 +214,7 @@ def show(session: Session, document: Mapping[str, Any]) -> None:
     shapes = ", ".join(f"{name} {text}" for name, text in document["shapes"].items())
     facts = {"inputs": shapes, **made.facts(document["made"]), "compared on": document["data"]}
     if (checked := document.get("self_check")) is not None:
-        facts["float32"] = told(checked)
+        facts["self-check"] = f"float32: {told(checked)}"
     output.print_facts(out, facts)
     header = ["mode", "computes in", "median", "p99", "size", "SQNR", "cosine"]
     rows = [row for row in document["modes"] if "reason" not in row]

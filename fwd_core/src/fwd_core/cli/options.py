@@ -106,8 +106,8 @@ NoSelfCheck = Annotated[
     bool,
     typer.Option(
         "--no-self-check",
-        help="Do not compare the engine's results with the model's own on the example inputs; "
-        "of `fwd bench --modes`, those of the engine in float32.",
+        help="Do not compare the engine's results (with --modes, those in float32) with the "
+        "model's own on the example inputs.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Write one JSON document to standard output.")]

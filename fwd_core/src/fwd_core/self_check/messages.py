@@ -47,8 +47,8 @@ def refusal(
     lines += notes
     if builder.mode == "int8_calib" and builder.calibrator is not None:
         lines.append(
-            f"{builder.calibrator.cache} was written, from what such engines give: keep it only if "
-            "this engine is right"
+            f"if this build wrote {builder.calibrator.cache}, its ranges are of what such engines "
+            "give: delete it then"
         )
     return SelfCheckError(
         "the engine does not give what the model gives on the example inputs "
