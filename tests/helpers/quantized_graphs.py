@@ -118,10 +118,20 @@ def transformer(batch: Dim = 2) -> Graph:
     return q.finish(graph.add(ops.Add(q.linear(q.pair(inner)), norm)))
 
 
+def smooth(batch: Dim = 2) -> Graph:
+    """Convolutions with SiLU and GELU between them, and a sum: 4 products."""
+    q = Quantizing("smooth", batch, 16, 12, 12)
+    x = q.pair(q.graph.add(ops.Silu(q.convolution(q.pair(q.x)))))
+    h = q.pair(q.graph.add(ops.Silu(q.convolution(x, 16, 3, 16))))
+    h = q.graph.add(ops.Add(q.convolution(h, 16, 1), x))
+    return q.finish(q.convolution(q.pair(q.graph.add(ops.Gelu(h)), 8.0)))
+
+
 #: Graphs with how many products they have.
 GRAPHS: dict[str, tuple[Callable[..., Graph], int]] = {
     "residual": (residual, 4),
     "depthwise": (depthwise, 3),
     "stack": (stack, 3),
     "transformer": (transformer, 8),
+    "smooth": (smooth, 4),
 }
