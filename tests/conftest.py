@@ -26,7 +26,7 @@ _SLOW_STARTS = [HealthCheck.too_slow]  # the first example imports what the othe
 
 settings.register_profile(
     "ci",
-    max_examples=15,
+    max_examples=13,
     derandomize=True,
     deadline=None,
     print_blob=True,
