@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from benchmarks.gpu import __main__ as program
-from benchmarks.gpu import needs
+from benchmarks.gpu import build, measure, needs
 from fwd_core.backends.tensorrt import tactics
 from fwd_core.backends.tensorrt.features import ROWS
 from fwd_core.backends.tensorrt.library import Library
@@ -82,6 +82,20 @@ def test_times_are_not_kept_without_the_cudnn_that_tensorrt_8_asks(
     assert "nvidia-cudnn-cu12<9" in told
     eleven = Library(trt, ROWS["tensorrt_rtx", "1.7.1.116"], "1.7.1.116")
     assert needs.missing_for_times(eleven) == ""
+
+
+def test_nothing_is_built_whose_times_could_not_be_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tactics, "_CUDNN", ("libcudnn_of_no_machine.so.8",))
+    trt = SimpleNamespace(__version__="8.6.0")
+    monkeypatch.setattr(build, "library", lambda: Library(trt, ROWS["tensorrt", "8.6.0"], "8.6.0"))
+    command = [str(tmp_path), "--only", "resnet50", "--batch", "1", "--mode", "float16"]
+    output = tmp_path / "rows.jsonl"
+    command += ["--output", str(output), "--timing-cache", str(tmp_path)]
+    assert measure.main(command) == needs.MISSING
+    assert capsys.readouterr().err.endswith(": leave --timing-cache out\n")
+    assert not output.exists()
 
 
 def test_a_tensorrt_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
