@@ -16,6 +16,7 @@ from typing import Any
 import gpu_bert
 import numpy as np
 import pytest
+from machine import half_type
 
 from benchmarks.gpu.packs import plugins
 from benchmarks.summary import difference
@@ -72,6 +73,8 @@ def test_a_cache_of_windows_is_written_and_read(backend: str, folder: Path, tmp_
 
     found = {}
     for mode, least in LEAST.items():
+        if mode == "float16" and backend == "openvino" and half_type() is None:
+            continue  # such a CPU refuses it, which has a test of its own
         assert cache.exists() == (mode == "int8")
         with built(mode) as engine:
             (hidden,) = engine.run_list(inputs)

@@ -10,10 +10,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from gpu_models import FORMAT, VERSION
+
 from fwd_core import files
 from fwd_core.files import atomic_path
 
-FORMAT, VERSION = "forward-gpu-model", 1
 LAYERS, BATCH, LENGTH, WINDOWS = 2, 4, 128, 32
 _GRAPH, _ARRAYS = "bert.graph", "bert.arrays"
 #: Which array is the mask of a batch, in the order of the model's inputs.

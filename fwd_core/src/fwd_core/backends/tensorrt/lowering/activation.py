@@ -35,9 +35,9 @@ def leaky_relu(ctx: TensorRTLowering, op: ops.LeakyRelu) -> ITensor:
 def gelu(ctx: TensorRTLowering, op: ops.Gelu) -> ITensor:
     """An activation where there is one, else the formula; that of half is by tanh.
 
-    Beside tensors of 8 bits only that of tokens beside attention is, as in BERT: with linear layers
-    alone TensorRT 8.6 failed on it (docs/explanation/limits.md), and there it is what the model
-    says.
+    Beside tensors of 8 bits only that of tokens beside attention is, as in BERT. Elsewhere it is
+    what the model says: an engine of linear layers with the other failed its test on TensorRT 8.6
+    (docs/explanation/limits.md).
     """
     x, dtype, rank = ctx[op.x], op.x.type.dtype, op.x.type.rank
     tanh_form = op.approximate == "tanh"
