@@ -220,6 +220,7 @@ class TestOtherGpus:
         for item in (
             Lender(FLOATS, device=device),
             ToldTwice(FLOATS, device),
+            Refusing(FLOATS, device=device),  # as torch does with those of other GPUs
             _array(device=there),
         ):
             with pytest.raises(InputError, match=self.MESSAGE.format(engine, there)):

@@ -306,6 +306,8 @@ def _check_device(
 
 
 def _by_dlpack(port: Port, bound: DType, given: Any, device: int, stream: int) -> Given:
+    # Asked first: PyTorch refuses to hand out a tensor of a GPU that is not the current one.
+    _check_device(port, given, 0, device, None)
     try:
         found = dlpack.take(given.__dlpack__(stream=stream or DEFAULT_STREAM))
     except (AttributeError, BufferError, RuntimeError, TypeError, ValueError) as error:
