@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import importlib.metadata
+import os
 import platform
 import shutil
 import subprocess
@@ -11,11 +12,16 @@ from pathlib import Path
 from typing import Any
 
 MIB = 2**20
-_ASKED = "name,driver_version,clocks.max.sm,power.limit"
+_ASKED = "name,driver_version,clocks.max.sm,power.limit,uuid"
+#: Of ``GPU-4b631383-cb96-…``.
+_UUID = slice(4, 12)
 
 
 def facts(**versions: str) -> dict[str, str]:
-    """Date, GPU, driver and versions, which stand beside every row."""
+    """Date, GPU, driver and versions, which stand beside every row.
+
+    ``gpu id`` is the beginning of the GPU's UUID: rows of two GPUs of a kind stand in no table.
+    """
     found = {"date": today(), **_gpu()}
     return {**found, "python": platform.python_version(), **versions}
 
@@ -29,12 +35,20 @@ def _gpu() -> dict[str, str]:
     if shutil.which("nvidia-smi") is None:
         return {"gpu": "none"}
     command = ["nvidia-smi", f"--query-gpu={_ASKED}", "--format=csv,noheader"]
+    if first := os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0]:
+        command += ["-i", first]
     told = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     lines = told.stdout.strip().splitlines()
     if told.returncode or not lines:
         return {"gpu": "unknown"}
-    name, driver, clock, power = (*lines[0].split(", "), "", "", "")[:4]
-    return {"gpu": name, "driver": driver, "greatest clock": clock, "power limit": power}
+    return told_by(lines[0])
+
+
+def told_by(line: str) -> dict[str, str]:
+    """What a line of ``nvidia-smi`` says of a GPU."""
+    name, driver, clock, power, uuid = (*line.split(", "), *[""] * 4)[:5]
+    found = {"gpu": name, "driver": driver, "greatest clock": clock, "power limit": power}
+    return {**found, "gpu id": uuid[_UUID]}
 
 
 def version(distribution: str) -> str:

@@ -19,7 +19,9 @@ FORWARD, ONNX, RUN = "forward", "onnx", "forward run_list"
 EAGER, COMPILED, RECORDED = rows.TORCH_ROUTES
 HEAD = """# Measurements on GPUs
 
-Made by `nox -s bench-gpu` and `python -m benchmarks.gpu.report`; nothing here is typed by hand.
+Made by `nox -s bench-gpu` and `python -m benchmarks.gpu.report`; nothing here is typed by hand
+but remarks behind the routes in lists of arguments. GPUs of one kind and day are told apart by the
+beginning of their ids, where that was kept.
 [How to measure on a GPU of your own](../how-to/measure-on-a-gpu.md) says what is run.
 
 Images of 224 x 224, BERT with 128 tokens, random weights. Milliseconds are medians of single calls
@@ -33,14 +35,15 @@ median; those of torch take turns in another, within minutes. In float32 all rou
 in float16 the engines take and give float32, and torch takes and gives float16.
 """
 _Document = dict[str, Any]
+_DAY = ("date", "gpu", "driver", "gpu id")
 
 
 def chapters(documents: Sequence[_Document]) -> dict[tuple[str, ...], list[_Document]]:
-    """Rows by day and device; of a row that was measured twice, the later."""
+    """Rows by day and GPU; of a row that was measured twice, the later."""
     found: dict[tuple[str, ...], dict[tuple[Any, ...], _Document]] = {}
     for one in documents:
         machine = one["machine"]
-        day = tuple(machine.get(key, "") for key in ("date", "gpu", "driver"))
+        day = tuple(machine.get(key, "") for key in _DAY)
         half = (rows.of(one), one["kind"])
         found.setdefault(day, {})[half] = one
     return {day: list(kept.values()) for day, kept in sorted(found.items())}
@@ -259,13 +262,13 @@ def more(halves: Sequence[tuple[rows.Row, _Document, _Document]]) -> Iterator[st
 
 
 def chapter(day: Sequence[str], documents: Sequence[_Document], plot: str) -> Iterator[str]:
-    """One day on one device."""
-    date, gpu, driver = day
+    """One day on one GPU."""
+    date, gpu, driver, name = day
     versions: dict[str, str] = {}
     for one in documents:
-        skipped = ("date", "gpu", "driver", "python")
+        skipped = (*_DAY, "python")
         versions |= {k: v for k, v in one["machine"].items() if k not in skipped and v}
-    yield f"\n## {gpu}, {date}\n"
+    yield f"\n## {gpu}{f' {name}' * bool(name)}, {date}\n"
     yield ", ".join([f"driver {driver}", *(f"{key} {value}" for key, value in versions.items())])
     yield "\nMeasured with `python -m benchmarks.gpu`, whose arguments were\n"
     yield from arguments.told(documents)

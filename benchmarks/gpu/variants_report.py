@@ -19,7 +19,8 @@ names mean, and ran in turns in one process: medians of replays of a CUDA graph,
 95 % bootstrap interval of their median over rounds. Each was built once, and two builds of one
 network choose their kernels by times of their own. Of names that are no more, `plugins=tanh` was
 GELU by tanh, which half has on TensorRT 8 by itself since, and `fc-gelu` products before GELU alone
-as convolutions. What stands in brackets was noted by hand: what another version of Forward did.
+as convolutions. What stands in brackets was noted by hand: what another version of Forward did, or
+what else went on.
 """
 _Document = Mapping[str, Any]
 

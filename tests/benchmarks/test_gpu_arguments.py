@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks.gpu import __main__ as program
-from benchmarks.gpu import arguments, overhead, prepared, report, rows
+from benchmarks.gpu import arguments, host, overhead, prepared, report, rows
 from benchmarks.gpu.replay import Recorded
 from benchmarks.gpu.rows import Row
 from fwd_core.backends.tensorrt.runtime.cuda import CudaError
@@ -178,6 +178,29 @@ def test_the_page_tells_what_was_asked(tmp_path: Path) -> None:
     assert "| bert_base batch 1 float16 | – | – | 60 *at once* | 60 *at once* |" in text
     assert "| resnet50 batch 1 float16 | – | – | 60 | 60 |" in text
     assert "Of rows whose arguments were not kept it is not known" in text
+
+
+def test_rows_of_two_gpus_stand_in_two_tables() -> None:
+    told = [
+        "NVIDIA H200, 580, 1980 MHz, 700.00 W, GPU-4b631383-cb96-9a53-9e5b-b1bc7c981771",
+        "A, 1",
+    ]
+    first, older = map(host.told_by, told)
+    assert first == {
+        "gpu": "NVIDIA H200", "driver": "580", "greatest clock": "1980 MHz",
+        "power limit": "700.00 W", "gpu id": "4b631383"
+    }  # fmt: skip
+    assert older == {
+        "gpu": "A", "driver": "1", "greatest clock": "", "power limit": "", "gpu id": ""
+    }  # fmt: skip
+    rows = [_half("tensorrt", ROW, "forward") for _ in range(3)]
+    rows[1]["machine"] = {**MACHINE, **first}
+    rows[2]["machine"] = {**MACHINE, **first, "gpu id": "fdf55793"}
+    found = report.chapters(rows)
+    assert list(found.values()) == [[rows[0]], [rows[1]], [rows[2]]]
+    titles = ["\n".join(report.chapter(day, kept, "plot")) for day, kept in found.items()]
+    for title, wanted in zip(titles, ("", " 4b631383", " fdf55793"), strict=True):
+        assert title.startswith(f"\n## NVIDIA H200{wanted}, 2026-11-28\n")
 
 
 def test_arguments_in_words() -> None:

@@ -3,8 +3,8 @@
 ``FWD_BERT_PLUGINS`` holds their names, separated by commas, or ``all`` or ``none``. Where it is not
 set, attention without padding is left to its plugin, which spares moving tokens in every layer, and
 what surrounds it there to what is quickest beside it (docs/benchmarks/gpu-bert.md). On
-a padded batch TensorRT 8.6's own layers were quicker on an H200 than any chain of the others
-(docs/benchmarks/gpu-settings.md); on other versions nothing was measured.
+a padded batch TensorRT 8.6's own layers were quicker on an H200 than the chain of the others that
+was measured (docs/benchmarks/gpu-settings.md); on other versions nothing was.
 """
 
 from __future__ import annotations
