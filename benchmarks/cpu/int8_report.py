@@ -27,20 +27,19 @@ HEAD = """# Measurements in int8
 Made by `nox -s bench -- int8 digits` and `python -m benchmarks.cpu.int8_report`; nothing here is
 typed by hand but what is noted so. Batch 1, images of 224 x 224, BERT with 128 tokens, 2 threads,
 random weights. Every route in int8 is calibrated with the same 64 inputs, among which the measured
-one is not. Routes run in one session, each in a process of its own, in short rounds whose order is drawn anew. Numbers are
-medians over rounds; a ratio is the time of Forward's int8 over that route's, round by round, with
-the 95 % bootstrap interval of its median: below 1 Forward is faster. SQNR is the power of torch's
-float32 result over that of the error, in dB: more is nearer. Machines are shared and noisy, so
-compare ratios and not milliseconds.
+one is not. Routes run in one session, each in a process of its own, in short rounds whose order is
+drawn anew. Numbers are medians over rounds; a ratio is the time of Forward's int8 over that
+route's, round by round, with the 95 % bootstrap interval of its median: below 1 Forward is faster.
+SQNR is the power of torch's float32 result over that of the error, in dB: more is nearer. Machines
+are shared and noisy, so compare ratios and not milliseconds.
 
 Products are counted in OpenVINO's execution graph: 90 % of convolutions and matrix products were to
 be of integers. All convolutions and linear layers are; of a transformer's products those are three
-quarters, since the two of attention stay in floats unless `attention=True` asks for them.
-SQNR and cosine are over eight inputs, for BERT over their real tokens. `forward int8` calibrates by
-`mse`, the default. Batch normalization has the statistics of random images, and residual branches a
-gain of 0.2, without which networks of random weights amplify any error to the size of the signal.
-SQNR compares routes and promises nothing of trained networks: for those, see the tables of the
-digits.
+quarters, since the two of attention stay in floats unless `attention=True` asks for them. SQNR and
+cosine are over eight inputs, for BERT over their real tokens. `forward int8` calibrates by `mse`,
+the default. Batch normalization has the statistics of random images, and residual branches a gain
+of 0.2, without which networks of random weights amplify any error to the size of the signal. SQNR
+compares routes and promises nothing of trained networks: for those, see the tables of the digits.
 """
 
 
