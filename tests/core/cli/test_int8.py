@@ -257,6 +257,12 @@ def test_options_that_mean_nothing(arguments: list[str], text: str) -> None:
             "  at batch 0 (the first is 0): wide.npy, rows 0 … 1\n",
         ),
         (
+            ["--calibrate", "one.npy"],
+            "error: input 'x' has the wrong rank\n  at batch 0 (the first is 0): one.npy\n"
+            "  expected: float32[2, 4]\n  got:      rank 1, shape [4]\n"
+            "  Hint: array[None] gives one sample the axis of a batch\n",
+        ),
+        (
             ["--calibrate", "nan"],
             "error: cannot collect the range of tensor 'x'\n"
             "  at batch 5 (the first is 0): nan/b.npy, rows 2 … 3\n",
@@ -280,6 +286,7 @@ def test_data_that_does_not_fit(arguments: list[str], text: str) -> None:
     np.savez("two.npz", _x(2), _x(2))
     np.save("wide.npy", np.ones((4, 5), np.float32))
     np.save("double.npy", np.ones((2, 4)))
+    np.save("one.npy", np.ones(4, np.float32))
     Path("nan").mkdir()
     np.save("nan/a.npy", _x(8))
     np.save("nan/b.npy", np.where(np.arange(8)[:, None] == 3, np.nan, _x(8)).astype(np.float32))

@@ -230,7 +230,14 @@ class TestBind:
         [
             (
                 [(2,), (2,)],
-                r"input 'x' has the wrong rank\n  expected: float32\[batch, 3\]\n  got:   ",
+                r"input 'x' has the wrong rank\n  expected: float32\[batch, 3\]\n"
+                r"  got:      rank 1, shape \[2\]\n"
+                r"  Hint: array\[None\] gives one sample the axis of a batch$",
+            ),
+            (
+                [(2, 3, 1), (2,)],
+                r"input 'x' has the wrong rank\n  expected: float32\[batch, 3\]\n"
+                r"  got:      rank 3, shape \[2, 3, 1\]$",
             ),
             (
                 [(2, 4), (2,)],

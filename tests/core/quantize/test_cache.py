@@ -374,7 +374,7 @@ def test_a_cache_that_does_not_fit_is_refused() -> None:
         "  missing here (2): relu1, pool\n"
         "  not in the model (2): relu_1 (close to relu1), zzz\n"
         "  Hint: calibrate anew, or rename the tensors in the file to those that "
-        "`fwd inspect --tensors` prints"
+        "`fwd inspect MODEL --input … --tensors` prints"
     )
     with pytest.raises(
         CalibrationError, match=r"not in the model \(12\): t0, t1, (.*), and 2 more"
@@ -382,6 +382,29 @@ def test_a_cache_that_does_not_fit_is_refused() -> None:
         CalibrationCache({f"t{i}": 1.0 for i in range(12)}, "minmax").require([])
     with pytest.raises(CalibrationError, match=r"missing here \(11\): t0, (.*), t9, and 1 more"):
         CalibrationCache({}, "minmax").require([f"t{i}" for i in range(11)])
+
+
+def test_a_file_that_does_not_fit_is_named(path: Path) -> None:
+    CalibrationCache({"zzz": 1.0}, "minmax").save(path)
+    with pytest.raises(CalibrationError) as caught:
+        CalibrationCache.load(path).require(["input0"])
+    assert str(caught.value).startswith(f"the calibration cache {path} does not fit the model\n")
+    path.write_text("zzz:1\n")
+    with pytest.raises(CalibrationError) as caught:
+        CalibrationCache.load_scales(path).require(["input0"])
+    assert str(caught.value).startswith(f"the scales {path}, which were set by hand, do not fit")
+
+
+def test_a_path_is_no_cache_to_merge(path: Path) -> None:
+    CalibrationCache({"a": 1.0}, "minmax").save(path)
+    with pytest.raises(CalibrationError) as caught:
+        CalibrationCache({}, "minmax").merge(str(path))  # type: ignore[arg-type]
+    assert str(caught.value) == (
+        "a cache is merged with another cache\n"
+        "  expected: a CalibrationCache\n"
+        "  got:      str\n"
+        "  Hint: CalibrationCache.load(path) reads a file"
+    )
 
 
 def test_a_partial_scale_file_warns(path: Path) -> None:
@@ -402,7 +425,7 @@ def test_a_scale_file_that_does_not_fit_is_not_called_a_cache(path: Path) -> Non
     with pytest.raises(CalibrationError) as caught:
         CalibrationCache.load_scales(path).require(["input0"], known=["relu1", "pool"])
     assert str(caught.value) == (
-        "the scales, which were set by hand, do not fit the model\n"
+        f"the scales {path}, which were set by hand, do not fit the model\n"
         "  expected: names of its 3 tensors, of which int8 needs 1\n"
         "  got:      2 scales\n"
         "  not in the model (1): relu_1 (close to relu1)\n"

@@ -193,6 +193,28 @@ def test_products_of_attention_are_counted_or_quantized(net: Any) -> None:
     assert found.placement.attention == 0
 
 
+def test_a_cache_that_lacks_attention_says_so(net: Any, tmp_path: Path) -> None:
+    path = tmp_path / "plain.cache"
+    plain = forward.calibrate(net, DATA, **ON)
+    plain.save(path)
+    missing = set(forward.calibrate(net, DATA, attention=True, **ON)) - set(plain)
+    calibrator = Calibrator(cache=path, attention=True)
+    with pytest.raises(CalibrationError) as caught:
+        forward.build(net, X, mode="int8", calibrator=calibrator, **ON)
+    what, expected, got, lacking, hint = str(caught.value).splitlines()
+    count = len(plain) + len(missing)
+    assert what == f"the calibration cache {path} has no ranges of what attention multiplies"
+    assert (
+        expected == f"  expected: ranges of the {count} tensors that int8 needs with attention=True"
+    )
+    assert got == f"  got:      {len(plain)} ranges"
+    assert lacking.startswith(f"  missing here ({len(missing)}): ")
+    assert set(lacking.partition(": ")[2].split(", ")) == missing
+    assert hint == (
+        "  Hint: it was calibrated without attention=True: calibrate with it, or leave it out"
+    )
+
+
 def test_quantize_takes_a_cache_of_any_algorithm(net: Any, tmp_path: Path) -> None:
     cache = forward.calibrate(net, DATA, algorithm="minmax", **ON)
     cache.save(tmp_path / "m.cache")

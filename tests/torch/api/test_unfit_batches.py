@@ -67,7 +67,9 @@ def test_a_batch_that_does_not_fit(batch: Any, text: str, after: list[Any]) -> N
 def test_numbers_that_are_none(before: int, after: list[Any]) -> None:
     """They are found out while the next batch runs, or after the last."""
     bad = torch.full((4, 8), torch.nan)
-    text = rf"tensor 'input'\n  at batch {before} \(the first is 0\)\n(.|\n)*32 times NaN"
+    text = rf"tensor 'input'\n  at batch {before} \(the first is 0\)\n(.|\n)*32 times NaN\n"
+    text += r"  the first at \[0, 0\] of the batch\n"
+    text += r"  Hint: mend the data: this is an input of the model$"
     with pytest.raises(CalibrationError, match=text):
         _calibrate([*GOOD[:before], bad, *after])
 
@@ -75,8 +77,18 @@ def test_numbers_that_are_none(before: int, after: list[Any]) -> None:
 @pytest.mark.parametrize(
     ("given", "text"),
     [
-        ([np.ones(5)], f"another number of elements{AT}"),
-        ([np.ones(32), np.ones(32)], f"gives another number of arrays .*{AT}"),
+        ([np.ones(5)], f"another number of elements{AT}(.|\n)*Hint: give as many samples as get"),
+        ([np.ones(32), np.ones(32)], f"gives another number of arrays .*{AT}(.|\n)*got:      2\n"),
+        (
+            np.ones(32),
+            rf"another number of arrays .*{AT}(.|\n)*got:      an array of shape \[32\]\n"
+            r"  Hint: return a list of one array for each input$",
+        ),
+        (
+            [np.array(["a"] * 32)],
+            rf"^input 'input': getNumpyBatch\(\) gives no numbers{AT}(.|\n)*got:      <U1\[32\]\n"
+            r"  Hint: convert what it gives to numbers",
+        ),
         (5, rf"gives a list of arrays, .*{AT}(.|\n)*got:      int\n  Hint: return \[array\]"),
         ([np.full(32, np.inf)], rf"tensor 'input'{AT}(.|\n)*32 times infinity"),
     ],

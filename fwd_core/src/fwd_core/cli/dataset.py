@@ -111,7 +111,8 @@ def _cut(
     if not isinstance(batch, int):
         symbol = single_symbol(batch)
         batch = 0 if symbol is None or rows == {0} or min(rows) <= symbol.max else symbol.opt
-    if len(rows) != 1 or batch < 1 or (count := rows.pop()) <= batch:
+    apart = any(arrays[port.name].ndim != port.type.rank for port in ports)
+    if apart or len(rows) != 1 or batch < 1 or (count := rows.pop()) <= batch:
         yield FromFile(arrays, file)  # one batch; what does not fit is refused where it is run
         return
     whole = count - count % batch

@@ -21,6 +21,7 @@ from fwd_core.ir.tensor import Tensor
 
 BATCH_HINT = "build with dynamic_batch=True (--dynamic-batch) if the batch changes from run to run"
 SIZE_HINT = "build with dynamic= (NAME[MIN,OPT,MAX] in --input) if it changes from run to run"
+_ONE_SAMPLE = "array[None] gives one sample the axis of a batch"
 #: What to do about another dtype, as code for an array.
 CONVERT = "convert it: array.astype({!r})"
 
@@ -88,6 +89,7 @@ def bind(ports: Sequence[Port], shapes: Sequence[tuple[int, ...]]) -> dict[str, 
                 f"input {port.name!r} has the wrong rank",
                 expected=port.type,
                 got=f"rank {len(shape)}, shape {list(shape)}",
+                hint=_ONE_SAMPLE if len(shape) == port.type.rank - 1 else None,
             )
         for axis, (dim, size) in enumerate(zip(port.type.shape, shape, strict=True)):
             if isinstance(dim, DimExpr) and single_symbol(dim) is None:

@@ -25,6 +25,9 @@ class CalibrationCache(Mapping[str, float]):
         version: TensorRT's version as caches spell it, ``8600``.
         partial: Whether tensors may be missing: the ranges were set by hand.
 
+    Attributes:
+        source: The file that it was read from, ``None`` if it was not.
+
     Raises:
         CalibrationError: A range is negative, not finite or too great, or a name is no name.
 
@@ -48,6 +51,7 @@ class CalibrationCache(Mapping[str, float]):
         self.algorithm = algorithm
         self.version = version
         self.partial = partial
+        self.source: str | None = None
         self._ranges = {name: float(amax) for name, amax in ranges.items()}
         if not HEADER.fullmatch(self.header):
             raise CalibrationError(
@@ -98,7 +102,7 @@ class CalibrationCache(Mapping[str, float]):
             )
         # 127 times a float32 is exact in float64: what is read is what is written again.
         ranges = {name: scale * 127.0 for name, scale in scales.items()}
-        return cls(ranges, algorithm or found, version=version)
+        return cls(ranges, algorithm or found, version=version)._from(path)
 
     @classmethod
     def load_scales(
@@ -119,7 +123,11 @@ class CalibrationCache(Mapping[str, float]):
         version, word, ranges = cache_text.parse_scales(path)
         if algorithm is None:
             algorithm = cache_text.ALGORITHMS[word or "EntropyCalibration"]
-        return cls(ranges, algorithm, version=version, partial=True)
+        return cls(ranges, algorithm, version=version, partial=True)._from(path)
+
+    def _from(self, path: str | os.PathLike[str]) -> CalibrationCache:
+        self.source = os.fspath(path)
+        return self
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write TensorRT's format. What is at ``path`` is replaced at once or stays as it is.
@@ -144,8 +152,15 @@ class CalibrationCache(Mapping[str, float]):
         """Ranges of both; of a tensor that both have, the greater one.
 
         Raises:
-            CalibrationError: They are of different algorithms.
+            CalibrationError: They are of different algorithms, or the other is no cache.
         """
+        if not isinstance(other, CalibrationCache):
+            raise CalibrationError(
+                "a cache is merged with another cache",
+                expected="a CalibrationCache",
+                got=type(other).__name__,
+                hint="CalibrationCache.load(path) reads a file",
+            )
         if self.algorithm != other.algorithm:
             raise CalibrationError(
                 "cannot merge caches of different algorithms",
@@ -203,7 +218,7 @@ class CalibrationCache(Mapping[str, float]):
             details.append(f"not in the model ({len(unknown)}): {', '.join(found)}{more}")
         if self.partial:
             return CalibrationError(
-                "the scales, which were set by hand, do not fit the model",
+                f"the scales{self.named}, which were set by hand, do not fit the model",
                 expected=f"names of its {len(everything)} tensors, of which int8 needs "
                 f"{len(needed)}",
                 got=f"{len(self)} scales",
@@ -212,14 +227,19 @@ class CalibrationCache(Mapping[str, float]):
                 "prints, or leave them out",
             )
         return CalibrationError(
-            "the calibration cache does not fit the model",
+            f"the calibration cache{self.named} does not fit the model",
             expected=f"ranges of the {len(needed)} tensors that int8 needs, of the model's "
             f"{len(everything)}",
             got=f"{len(self)} ranges",
             details=details,
             hint="calibrate anew, or rename the tensors in the file to those that "
-            "`fwd inspect --tensors` prints",
+            "`fwd inspect MODEL --input … --tensors` prints",
         )
+
+    @property
+    def named(self) -> str:
+        """The file that it was read from, behind a blank, for texts; empty if it was not."""
+        return "" if self.source is None else f" {self.source}"
 
     def __getitem__(self, name: str) -> float:
         return self._ranges[name]

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
+import numpy as np
 from numpy.typing import NDArray
 
 from fwd_core import files
@@ -151,8 +152,27 @@ class Calibrator:
             CalibrationError: As :meth:`calibrate`, or ranges are of another model.
         """
         cache = self.calibrate(graph, builder)
+        names = self.names(graph)
+        if self.attention:
+            self._require_attention(cache, names, quantizable(graph, skip=self.skip))
         tensors = [value.name for value in graph.values() if value.constant is None]
-        return cache.require(self.names(graph), known=tensors)
+        return cache.require(names, known=tensors)
+
+    @staticmethod
+    def _require_attention(
+        cache: CalibrationCache, names: Sequence[str], without: Sequence[str]
+    ) -> None:
+        """Tell a cache that fits but for attention from one of another model."""
+        missing = [name for name in names if name not in cache]
+        if cache.partial or not missing or any(name not in cache for name in without):
+            return
+        raise CalibrationError(
+            f"the calibration cache{cache.named} has no ranges of what attention multiplies",
+            expected=f"ranges of the {len(names)} tensors that int8 needs with attention=True",
+            got=f"{len(cache)} ranges",
+            details=[f"missing here ({len(missing)}): {listed(missing)}"],
+            hint="it was calibrated without attention=True: calibrate with it, or leave it out",
+        )
 
     def quantize(self, graph: Graph, builder: Builder) -> Placement:
         """Write int8 into a graph, in place.
@@ -216,9 +236,17 @@ def collected(
         CalibrationError: There are no batches, or a tensor holds NaN or infinity.
     """
     histograms = {name: Histogram(name) for name in names}
+    given = {value.name for value in graph.inputs}
 
     def look(name: str, array: NDArray[Any]) -> None:
-        histograms[name].update(array)
+        try:
+            histograms[name].update(array)
+        except CalibrationError as error:
+            if name in given:  # no layer made them
+                first = np.argwhere(~np.isfinite(array.astype(np.float64)))[0].tolist()
+                error.noted(f"the first at {first} of the batch")
+                error.hinted("mend the data: this is an input of the model", error.hint)
+            raise
 
     detail, to = algorithm.name, "to calibrate with"
     watch(graph, names, batches, builder, look, phase="calibrate", detail=detail, to=to)

@@ -117,6 +117,10 @@ class TrtInt8Calibrator(Calibrator):
         self.scales = path
 
 
+#: Kinds of NumPy's types: objects, texts, times, complex numbers.
+_NO_NUMBERS = "OUSMmc"
+
+
 def given_batches(batches: Any) -> Batches:
     """What a calibrator takes, of what users give: an iterable, or a stream.
 
@@ -154,7 +158,10 @@ def _from_stream(stream: Any, ports: Sequence[Port]) -> Iterator[Mapping[str, ND
             raise CalibrationError(
                 "getNumpyBatch() gives another number of arrays than the model has inputs",
                 expected=", ".join(map(str, ports)),
-                got=len(arrays),
+                got=f"an array of shape {list(arrays.shape)}"
+                if isinstance(arrays, np.ndarray)
+                else len(arrays),
+                hint="return a list of one array for each input",
             )
         batch = int(stream.getBatchSize())
         yield {
@@ -165,6 +172,13 @@ def _from_stream(stream: Any, ports: Sequence[Port]) -> Iterator[Mapping[str, ND
 
 def _in_shape(port: Port, array: NDArray[Any], batch: int) -> NDArray[Any]:
     """A flat array of any number type, in the shape and type of an input."""
+    if array.dtype.kind in _NO_NUMBERS:
+        raise CalibrationError(
+            f"input {port.name!r}: getNumpyBatch() gives no numbers",
+            expected=port.type,
+            got=f"{array.dtype}{list(array.shape)}",
+            hint="convert what it gives to numbers: np.asarray(values, np.float32)",
+        )
     if array.ndim != port.type.rank:
         shape = [dim if isinstance(dim, int) else batch for dim in port.type.shape]
         if any(not isinstance(dim, int) for dim in port.type.shape[1:]):
@@ -179,6 +193,7 @@ def _in_shape(port: Port, array: NDArray[Any], batch: int) -> NDArray[Any]:
                 f"input {port.name!r}: getNumpyBatch() gives another number of elements",
                 expected=f"{shape}, of batch size {batch}",
                 got=array.size,
+                hint="give as many samples as getBatchSize() says, each of the model's size",
             )
         array = array.reshape(shape)
     dtype = port.type.dtype
