@@ -205,8 +205,17 @@ class _Mean(nn.Module):
         return found, (found * kept).sum(1) / kept.sum(1)
 
 
-@pytest.mark.parametrize("make", [_bert, _Mean])
-def test_int8_is_packed_too(make: Any) -> None:
+@pytest.mark.parametrize(
+    ("make", "attention"),
+    [
+        (_bert, False),
+        (_bert, True),
+        (lambda: _bert("eager"), True),
+        (_Mean, False),
+    ],
+    ids=["hidden", "attention", "eager-attention", "mean"],
+)
+def test_int8_is_packed_too(make: Any, attention: bool) -> None:
     model, given = make().eval(), _inputs()
     pytest.importorskip("openvino")
     data = [_inputs(lengths) for lengths in ((10, 4, 2, 8), (3, 3, 10, 5))]
@@ -217,7 +226,9 @@ def test_int8_is_packed_too(make: Any) -> None:
             given,
             backend="openvino",
             mode="int8",
-            calibrator=Calibrator([[one.numpy() for one in batch] for batch in data]),
+            calibrator=Calibrator(
+                [[one.numpy() for one in batch] for batch in data], attention=attention
+            ),
             **options,
         )
         for options in chosen

@@ -93,6 +93,35 @@ def test_numbers_of_their_own_for_each_feature_are_applied_in_places(axis: int |
     assert removal.products == 2
 
 
+def _weighed(point: int | None, low: int = -128) -> Make:
+    """Tokens weighed by what a softmax made, in 8 bits, as attention that is written out has it."""
+
+    def make(graph: Graph, x: Value, kept: Value) -> Value:
+        scale = graph.constant(np.array(1 / 127, np.float32))
+        zero = None if point is None else graph.constant(np.array(point, np.int32))
+        keep = graph.add(ops.Cast(graph.add(ops.Transpose(kept, (0, 2, 1))), DType.BOOL))
+        least = graph.constant(np.array(-1e9, np.float32))
+        scores = graph.add(ops.MatMul(x, x, transpose_b=True))
+        weights = graph.add(ops.Softmax(graph.add(ops.Where(keep, scores, least)), 2))
+        narrow = graph.add(ops.Quantize(weights, scale, zero, low=low))
+        weights = graph.add(ops.Dequantize(narrow, scale, zero))
+        found = graph.add(ops.MatMul(weights, _linear(graph, x)))
+        return graph.add(ops.Mul(_linear(graph, found), kept))
+
+    return make
+
+
+@pytest.mark.parametrize("point", [None, 0])
+def test_weights_of_padding_are_nothing_in_8_bits_either(point: int | None) -> None:
+    assert _compared(_weighed(point))[1].products == 2
+
+
+@pytest.mark.parametrize(("point", "low"), [(-128, -128), (None, 1)])
+def test_weights_that_8_bits_may_move_from_0_are_refused(point: int | None, low: int) -> None:
+    with pytest.raises(OptionError, match=r"variable_length: fwd\.MatMul .* mixes tokens and pad"):
+        remove_padding(_graph(_weighed(point, low)), "mask")
+
+
 def test_a_mask_between_layers_costs_no_places() -> None:
     """Its product is of tokens alone, and only what others read of it is in places."""
 

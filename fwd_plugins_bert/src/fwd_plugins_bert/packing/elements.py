@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fwd_core.ir import Dim, Operator, Value, ops
+from fwd_plugins_bert import match
 from fwd_plugins_bert.packing.pieces import (
     Axis,
     CannotFollowError,
@@ -30,7 +31,7 @@ ELEMENTS = (
     ops.Equal, ops.NotEqual, ops.Less, ops.LessEqual, ops.Greater, ops.GreaterEqual,
     ops.And, ops.Or, ops.Not, ops.Quantize, ops.Dequantize,
 )  # fmt: skip
-#: Those that keep 0.
+#: Those that keep 0, whatever their parameters are.
 _KEEP_ZERO = (
     ops.Cast, ops.Abs, ops.Neg, ops.Sqrt, ops.Erf, ops.Tanh, ops.Relu, ops.Silu, ops.Gelu,
     ops.LeakyRelu, ops.Elu, ops.Mish,
@@ -142,7 +143,16 @@ def _outcome(op: Operator, at: list[tuple[State, int]], index: int) -> Flags:
         return Flags(wrong, zeros[0], lows[0])
     if isinstance(op, ops.Cast) and str(op.dtype) == "bool":
         return Flags(wrong, zeros[0], true=trues[0])
-    return Flags(wrong, isinstance(op, _KEEP_ZERO) and zeros[0])
+    return Flags(wrong, _keeps_zero(op) and zeros[0])
+
+
+def _keeps_zero(op: Operator) -> bool:
+    # Weights of padding that softmax leaves nothing of are still 0 in 8 bits.
+    if isinstance(op, (ops.Quantize, ops.Dequantize)):
+        point = op.zero_point
+        within = isinstance(op, ops.Dequantize) or op.low <= 0 <= op.high
+        return within and (point is None or match.is_all(point, 0.0))
+    return isinstance(op, _KEEP_ZERO)
 
 
 def _table(
