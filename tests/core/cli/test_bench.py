@@ -77,6 +77,14 @@ def test_inputs_that_the_engine_makes_are_told() -> None:
     arguments = ["bench", *built[:1], "-i", "x=@x.npy", *built[3:], "--modes", "float32"]
     text = fwd(*arguments, "--iterations", "3", packs=packs).out
     assert "  made         sums float32[4, 1] of x (25 % not 0)\n" in text
+    assert "  timed on     values of --input\n" in text
+    np.save("data.npy", np.eye(8, 3, dtype=np.float32)[::-1])  # 4 rows of 0 are the first batch
+    arguments += ["--iterations", "3", "--calibrate", "data.npy"]
+    text = fwd(*arguments, packs=packs).out
+    assert "sums float32[4, 1] of x (25 % not 0)\n  timed on     values of --input\n" in text
+    arguments[arguments.index("x=@x.npy")] = "x=4x3"
+    text = fwd(*arguments, packs=packs).out
+    assert "of x (0 % not 0)\n  timed on     the first batch of data.npy\n" in text
 
 
 def test_seconds_in_place_of_iterations() -> None:

@@ -47,6 +47,7 @@ def test_json() -> None:
         "backend": "openvino",
         "shapes": {"x": "float32[2, 4]"},
         "made": [],
+        "timed_on": "the first batch of x.npy",
         "data": "x.npy",
         "threads": 1,
         "min_sqnr": 20,
@@ -71,16 +72,17 @@ def test_text() -> None:
     result = fwd(*BENCH, "--modes", "float32,int8", "--min-sqnr", "99")
     assert result.code == ExitCode.OK, result.err
     lines = result.out.splitlines()
-    assert lines[:3] == [
+    assert lines[:4] == [
         "model.layers: openvino",
         "  inputs       x float32[2, 4]",
+        "  timed on     random values",
         "  compared on  random",
     ]
-    assert lines[3].split() == ["mode", "computes", "in", "median", "p99", "size", "SQNR", "cosine"]
-    assert lines[4].split()[:2] == ["float32", "float32"]
-    assert lines[4].split()[-2:] == ["exact", "1.000000"]
-    assert lines[5].split()[0] == "int8"
-    assert lines[6].startswith("choose float32: the fastest with 99 dB or more")
+    assert lines[4].split() == ["mode", "computes", "in", "median", "p99", "size", "SQNR", "cosine"]
+    assert lines[5].split()[:2] == ["float32", "float32"]
+    assert lines[5].split()[-2:] == ["exact", "1.000000"]
+    assert lines[6].split()[0] == "int8"
+    assert lines[7].startswith("choose float32: the fastest with 99 dB or more")
     assert any(line.startswith("int8 has ") and "less than 99 dB: " in line for line in lines)
     assert lines[-1].startswith("the data is made up, so SQNR says little of yours")
     assert "compare: with float32, random\n" in result.err
@@ -115,27 +117,44 @@ def test_dynamic_sizes_and_values_of_files() -> None:
     assert fwd("bench", "model.layers", *fixed).json["shapes"] == {"x": "float32[3, 4]"}
 
 
+def test_engines_are_timed_on_the_data() -> None:
+    modes = ["--iterations", "3", "--modes", "float32,int8", "--calibrate", "x.npy"]
+    result = fwd(*BENCH, *modes)
+    assert "  timed on     the first batch of x.npy\n  compared on  x.npy\n" in result.out
+    np.save("four.npy", np.ones((4, 4), np.float32))
+    result = fwd("bench", "model.layers", "-i", "@four.npy", *modes)
+    assert "  timed on     values of --input\n" in result.out, result.err
+    dynamic = ["bench", "model.layers", "-i", "x=n[1,3,8]x4", *modes, "--json"]
+    document = fwd(*dynamic).json
+    told = "random values; the first batch of x.npy has other shapes: x [8, 4]"
+    assert (document["timed_on"], document["shapes"]) == (told, {"x": "float32[3, 4]"})
+    document = fwd(*dynamic, "--batch", "8").json
+    told = "the first batch of x.npy"
+    assert (document["timed_on"], document["shapes"]) == (told, {"x": "float32[8, 4]"})
+
+
 def test_scales_and_caches() -> None:
     Path("m.scales").write_text("x:1.0\nlayer1.relu:0.1\n")
     row = fwd(*BENCH, "--modes", "int8", "--scales", "m.scales", "--json").json["modes"][0]
     assert row["sqnr"] < 1, "a range that cuts nearly everything off"
     result = fwd(*BENCH, "--modes", "int8", "--cache", "none.cache")
-    assert "error: there is no calibration cache none.cache\n" in result.err
+    assert "error: there is no calibration cache none.cache\n  Hint: --calibrate DATA" in result.err
     assert not Path("none.cache").exists(), "random ranges are not kept"
 
 
-IS_MODEL = (
-    "model.layers is a model: --modes builds it in each of its modes to measure that; or build it "
-    "with `fwd build`, and measure the engine"
+MISSING = (
+    "--modes is missing, which {} needs: model.layers is a model, and --modes builds it in each of "
+    "its modes to measure that; or build it with `fwd build`, and measure the engine"
 )
 
 
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["--calibrate", "x.npy"], f"--calibrate: {IS_MODEL}"),
-        (["--min-sqnr", "3"], f"--min-sqnr: {IS_MODEL}"),
-        (["--backend", "openvino"], f"--backend: {IS_MODEL}"),
+        (["--calibrate", "x.npy"], MISSING.format("--calibrate")),
+        (["--min-sqnr", "3"], MISSING.format("--min-sqnr")),
+        (["--option", "threads=1"], MISSING.format("--option")),
+        (["--backend", "openvino"], MISSING.format("--backend")),
         (["--modes", "float32", "--cache", "c"], "--cache: int8 is not among --modes"),
         (["--modes", "int8", "--layers"], "--layers: it is for engine files"),
         (["--modes", "int8", "--rebuild"], "--rebuild: it is for engine files"),
@@ -147,6 +166,8 @@ def test_options_that_mean_nothing(arguments: list[str], text: str) -> None:
     result = fwd(*BENCH, *arguments, "--json")
     assert result.code == ExitCode.USAGE
     assert text in result.json["error"]["what"]
+    missing = text.startswith("--modes is missing")
+    assert result.json["error"]["what"].startswith("--modes" if missing else "Invalid value for")
 
 
 @pytest.mark.parametrize(
@@ -156,10 +177,24 @@ def test_options_that_mean_nothing_for_an_engine(arguments: list[str]) -> None:
     assert fwd("build", "model.layers", "-i", "x=2x4", "-o", "m.engine").code == ExitCode.OK
     result = fwd("bench", "m.engine", *arguments, "--json")
     assert result.code == ExitCode.USAGE
-    told = f"{arguments[0]}: an engine is built already: only --modes needs it"
+    told = f"{arguments[0]}: an engine is built already: only --modes needs it, which takes a "
     assert told in result.json["error"]["what"]
     result = fwd("bench", "none.engine", *arguments, "--json")
     assert result.json["error"]["what"] == "there is no file none.engine"
+
+
+def test_an_engine_has_no_modes() -> None:
+    assert fwd("build", "model.layers", "-i", "x=2x4", "-o", "m.engine").code == ExitCode.OK
+    for more in ([], ["--layers"]):
+        result = fwd("bench", "m.engine", "--modes", "float32,int8", *more)
+        assert (result.code, result.err) == (
+            ExitCode.FAILED,
+            "error: m.engine is an engine, which is built already\n  expected: a model\n"
+            "  Hint: leave --modes out to measure this engine, or give the model\n",
+        )
+    result = fwd("bench", "none.layers", "--modes", "float32")
+    assert result.code != ExitCode.OK
+    assert "is built already" not in result.err
 
 
 def test_rounds_make_all_runs() -> None:

@@ -233,7 +233,11 @@ def test_options_that_mean_nothing(arguments: list[str], text: str) -> None:
     [
         (["--calibrate", "nowhere"], "error: there is no file or folder nowhere\n"),
         (["--calibrate", "empty"], "error: there are no .npy or .npz files in empty\n"),
-        (["--cache", "none.cache"], "error: there is no calibration cache none.cache\n"),
+        (
+            ["--cache", "none.cache"],
+            "error: there is no calibration cache none.cache\n"
+            "  Hint: --calibrate DATA to calibrate and write it; or name a cache that is there\n",
+        ),
         (
             ["--calibrate", "named.npz"],
             "error: named.npz holds other arrays than the model has inputs\n"

@@ -138,7 +138,59 @@ def test_a_bound_that_cannot_hold() -> None:
     assert "expected: a drop of at most 0.005 from 1" in text
     assert "got:      a drop of 0.75 (0.25), int8" in text
     assert "int8 with 7 layers in float: 0.25, a drop of 0.75" in text
-    assert "try another algorithm" in text
+    assert "Hint: try another algorithm (percentile=99.99, mse), more data, or mode 'float1" in text
+    (told,) = [line for line in text.splitlines() if "in float at the end" in line]
+    assert told.startswith("  in float at the end, the most sensitive first: conv")
+    assert all(name in told for name in BAD)
+    assert told.count("conv") == 7
+
+
+def _refusal(layers: int = 2, **given: Any) -> str:
+    calibrator = Calibrator(**given)
+    builder = Builder(backend="openvino", mode="int8", calibrator=calibrator)
+
+    def metric(engine: Any) -> float:
+        return 1.0 if engine.manifest["mode"] == "float32" else 0.25
+
+    with pytest.raises(CalibrationError) as raised:
+        search(_net(layers), builder, metric, 0.005)
+    return str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "others"),
+    [
+        (None, "minmax, percentile=99.99"),
+        ("mse", "minmax, percentile=99.99"),
+        ("percentile", "minmax, mse"),
+        ("percentile=99.9", "minmax, percentile=99.99, mse"),
+    ],
+)
+def test_the_algorithm_in_use_is_not_advised(algorithm: str | None, others: str) -> None:
+    text = _refusal(batches=DATA, algorithm=algorithm)
+    assert f"Hint: try another algorithm ({others}), more data, or mode 'float16'" in text
+
+
+def test_ranges_of_files_that_are_in_use_are_not_advised(tmp_path: Path) -> None:
+    path = tmp_path / "m.cache"
+    _refusal(batches=DATA, cache=path)
+    text = _refusal(batches=DATA, cache=path)
+    assert "try another algorithm (minmax, percentile=99.99)," in text, "it may be of mse"
+    names = Calibrator(DATA).names(_net(2))
+    scales = tmp_path / "m.scales"
+    scales.write_text("".join(f"{name}:3.0\n" for name in names))
+    text = _refusal(batches=DATA, scales=scales)
+    assert "Hint: try ranges of an algorithm in place of the scale file, more data, or" in text
+
+
+def test_many_layers_in_float_are_counted() -> None:
+    (told,) = [line for line in _refusal(13, batches=DATA).splitlines() if "at the end" in line]
+    assert told.count("conv") == 10
+    assert told.endswith(", and 2 more")
+
+
+def test_no_layer_is_named_where_none_was_in_float() -> None:
+    assert "in float at the end" not in _refusal(1, batches=DATA)
 
 
 def test_what_is_skipped_stays_in_float() -> None:

@@ -11,6 +11,7 @@ from fwd_core.cli.build import summary, title
 from fwd_core.cli.progress import phases
 from fwd_core.cli.session import session_of
 from fwd_core.cli.timing import Timings, measure
+from fwd_core.errors import EngineFileError, UnsupportedModelError
 from fwd_core.events import Events
 
 _SECONDS = 3.0
@@ -28,7 +29,8 @@ def bench(
             "-i",
             metavar="INPUT",
             help="Shape or values of an input, as for `fwd build`; repeatable. Inputs that are "
-            "not given are random: floats in 0 … 1, integers 0 or 1.",
+            "not given are random: floats in 0 … 1, integers 0 or 1; with --modes and --calibrate "
+            "DATA those of its first batch, if that is of the sizes that are measured.",
         ),
     ] = None,
     seconds: Annotated[
@@ -96,6 +98,7 @@ def bench(
     of_int8 |= {"scales": scales, "skip": skip, "attention": attention}
     limit = seconds if seconds is not None else _SECONDS
     if modes is not None:
+        _require_model(engine)
         if layers or rebuild:
             raise typer.BadParameter(
                 "it is for engine files", param_hint="--layers" if layers else "--rebuild"
@@ -111,7 +114,7 @@ def bench(
     more |= {"backend": None if backend == "auto" else backend}
     more |= {"no-self-check": no_self_check}
     if names := calibration.given({**of_int8, **more}):
-        raise typer.BadParameter(_unneeded(engine), param_hint=names[0])
+        raise _unneeded(engine, names[0])
     from fwd_core.engine import Engine
 
     with Engine.load(engine, plugins=session.plugins, rebuild=rebuild) as loaded:
@@ -152,8 +155,15 @@ def bench(
         layer_times.show(session.out, times)
 
 
-def _unneeded(file: str) -> str:
-    """Why options of a build mean nothing for a file without ``--modes``.
+class _Missing(typer.BadParameter):
+    """An option that is not there has no value, which other such errors call invalid."""
+
+    def format_message(self) -> str:
+        return self.message
+
+
+def _unneeded(file: str, option: str) -> typer.BadParameter:
+    """Why an option of a build means nothing for a file without ``--modes``.
 
     Raises:
         EngineFileError: There is no such file, or it is damaged.
@@ -161,11 +171,35 @@ def _unneeded(file: str) -> str:
     from fwd_core import files
 
     if files.format_of(file) is None:
-        return (
-            f"{file} is a model: --modes builds it in each of its modes to measure that; or build "
-            "it with `fwd build`, and measure the engine"
+        return _Missing(
+            f"--modes is missing, which {option} needs: {file} is a model, and --modes builds it "
+            "in each of its modes to measure that; or build it with `fwd build`, and measure the "
+            "engine"
         )
-    return "an engine is built already: only --modes needs it"
+    return typer.BadParameter(
+        "an engine is built already: only --modes needs it, which takes a model", param_hint=option
+    )
+
+
+def _require_model(file: str) -> None:
+    """Check that ``--modes`` has something to build. What else is wrong is told by importers.
+
+    Raises:
+        UnsupportedModelError: The file is an engine.
+    """
+    from fwd_core import files
+    from fwd_core.engine.file import FORMAT
+
+    try:
+        found = files.format_of(file)
+    except EngineFileError:
+        return
+    if found == FORMAT:
+        raise UnsupportedModelError(
+            f"{file} is an engine, which is built already",
+            expected="a model",
+            hint="leave --modes out to measure this engine, or give the model",
+        )
 
 
 def _facts(document: dict[str, Any], found: Timings) -> dict[str, str]:

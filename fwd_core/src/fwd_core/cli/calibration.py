@@ -11,6 +11,7 @@ import typer
 from fwd_core.cli import output
 from fwd_core.cli.dataset import RANDOM, Dataset, random_batches
 from fwd_core.cli.session import Session
+from fwd_core.errors import CalibrationError
 
 if TYPE_CHECKING:
     from fwd_core.quantize.calibrate import Calibrator
@@ -84,6 +85,7 @@ def calibrator_of(
         typer.BadParameter: One means nothing here, or there is nothing to have ranges from.
         InputError: There is no data.
         OptionError: There is no such algorithm.
+        CalibrationError: There is no such cache, and no data to write it from.
     """
     given = {
         "--calibrate": calibrate,
@@ -213,10 +215,19 @@ def _require_sense(mode: str, given: dict[str, Any]) -> None:
 
 
 def _tell_of_cache(session: Session, cache: str, calibrate: str | None, name: str | None) -> None:
-    """Say that a cache that is there takes the place of calibrating, and what is not told by it."""
+    """Say that a cache that is there takes the place of calibrating, and what is not told by it.
+
+    Raises:
+        CalibrationError: It is not there, and neither is data to write it from.
+        EngineFileError: It cannot be written.
+    """
     if not os.path.exists(cache):
-        if calibrate is not None:
-            output.require_writable(cache)
+        if calibrate is None:  # told before the import, and by the name that data has here
+            raise CalibrationError(
+                f"there is no calibration cache {cache}",
+                hint="--calibrate DATA to calibrate and write it; or name a cache that is there",
+            )
+        output.require_writable(cache)
         return
     if calibrate is not None:
         session.note(f"{cache} is there and is used: delete it to calibrate with {calibrate}")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from fwd_core.cli import advice, calibration, feeds, inputs, made, options, output
+from fwd_core.cli import advice, calibration, feeds, inputs, made, options, output, timed
 from fwd_core.cli.dataset import RANDOM, random_batches
 from fwd_core.cli.inputs import InputSpec
 from fwd_core.cli.progress import phases
@@ -22,7 +22,6 @@ from fwd_core.cli.timing import Timings, measure
 from fwd_core.errors import BuildError, OptionError
 
 if TYPE_CHECKING:
-    from fwd_core.backends import Port
     from fwd_core.builder import Builder
     from fwd_core.engine import Engine
     from fwd_core.quantize.calibrate import Calibrator
@@ -142,9 +141,9 @@ class Comparison:
                     engines[mode] = stack.enter_context(compiled)
                 rows[mode] = {"mode": mode, **_size(engines[mode])}
             with first.events.phase("compare", detail=f"with float32, {self.source}") as phase:
-                self._compare(exact, engines, rows, phase)
-            feeding = _feeds(exact.inputs, specs, runs.batch)
-            times = _times(engines, feeding, runs, first.events)
+                batch = self._compare(exact, engines, rows, phase)
+            on = timed.chosen(exact.inputs, specs, runs.batch, batch, self.source)
+            times = _times(engines, on.arrays, runs, first.events)
         for mode, found in times.items():
             rows[mode] |= found.document()
         if self.calibrator is not None and "int8" in engines:
@@ -153,8 +152,9 @@ class Comparison:
         return {
             "model": model,
             "backend": exact.manifest["backend"],
-            "shapes": {name: f"{one.dtype}{list(one.shape)}" for name, one in feeding.items()},
-            "made": made.of(exact, feeding),
+            "shapes": {name: f"{one.dtype}{list(one.shape)}" for name, one in on.arrays.items()},
+            "made": made.of(exact, on.arrays),
+            "timed_on": on.told,
             "data": self.source,
             **({"self_check": exact.manifest[KEY]} if KEY in exact.manifest else {}),
             "threads": runs.threads,
@@ -183,16 +183,25 @@ class Comparison:
         engines: Mapping[str, Engine],
         rows: Mapping[str, dict[str, Any]],
         phase: Any,
-    ) -> None:
+    ) -> dict[str, Any] | None:
+        """Fill rows with how near modes are to float32.
+
+        Returns:
+            The first batch, which data that is gone through once gives no second time; none where
+            batches are made up.
+        """
         from fwd_core.quantize.batches import at, batches_of, place_of
         from fwd_core.quantize.fidelity import Fidelity
 
         found = {mode: Fidelity() for mode in engines}
         ports = list(exact.inputs)
+        first = None
         batches = islice(batches_of(self.data(ports), ports), BATCHES)
         for index, batch in enumerate(batches):
             with at(place_of(index, batch)):
                 wanted = exact.run(batch)
+            if index == 0 and self.source != RANDOM:
+                first = timed.kept(ports, batch)
             for mode, engine in engines.items():
                 got = wanted if engine is exact else engine.run(batch)
                 for one in exact.outputs:
@@ -202,6 +211,7 @@ class Comparison:
             phase.step()
         for mode, fidelity in found.items():
             rows[mode] |= {"sqnr": fidelity.sqnr, "cosine": fidelity.cosine}
+        return first
 
 
 def show(session: Session, document: Mapping[str, Any]) -> None:
@@ -211,7 +221,8 @@ def show(session: Session, document: Mapping[str, Any]) -> None:
     out = session.out
     output.print_text(out, f"{document['model']}: {document['backend']}")
     shapes = ", ".join(f"{name} {text}" for name, text in document["shapes"].items())
-    facts = {"inputs": shapes, **made.facts(document["made"]), "compared on": document["data"]}
+    facts = {"inputs": shapes, **made.facts(document["made"]), "timed on": document["timed_on"]}
+    facts["compared on"] = document["data"]
     if (checked := document.get("self_check")) is not None:
         facts["self-check"] = f"float32: {told(checked)}"
     output.print_facts(out, facts)
@@ -255,17 +266,6 @@ def _size(engine: Engine) -> dict[str, Any]:
         engine.save(path)
         size = os.path.getsize(path)
     return {"compute": engine.manifest.get("compute", engine.manifest["mode"]), "bytes": size}
-
-
-def _feeds(ports: Sequence[Port], specs: list[InputSpec], batch: int | None) -> dict[str, Any]:
-    """What is timed: given values, else made-up ones of the sizes that engines are tuned for."""
-    given = feeds.by_name(ports, inputs.given(specs))
-    fixed = {
-        name: value
-        for name, value in given.items()
-        if not (isinstance(value, InputSpec) and value.ranges)
-    }
-    return feeds.complete(ports, fixed, batch)
 
 
 def _times(

@@ -18,7 +18,8 @@ from fwd_core.ir.graph import Graph
 from fwd_core.ir.serialize import copied
 from fwd_core.quantize.algorithms import algorithm_of
 from fwd_core.quantize.batches import Counted, count_of
-from fwd_core.quantize.cache import CalibrationCache
+from fwd_core.quantize.cache import CalibrationCache, listed
+from fwd_core.quantize.cache_text import is_shared, word_of
 from fwd_core.quantize.calibrate import DEFAULT_ALGORITHM, Calibrator, collected, require_writable
 from fwd_core.quantize.placement import quantizable
 from fwd_core.quantize.report import Placement
@@ -31,6 +32,10 @@ Metric = Callable[[Any], float]
 _NUMBER = "a number for the engine that it is called with, greater is better"
 #: Batches that layers are ranked with.
 BATCHES = 8
+#: Layers in float that are named where the bound does not hold.
+_LISTED = 10
+#: Algorithms that are worth trying then, as caches call them, and what to ask for.
+_WORTH_TRYING = {"minmax": "minmax", "percentile": "percentile=99.99", "mse": "mse"}
 
 
 @dataclass(frozen=True)
@@ -311,17 +316,32 @@ class _Search:
 
     def _unreached(self) -> CalibrationError:
         best = min(self.attempts, key=lambda one: one.drop)
+        most = max(one.floats for one in self.attempts)
+        floats = [one.name for one in self.ranking[:most]]
+        details = [
+            f"{self._title(one.floats)}: {one.value:.6g}, a drop of {one.drop:.3g}"
+            for one in self.attempts
+        ]
+        if floats:
+            told = listed(floats, _LISTED)
+            details.append(f"in float at the end, the most sensitive first: {told}")
         return CalibrationError(
             "int8 does not stay within the bound, whatever is kept in float",
             expected=f"a drop of at most {self.max_drop:.3g} from {self.baseline:.6g}",
             got=f"a drop of {best.drop:.3g} ({best.value:.6g}), {self._title(best.floats)}",
-            details=[
-                f"{self._title(one.floats)}: {one.value:.6g}, a drop of {one.drop:.3g}"
-                for one in self.attempts
-            ],
-            hint="try another algorithm (minmax, percentile=99.99, mse), more data, or mode "
-            "'float16'",
+            details=details,
+            hint=f"{self._other_ranges()}, more data, or mode 'float16'",
         )
+
+    def _other_ranges(self) -> str:
+        """What other ranges there are to try than those in use."""
+        if self.given.scales is not None:
+            return "try ranges of an algorithm in place of the scale file"
+        used = {self.cache.algorithm}
+        if self.given.algorithm is None and is_shared(word_of(self.cache.algorithm)):
+            used.add(DEFAULT_ALGORITHM)  # a file that was read may be of it, and does not tell
+        others = ", ".join(text for name, text in _WORTH_TRYING.items() if name not in used)
+        return f"try another algorithm ({others})"
 
 
 def _builds(count: int) -> str:
