@@ -19,7 +19,7 @@ def importer_of(source: object, plugins: Plugins) -> Importer:
     Raises:
         UnsupportedModelError: None does.
     """
-    _refuse_engine(source)
+    refuse_engine(source)
     importers = sorted(plugins.importers.values(), key=lambda one: -one.priority)
     for importer in importers:
         if importer.accepts(source):
@@ -35,7 +35,12 @@ def importer_of(source: object, plugins: Plugins) -> Importer:
     )
 
 
-def _refuse_engine(source: object) -> None:
+def refuse_engine(source: object) -> None:
+    """Check that a source is no engine file. What else is wrong with it is told by importers.
+
+    Raises:
+        UnsupportedModelError: It is.
+    """
     if not isinstance(source, (str, os.PathLike)) or not os.path.isfile(source):
         return
     try:

@@ -11,7 +11,7 @@ from fwd_core.cli.build import summary, title
 from fwd_core.cli.progress import phases
 from fwd_core.cli.session import session_of
 from fwd_core.cli.timing import Timings, measure
-from fwd_core.errors import EngineFileError, UnsupportedModelError
+from fwd_core.errors import UnsupportedModelError
 from fwd_core.events import Events
 
 _SECONDS = 3.0
@@ -187,19 +187,13 @@ def _require_model(file: str) -> None:
     Raises:
         UnsupportedModelError: The file is an engine.
     """
-    from fwd_core import files
-    from fwd_core.engine.file import FORMAT
+    from fwd_core.choosing import refuse_engine
 
     try:
-        found = files.format_of(file)
-    except EngineFileError:
-        return
-    if found == FORMAT:
-        raise UnsupportedModelError(
-            f"{file} is an engine, which is built already",
-            expected="a model",
-            hint="leave --modes out to measure this engine, or give the model",
-        )
+        refuse_engine(file)
+    except UnsupportedModelError as error:
+        hint = "leave --modes out to measure this engine, or give the model"
+        raise error.hinted(hint, error.hint) from None
 
 
 def _facts(document: dict[str, Any], found: Timings) -> dict[str, str]:

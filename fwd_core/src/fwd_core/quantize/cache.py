@@ -24,8 +24,6 @@ class CalibrationCache(Mapping[str, float]):
         algorithm: Name of the algorithm that found them.
         version: TensorRT's version as caches spell it, ``8600``.
         partial: Whether tensors may be missing: the ranges were set by hand.
-
-    Attributes:
         source: The file that it was read from, ``None`` if it was not.
 
     Raises:
@@ -47,11 +45,12 @@ class CalibrationCache(Mapping[str, float]):
         *,
         version: str = DEFAULT_VERSION,
         partial: bool = False,
+        source: str | os.PathLike[str] | None = None,
     ) -> None:
         self.algorithm = algorithm
         self.version = version
         self.partial = partial
-        self.source: str | None = None
+        self.source = None if source is None else os.fspath(source)
         self._ranges = {name: float(amax) for name, amax in ranges.items()}
         if not HEADER.fullmatch(self.header):
             raise CalibrationError(
@@ -102,7 +101,7 @@ class CalibrationCache(Mapping[str, float]):
             )
         # 127 times a float32 is exact in float64: what is read is what is written again.
         ranges = {name: scale * 127.0 for name, scale in scales.items()}
-        return cls(ranges, algorithm or found, version=version)._from(path)
+        return cls(ranges, algorithm or found, version=version, source=path)
 
     @classmethod
     def load_scales(
@@ -123,11 +122,7 @@ class CalibrationCache(Mapping[str, float]):
         version, word, ranges = cache_text.parse_scales(path)
         if algorithm is None:
             algorithm = cache_text.ALGORITHMS[word or "EntropyCalibration"]
-        return cls(ranges, algorithm, version=version, partial=True)._from(path)
-
-    def _from(self, path: str | os.PathLike[str]) -> CalibrationCache:
-        self.source = os.fspath(path)
-        return self
+        return cls(ranges, algorithm, version=version, partial=True, source=path)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write TensorRT's format. What is at ``path`` is replaced at once or stays as it is.

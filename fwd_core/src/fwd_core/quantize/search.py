@@ -32,8 +32,6 @@ Metric = Callable[[Any], float]
 _NUMBER = "a number for the engine that it is called with, greater is better"
 #: Batches that layers are ranked with.
 BATCHES = 8
-#: Layers in float that are named where the bound does not hold.
-_LISTED = 10
 #: Algorithms that are worth trying then, as caches call them, and what to ask for.
 _WORTH_TRYING = {"minmax": "minmax", "percentile": "percentile=99.99", "mse": "mse"}
 
@@ -323,8 +321,7 @@ class _Search:
             for one in self.attempts
         ]
         if floats:
-            told = listed(floats, _LISTED)
-            details.append(f"in float at the end, the most sensitive first: {told}")
+            details.append(f"in float at the end, the most sensitive first: {listed(floats)}")
         return CalibrationError(
             "int8 does not stay within the bound, whatever is kept in float",
             expected=f"a drop of at most {self.max_drop:.3g} from {self.baseline:.6g}",

@@ -36,7 +36,7 @@ def gelu(ctx: TensorRTLowering, op: ops.Gelu) -> ITensor:
     """An activation where there is one, else the formula; that of half is by tanh.
 
     Beside tensors of 8 bits only that of tokens beside attention is, as in BERT. Elsewhere it is
-    what the model says: an engine of linear layers with the other failed its test on TensorRT 8.6
+    what the model says: for linear layers with the other TensorRT 8.6 finds no kernel
     (docs/explanation/limits.md).
     """
     x, dtype, rank = ctx[op.x], op.x.type.dtype, op.x.type.rank
